@@ -1,0 +1,94 @@
+//! Reads a part of a document as a typed value and finds everything that is wrong with it, not only the first
+//! thing.
+//!
+//! serde stops at the first error. So the faulty part is reported and taken out, and the rest read again,
+//! until what is left reads well or nothing is left. What only fails because a part was taken out is not
+//! reported: a key reported as wrong is not missing too.
+
+use serde::de::DeserializeOwned;
+
+use super::de::{Reader, Trail};
+use super::diagnostic::{Issue, Target};
+use super::fault::Kind;
+use super::node::Node;
+use super::path::Path;
+use super::tree::Tree;
+use super::wording::nearest;
+
+/// Issues reported of one value. Reading again costs the whole value each time.
+const MOST_ISSUES: usize = 100;
+
+/// Reads `node` as a `T`, with everything that is wrong with it.
+///
+/// Without issues there is a value. With issues there is one if the rest of the node makes a `T` without its
+/// faulty parts; such a value is good for finding more issues and for nothing else. Of several required keys
+/// that one map lacks, the first is reported.
+pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
+    let mut attempt = Attempt { root: node.path(), issues: Vec::new(), removed: Vec::new() };
+    let (kind, issue) = match parse(node.tree(), node.path()) {
+        Ok(value) => return (Some(value), Vec::new()),
+        Err(fault) => fault,
+    };
+    let mut rest = node.tree().clone();
+    let mut value = None;
+    let mut next = attempt.take_out(&mut rest, &kind, issue);
+    while next && attempt.issues.len() < MOST_ISSUES {
+        match parse(&rest, node.path()) {
+            Ok(remainder) => {
+                value = Some(remainder);
+                break;
+            }
+            Err((kind, issue)) => next = attempt.take_out(&mut rest, &kind, issue),
+        }
+    }
+    if attempt.issues.len() >= MOST_ISSUES {
+        attempt.issues.push(node.issue(format_args!("more is wrong than these {MOST_ISSUES} issues")));
+    }
+    (value, attempt.issues)
+}
+
+fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, (Kind, Issue)> {
+    T::deserialize(Reader { tree, trail: Trail::Start(path) }).map_err(|fault| fault.into_issue(path))
+}
+
+struct Attempt<'a> {
+    root: &'a Path,
+    issues: Vec<Issue>,
+    /// What was taken out, and the keys that misspelt ones were meant to be.
+    removed: Vec<Path>,
+}
+
+impl Attempt<'_> {
+    /// Reports an issue unless it follows from an earlier one, and takes the faulty part out. False if
+    /// nothing is left.
+    fn take_out(&mut self, rest: &mut Tree, kind: &Kind, issue: Issue) -> bool {
+        let faulty = issue.path.clone();
+        if let (Kind::Unknown { found, names }, Target::Key) = (kind, issue.target)
+            && let (Some(meant), Some(map)) = (nearest(found, names), faulty.parent())
+        {
+            self.removed.push(map.key(meant));
+        }
+        if !self.follows(kind, &faulty) {
+            self.issues.push(issue);
+        }
+        let root_length = self.root.segments().len();
+        let inside = faulty.segments().get(root_length..).unwrap_or_default();
+        let taken_out = rest.remove(inside);
+        self.removed.push(faulty);
+        taken_out
+    }
+
+    /// Whether this went wrong only because a part was taken out before.
+    fn follows(&self, kind: &Kind, path: &Path) -> bool {
+        match kind {
+            Kind::Missing(key) => self.removed.contains(&path.key(key)),
+            Kind::Judgement => {
+                self.removed.iter().any(|removed| removed != path && removed.starts_with(path))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What an operator writes: one file, `Policy`, as plain data. Nothing here has been checked beyond its shape;
+//! [`policy::compile`](crate::policy::compile) turns it into what runs, or into everything that is wrong with it.
+//!
+//! The doc comments are the reference: `edgeward schema` and `docs/reference.md` are made from them.
+
+mod choice;
+mod limits;
+mod listener;
+mod route;
+mod server;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use choice::{OneOrMany, PathMatch, ValueMatch};
+pub use limits::{Http2Limits, Limits};
+pub use listener::{Listener, ProxyProtocol, Redirect};
+pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
+pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
+
+use super::Node;
+use crate::upstream;
+
+/// An Edgeward policy: everything one process does, in one file.
+///
+/// What repeats is kept as it stands and read one by one, so that a mistake in one route hides none in another.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The process itself: workers, runtime files, trusted hops.
+    #[serde(default)]
+    pub server: Server,
+    /// The operational log (not the access log).
+    #[serde(default)]
+    pub log: Log,
+    /// One JSON line a request.
+    #[serde(default)]
+    pub access_log: AccessLog,
+    /// Where metrics, health and reload are served. Off unless given.
+    pub admin: Option<Admin>,
+    /// What any client may cost. A listener and a route may ask for less.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where clients connect. At least one.
+    #[schemars(with = "Vec<Listener>")]
+    pub listeners: Vec<Node>,
+    /// The services behind, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, upstream::Spec>")]
+    pub upstreams: BTreeMap<String, Node>,
+    /// Filter chains to be used by name: `- chain: NAME` in any list of filters.
+    #[serde(default)]
+    pub chains: BTreeMap<String, Vec<Node>>,
+    /// Filters that every route runs before its own.
+    #[serde(default)]
+    pub filters: Vec<Node>,
+    /// What is exposed. A request that no route names gets 404.
+    #[serde(default)]
+    #[schemars(with = "Vec<Route>")]
+    pub routes: Vec<Node>,
+}

@@ -1,0 +1,192 @@
+//! How messages are worded: what was expected and what was found in the words of a policy, and the nearest
+//! right name.
+
+use std::fmt::{self, Display};
+
+use serde::de::{Expected, Unexpected};
+
+use crate::values::text::quoted;
+
+/// Lists of names longer than this are not printed whole.
+const MOST_NAMES: usize = 12;
+
+/// Names longer than this are not compared with others: no name of ours comes near it.
+const LONGEST_NAME: usize = 64;
+
+/// `unknown {noun} "{found}"` with the nearest of the right names, or else all of them if there are at most
+/// 12.
+pub fn unknown(noun: &str, found: &str, names: &[&str]) -> String {
+    let found_quoted = quoted(found);
+    if let Some(name) = nearest(found, names) {
+        return format!("unknown {noun} {found_quoted}, did you mean \"{name}\"?");
+    }
+    match names {
+        [] => format!("unknown {noun} {found_quoted}, none is expected here"),
+        names if names.len() <= MOST_NAMES => {
+            format!("unknown {noun} {found_quoted}, expected {}", OneOf(names))
+        }
+        _ => format!("unknown {noun} {found_quoted}"),
+    }
+}
+
+/// The name that `found` is most likely meant to be; `None` if it is too far from all of them.
+pub fn nearest<'a>(found: &str, names: &[&'a str]) -> Option<&'a str> {
+    if found.len() > LONGEST_NAME {
+        return None;
+    }
+    let found = folded(found);
+    names
+        .iter()
+        .map(|name| (distance(&found, &folded(name)), *name))
+        .filter(|(distance, name)| {
+            *distance <= (found.len().max(name.len()) / 3).max(1) && *distance < found.len()
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Names as a choice: `one of a, b, c`, or the only one there is.
+pub(super) struct OneOf<'a>(pub(super) &'a [&'a str]);
+
+impl Display for OneOf<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [name] => formatter.write_str(name),
+            names => write!(formatter, "one of {}", names.join(", ")),
+        }
+    }
+}
+
+/// A map whose keys are known.
+pub(super) struct MapOf(pub(super) &'static [&'static str]);
+
+impl Expected for MapOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => formatter.write_str("a map"),
+            [key] => write!(formatter, "a map with the key {key}"),
+            keys if keys.len() <= MOST_NAMES => write!(formatter, "a map with the keys {}", keys.join(", ")),
+            _ => formatter.write_str("a map"),
+        }
+    }
+}
+
+/// A list of fixed length.
+pub(super) struct ListOf(pub(super) usize);
+
+impl Expected for ListOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a list of {}", self.0)
+    }
+}
+
+/// What serde expected, in the words of a policy.
+pub(super) fn expected(phrase: &dyn Expected) -> String {
+    let phrase = phrase.to_string();
+    let (bits, signed) = match phrase.strip_prefix("a nonzero ").unwrap_or(&phrase) {
+        "u8" => (8, false),
+        "u16" => (16, false),
+        "u32" => (32, false),
+        "u64" | "usize" => (64, false),
+        "i8" => (8, true),
+        "i16" => (16, true),
+        "i32" => (32, true),
+        "i64" | "isize" => (64, true),
+        _ => return expected_other(phrase),
+    };
+    if signed {
+        return format!("a whole number of at most {bits} bits");
+    }
+    let least = u8::from(phrase.starts_with("a nonzero "));
+    format!("a whole number from {least} to {}", u64::MAX >> (64 - bits))
+}
+
+fn expected_other(phrase: String) -> String {
+    let plain = match phrase.as_str() {
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "f32" | "f64" => "a number",
+        "unit" => "nothing",
+        "path string" => "a path",
+        "a borrowed string" | "string" | "str" => "a string",
+        phrase if phrase.starts_with("struct ") || phrase.starts_with("internally tagged enum ") => "a map",
+        phrase if phrase.starts_with("enum ") => "a name or a map with one key",
+        _ => return phrase,
+    };
+    plain.to_owned()
+}
+
+/// What was found, in the words of a policy.
+pub(super) fn found(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => value.to_string(),
+        Unexpected::Char(value) => quoted(&value.to_string()),
+        Unexpected::Str(text) => quoted(text),
+        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map | Unexpected::StructVariant => "a map".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// How to write what was most likely meant, for mistakes with one likely meaning.
+pub(super) fn advice(expected: &str, unexpected: Unexpected<'_>) -> Option<String> {
+    match unexpected {
+        Unexpected::Str(text) if expected == "true or false" => match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" => Some("write true without quotes".to_owned()),
+            "false" | "no" | "off" | "n" => Some("write false without quotes".to_owned()),
+            _ => None,
+        },
+        Unexpected::Str(text) if expected.starts_with("a whole number") => {
+            text.parse::<i64>().ok().map(|number| format!("write {number} without quotes"))
+        }
+        Unexpected::Str(text) if expected == "a list" && is_simple(text) => Some(format!("write [{text}]")),
+        Unexpected::Unsigned(number) if expected == "a list" => Some(format!("write [{number}]")),
+        Unexpected::Unit if expected.starts_with("a map") => Some("write {} for an empty one".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether a text keeps its meaning as an unquoted item of a `[…]` list.
+fn is_simple(text: &str) -> bool {
+    let inside =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '/');
+    text.len() <= LONGEST_NAME
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(inside)
+}
+
+/// Lower case, and one way to join words: `rateLimit` still differs from `rate_limit`, by the one character
+/// it lacks.
+fn folded(name: &str) -> Vec<char> {
+    name.chars()
+        .flat_map(char::to_lowercase)
+        .map(|character| if character == '-' { '_' } else { character })
+        .collect()
+}
+
+/// Fewest insertions, deletions, replacements and swaps of neighbours that turn one into the other (Damerau
+/// 1964, in the form that edits no part twice).
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (row, from_character) in from.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, to_character) in to.iter().enumerate() {
+            let replaced = last[column] + usize::from(from_character != to_character);
+            let mut fewest = replaced.min(last[column + 1] + 1).min(current[column] + 1);
+            if row > 0 && column > 0 && *from_character == to[column - 1] && from[row - 1] == *to_character {
+                fewest = fewest.min(before_last[column - 1] + 1);
+            }
+            current.push(fewest);
+        }
+        before_last = std::mem::replace(&mut last, current);
+    }
+    last.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! YAML: from bytes to a [`Tree`], and back from a path to its line and column. Nothing else touches the YAML
+//! library.
+//!
+//! The library keeps no positions of values. But an error raised inside a value carries the place where that
+//! value starts. So a position is found by reading the document once more, walking down to the value, and
+//! failing there.
+
+mod seek;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
+
+use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
+
+use self::seek::{Seek, Stop};
+use super::diagnostic::{Diagnostics, Target};
+use super::node::Node;
+use super::path::{Path, Segment};
+use super::tree::{Build, DEEPEST, Tree, Watch};
+
+/// Largest policy file, in bytes.
+pub const LARGEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// A parsed policy file: one YAML document, UTF-8 with or without a byte order mark.
+///
+/// Keys are unique, aliases are expanded up to [`MOST_VALUES`](super::tree::MOST_VALUES), tags and merge keys
+/// are refused.
+#[derive(Debug)]
+pub struct Document {
+    name: String,
+    text: String,
+    root: Node,
+}
+
+/// Where a value or key is in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// What is written there, if it is a scalar or a key: without quotes, otherwise as it is written.
+    pub text: String,
+}
+
+impl Document {
+    /// Reads and parses a file. Messages call it by its path as given.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and all of [`parse`](Self::parse).
+    pub fn load(path: &std::path::Path) -> Result<Self, Diagnostics> {
+        let name = path.display().to_string();
+        let mut bytes = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(LARGEST_BYTES as u64 + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Self::parse(name, &bytes),
+            Err(error) => Err(Diagnostics::of_file(&name, format_args!("cannot read the file: {error}"))),
+        }
+    }
+
+    /// Parses a file's contents. `name` is what messages call the file.
+    ///
+    /// # Errors
+    /// Larger than 4 MiB, not UTF-8, not YAML, more than one document, duplicate keys, nested deeper than 64
+    /// levels, more than a million values, tags, merge keys. Only the first of these is reported.
+    pub fn parse(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Diagnostics> {
+        let name = name.into();
+        let text = decode(&name, bytes)?;
+        let refuse = |error: &serde_yaml::Error, message: &str| {
+            Diagnostics::at(&name, text, &position(error, String::new()), message)
+        };
+        // A pass that builds nothing, so that every error after it is a refusal of ours.
+        let syntax = first_document(text, IgnoredAny::deserialize);
+        syntax.map_err(|error| refuse(&error, &syntax_message(&error, text)))?;
+        let watch = Watch::default();
+        let tree =
+            first_document(text, |document| Build { watch: &watch, depth: DEEPEST }.deserialize(document));
+        let tree = tree.map_err(|error| {
+            // Without a refusal it is the library's own limit on the same attack.
+            let message = watch.refusal().unwrap_or_else(|| "aliases expand to too many values".to_owned());
+            refuse(&error, &message)
+        })?;
+        if let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) {
+            let Err(error) = Stop { written: &RefCell::default() }.deserialize(second);
+            return Err(refuse(&error, "a policy is one YAML document, here a second one starts"));
+        }
+        Ok(Self { text: text.to_owned(), name, root: Node::new(tree, Path::root()) })
+    }
+
+    /// The whole document, ready to be read.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// What messages call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the value at `path` is, or its key. Where the document has no such value, the nearest thing
+    /// around the place.
+    ///
+    /// A map, a list or nothing is pointed at by its key, if it has one: that is on the line where a reader
+    /// looks for it. Costs a parse of the whole document.
+    pub fn locate(&self, path: &Path, target: Target) -> Position {
+        let mut segments = path.segments();
+        let mut target = target;
+        let value = loop {
+            match (self.root.tree().get(segments), segments.split_last()) {
+                (Some(value), _) => break value,
+                (None, Some((_, parent))) => (segments, target) = (parent, Target::Value),
+                (None, None) => break self.root.tree(),
+            }
+        };
+        let has_key = matches!(segments.last(), Some(Segment::Key(_)));
+        let at_key = has_key && (target == Target::Key || !value.is_scalar() || *value == Tree::Null);
+        let written = RefCell::default();
+        let seek = Seek { path: segments, at_key, written: &written };
+        match first_document(&self.text, |document| seek.deserialize(document)) {
+            Err(error) => position(&error, written.take()),
+            Ok(never) => match never {},
+        }
+    }
+}
+
+/// The text of a policy file, its byte order mark removed.
+fn decode<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostics> {
+    if bytes.len() > LARGEST_BYTES {
+        return Err(Diagnostics::of_file(name, "larger than 4 MiB"));
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Err(error) => {
+            let readable = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let before = String::from_utf8_lossy(readable);
+            return Err(Diagnostics::at(
+                name,
+                &before,
+                &end_of(&before),
+                "not UTF-8: save the file as UTF-8",
+            ));
+        }
+    };
+    match text.char_indices().find(|(_, character)| !is_printable(*character)) {
+        None => Ok(text),
+        Some((offset, character)) => {
+            let message = format!("character U+{:04X} is not allowed", u32::from(character));
+            let before = text.get(..offset).unwrap_or_default();
+            Err(Diagnostics::at(name, text, &end_of(before), &message))
+        }
+    }
+}
+
+/// YAML 1.2.2, section 5.1, less the byte order mark.
+fn is_printable(character: char) -> bool {
+    match character {
+        '\t' | '\n' | '\r' | '\u{85}' => true,
+        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
+        _ => !character.is_control(),
+    }
+}
+
+/// The position right behind a text.
+fn end_of(text: &str) -> Position {
+    let line = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: text.matches('\n').count() + 1, column: line.chars().count() + 1, text: String::new() }
+}
+
+fn first_document<'a, T>(
+    text: &'a str,
+    read: impl FnOnce(serde_yaml::Deserializer<'a>) -> Result<T, serde_yaml::Error>,
+) -> Result<T, serde_yaml::Error> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    match documents.next() {
+        Some(document) => read(document),
+        None => read(serde_yaml::Deserializer::from_str("")),
+    }
+}
+
+fn position(error: &serde_yaml::Error, text: String) -> Position {
+    let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
+    Position { line, column, text }
+}
+
+/// The parser's message without its position, and with advice where the mistake is a usual one.
+fn syntax_message(error: &serde_yaml::Error, text: &str) -> String {
+    let place = position(error, String::new());
+    let message =
+        error.to_string().replacen(&format!(" at line {} column {}", place.line, place.column), "", 1);
+    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let indent = line.split(|character: char| !character.is_whitespace()).next().unwrap_or_default();
+    let advice = if line.trim_start_matches(' ').starts_with('\t') || indent.contains('\t') {
+        "indent with spaces, not tabs"
+    } else if message.contains("alias") || message.contains("unknown anchor") {
+        "quote a text that starts with *"
+    } else if message.contains("mapping values are not allowed") {
+        "quote a text that contains a colon and a space, and check the indentation"
+    } else if message.contains("cannot start any token") {
+        "quote a text that starts with a special character"
+    } else if message.contains("',' or") {
+        "inside { } and [ ], quote a text that contains any of { } [ ] ,"
+    } else {
+        return message;
+    };
+    format!("{message}: {advice}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! A chain: the filters of one route, in the order the policy names them. Requests pass it forwards, responses
+//! backwards, so that the first filter is the outermost both ways.
+//!
+//! What always holds: a filter is called only in the phases it takes part in, only its own slot is open to it, and a
+//! filter in shadow mode decides without changing anything that goes in either direction. The chain neither counts
+//! nor logs; it says who decided what, and its caller does that for all filters alike.
+
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+
+/// One filter of a chain.
+pub struct Link {
+    /// Its name in the policy, metrics and logs.
+    pub kind: &'static str,
+    /// Whether it only says what it would have done (`mode: shadow`).
+    pub shadow: bool,
+    /// The filter itself.
+    pub filter: Box<dyn Filter>,
+}
+
+/// The filters of one route, with a dense list for each phase.
+pub struct Chain {
+    links: Box<[Link]>,
+    request: Box<[usize]>,
+    request_body: Box<[usize]>,
+    response: Box<[usize]>,
+    response_body: Box<[usize]>,
+}
+
+/// What became of a request's head.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every filter let it pass.
+    Pass,
+    /// A filter answered by itself; this is no refusal.
+    Respond {
+        /// The filter that answered.
+        filter: &'static str,
+        /// Its answer.
+        reply: Box<Reply>,
+    },
+    /// A filter refused.
+    Refuse(Decision),
+}
+
+/// A refusal, and the filter it comes from.
+#[derive(Debug)]
+pub struct Decision {
+    /// The filter's name.
+    pub filter: &'static str,
+    /// What it decided.
+    pub refusal: Box<Refusal>,
+}
+
+/// What a filter in shadow mode would have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shadow {
+    /// The filter's name.
+    pub filter: &'static str,
+    /// The refusal's reason, or [`RESPONDS`].
+    pub reason: &'static str,
+    position: usize,
+}
+
+/// The reason in a [`Shadow`] where the filter would have answered by itself.
+pub const RESPONDS: &str = "responds";
+
+/// What the shadow filters of one exchange would have done: at most one entry for each. Allocates with the first.
+#[derive(Debug, Default)]
+pub struct Shadows(Vec<Shadow>);
+
+impl Shadows {
+    /// The entries, in the order they came about.
+    pub fn iter(&self) -> impl Iterator<Item = &Shadow> {
+        self.0.iter()
+    }
+
+    /// Whether no shadow filter would have interfered.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, link: &Link, position: usize, reason: &'static str) {
+        self.0.push(Shadow { filter: link.kind, reason, position });
+    }
+
+    /// Whether the filter has decided already. In force it would have ended the exchange and seen no more of it.
+    fn decided(&self, position: usize) -> bool {
+        self.0.iter().any(|shadow| shadow.position == position)
+    }
+}
+
+impl Chain {
+    /// A chain of these filters. Filters in shadow mode stay out of both response phases.
+    #[must_use]
+    pub fn new(links: Vec<Link>) -> Self {
+        let of = |phase, in_shadow| {
+            let takes_part =
+                |link: &Link| link.filter.phases().contains(phase) && (in_shadow || !link.shadow);
+            let links = links.iter().enumerate();
+            links.filter(|(_, link)| takes_part(link)).map(|(position, _)| position).collect()
+        };
+        Self {
+            request: of(Phases::REQUEST, true),
+            request_body: of(Phases::REQUEST_BODY, true),
+            response: of(Phases::RESPONSE, false),
+            response_body: of(Phases::RESPONSE_BODY, false),
+            links: links.into(),
+        }
+    }
+
+    /// The names of its filters, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.links.iter().map(|link| link.kind)
+    }
+
+    /// Whether any filter looks at response heads.
+    #[must_use]
+    pub fn has_response(&self) -> bool {
+        !self.response.is_empty()
+    }
+
+    /// Whether any filter looks at request bodies.
+    #[must_use]
+    pub fn has_request_body(&self) -> bool {
+        !self.request_body.is_empty()
+    }
+
+    /// Whether any filter looks at response bodies.
+    #[must_use]
+    pub fn has_response_body(&self) -> bool {
+        !self.response_body.is_empty()
+    }
+
+    /// Passes the request's head through the filters until one ends it. Waits only where a filter does, and allocates
+    /// nothing of its own unless a filter is in shadow mode.
+    pub async fn request(&self, exchange: &mut Exchange<'_>, shadows: &mut Shadows) -> Outcome {
+        for (position, link) in self.along(&self.request) {
+            let untouched: Option<RequestHeader> = link.shadow.then(|| exchange.request.clone());
+            let verdict = match link.filter.on_request(exchange.at(position)) {
+                Step::Now(verdict) => verdict,
+                Step::Later(verdict) => verdict.await,
+            };
+            if let Some(untouched) = untouched {
+                *exchange.request = untouched;
+                match verdict {
+                    Verdict::Next => {}
+                    Verdict::Respond(_) => shadows.push(link, position, RESPONDS),
+                    Verdict::Refuse(refusal) => shadows.push(link, position, refusal.reason),
+                }
+                continue;
+            }
+            match verdict {
+                Verdict::Next => {}
+                Verdict::Respond(reply) => return Outcome::Respond { filter: link.kind, reply },
+                Verdict::Refuse(refusal) => return Outcome::Refuse(Decision { filter: link.kind, refusal }),
+            }
+        }
+        Outcome::Pass
+    }
+
+    /// Passes a piece of the request body through the filters; `end` marks the last call.
+    ///
+    /// # Errors
+    /// The first refusal in force. The request must not be completed towards the upstream then.
+    pub fn request_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        shadows: &mut Shadows,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Decision> {
+        for (position, link) in self.along(&self.request_body) {
+            if !link.shadow {
+                let result = link.filter.on_request_body(exchange.at(position), body, end);
+                result.map_err(|refusal| link.decision(refusal))?;
+            } else if !shadows.decided(position) {
+                let mut copy = body.clone();
+                if let Err(refusal) = link.filter.on_request_body(exchange.at(position), &mut copy, end) {
+                    shadows.push(link, position, refusal.reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes the response's head through the filters, last one first.
+    ///
+    /// # Errors
+    /// The first refusal; the filters before it in the policy have not seen this head.
+    pub fn response(
+        &self,
+        exchange: &mut Exchange<'_>,
+        response: &mut ResponseHeader,
+    ) -> Result<(), Decision> {
+        for (position, link) in self.along(&self.response).rev() {
+            let result = link.filter.on_response(exchange.at(position), response);
+            result.map_err(|refusal| link.decision(refusal))?;
+        }
+        Ok(())
+    }
+
+    /// Passes a piece of the response body through the filters, last one first; `end` marks the last call.
+    ///
+    /// # Errors
+    /// The first refusal. The head is gone by then, so the response can only be cut short.
+    pub fn response_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Decision> {
+        for (position, link) in self.along(&self.response_body).rev() {
+            let result = link.filter.on_response_body(exchange.at(position), body, end);
+            result.map_err(|refusal| link.decision(refusal))?;
+        }
+        Ok(())
+    }
+
+    fn along<'a>(&'a self, phase: &'a [usize]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
+        phase.iter().filter_map(|&position| Some((position, self.links.get(position)?)))
+    }
+}
+
+impl Link {
+    fn decision(&self, refusal: Refusal) -> Decision {
+        Decision { filter: self.kind, refusal: Box::new(refusal) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! Compresses responses with gzip, Brotli or Zstandard as they stream by.
+//!
+//! What always holds: a response that says how it is encoded, or that it must not be changed, is left alone; whenever
+//! `Accept-Encoding` could have changed the outcome, `Vary` says so; memory per response is bounded by
+//! [`encoder`]'s windows, however long the response is.
+//!
+//! Compression over TLS tells an observer how well a secret in the response matches text beside it that the observer
+//! chose (BREACH). Leave this filter off routes that answer with a secret and a piece of the request in one body, or
+//! let the upstream mark such responses `Cache-Control: no-transform`.
+
+mod encoder;
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, TRANSFER_ENCODING, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::encoder::{Coding, Encoder, Then};
+use super::media_type::{MediaRange, essence};
+use super::{Exchange, Filter, Phases, Refusal, Site, Step};
+use crate::http::fields::{Negotiated, list, negotiate_coding};
+use crate::values::{Problem, Size};
+
+/// Compresses response bodies for clients that ask for it (`Accept-Encoding`).
+///
+/// Left alone are responses that are encoded already, partial (206), without a body, or marked `no-transform`; gRPC
+/// always, and event streams unless `types` names them. A strong `ETag` becomes weak, because the bytes differ from
+/// those it was made for. Where the length of a response is not known beforehand, each piece is passed on at once.
+///
+/// Responses pass the filters backwards: name this one before those that change bodies, such as `error_pages`.
+///
+/// Don't use it on routes that answer with a secret and with a piece of the request in the same body: the
+/// compressed length gives the secret away (the BREACH attack).
+///
+/// ```yaml
+/// - compress: { algorithms: [br, gzip], min_size: 2KiB }
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spec {
+    /// What to offer, best first. The client's own preference counts before this order. Default `[zstd, br, gzip]`.
+    pub algorithms: Vec<Algorithm>,
+    /// How hard each one tries, e.g. `{ br: 4 }`.
+    pub level: Levels,
+    /// Shorter responses are not worth it. Default `1KiB`. Where the length is not known, the response is compressed.
+    pub min_size: Size,
+    /// Media types to compress, e.g. `[application/json, text/*]`. Default: text, JSON, XML, JavaScript, SVG,
+    /// WebAssembly and the like. `text/event-stream` is compressed only where it is named in full.
+    pub types: Vec<MediaRange>,
+}
+
+/// A way to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// Zstandard (RFC 8878).
+    Zstd,
+    /// Brotli (RFC 7932).
+    Br,
+    /// gzip (RFC 1952).
+    Gzip,
+}
+
+/// Compression levels. Higher ones take more time for smaller bodies. Those that would take more than about 4 MiB of
+/// memory for one response are not offered.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Levels {
+    /// 1 to 12. Default 3.
+    pub zstd: u8,
+    /// 0 to 6. Default 3.
+    pub br: u8,
+    /// 1 to 9. Default 4.
+    pub gzip: u8,
+}
+
+const TYPES: [&str; 14] = [
+    "text/*",
+    "application/json",
+    "application/*+json",
+    "application/x-ndjson",
+    "application/javascript",
+    "application/xml",
+    "application/*+xml",
+    "application/graphql-response",
+    "application/yaml",
+    "application/wasm",
+    "application/vnd.ms-fontobject",
+    "font/ttf",
+    "font/otf",
+    "image/svg+xml",
+];
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            algorithms: vec![Algorithm::Zstd, Algorithm::Br, Algorithm::Gzip],
+            level: Levels::default(),
+            min_size: Size::from_kib(1),
+            types: TYPES.iter().filter_map(|name| name.parse().ok()).collect(),
+        }
+    }
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self { zstd: 3, br: 3, gzip: 4 }
+    }
+}
+
+impl super::Spec for Spec {
+    const KIND: &'static str = "compress";
+    const DECIDES: bool = false;
+
+    fn compile(self, _: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        let range = |at, level: u8, least, most| match level {
+            level if (least..=most).contains(&level) => Ok(level),
+            level => Err(Problem::new(at, format_args!("expected {least} to {most}, found {level}"))),
+        };
+        let zstd = range("level.zstd", self.level.zstd, 1, 12)?;
+        let br = range("level.br", self.level.br, 0, 6)?;
+        let gzip = range("level.gzip", self.level.gzip, 1, 9)?;
+        if self.algorithms.is_empty() {
+            return Err(Problem::new("algorithms", "is empty: expected some of zstd, br and gzip"));
+        }
+        for (index, algorithm) in self.algorithms.iter().enumerate() {
+            if self.algorithms.iter().take(index).any(|before| before == algorithm) {
+                return Err(Problem::new(format!("algorithms[{index}]"), "is named twice"));
+            }
+        }
+        if self.types.is_empty() {
+            return Err(Problem::new("types", "is empty: nothing would be compressed"));
+        }
+        let coding = |algorithm: &Algorithm| match algorithm {
+            Algorithm::Zstd => Coding::Zstd { level: zstd },
+            Algorithm::Br => Coding::Br { level: br },
+            Algorithm::Gzip => Coding::Gzip { level: gzip },
+        };
+        let codings: Box<[Coding]> = self.algorithms.iter().map(coding).collect();
+        Ok(Box::new(Compress {
+            names: codings.iter().map(|coding| coding.name()).collect(),
+            codings,
+            least_bytes: self.min_size.bytes(),
+            event_streams: self.types.iter().any(|range| range.names(EVENT_STREAM)),
+            types: self.types.into(),
+        }))
+    }
+}
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+struct Compress {
+    /// In order of preference.
+    codings: Box<[Coding]>,
+    /// The name of each coding.
+    names: Box<[&'static str]>,
+    least_bytes: u64,
+    event_streams: bool,
+    types: Box<[MediaRange]>,
+}
+
+/// What the filter keeps of an exchange.
+struct Progress {
+    /// What the client would take, noted before later filters may take `Accept-Encoding` off the request.
+    chosen: Option<Coding>,
+    /// There while a response body is being compressed.
+    encoding: Option<Encoding>,
+}
+
+struct Encoding {
+    /// The lock is never taken; it makes the encoders, which are only `Send`, `Sync`.
+    encoder: Mutex<Encoder>,
+    each_piece: Then,
+}
+
+impl Filter for Compress {
+    fn phases(&self) -> Phases {
+        Phases::REQUEST.and(Phases::RESPONSE).and(Phases::RESPONSE_BODY)
+    }
+
+    fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
+        let chosen = self.choose(exchange.request);
+        exchange.keep(Progress { chosen, encoding: None });
+        Step::NEXT
+    }
+
+    fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
+        let chosen = match exchange.slot::<Progress>() {
+            Some(progress) => {
+                // A response that failed on its way is followed by another one, which starts anew.
+                progress.encoding = None;
+                progress.chosen
+            }
+            None => self.choose(exchange.request),
+        };
+        if !self.may_change(exchange.request, response) {
+            return Ok(());
+        }
+        add_vary(response);
+        let Some(coding) = chosen else { return Ok(()) };
+        weaken_etag(response);
+        if response.status == StatusCode::NOT_MODIFIED {
+            return Ok(());
+        }
+        let length = content_length(response);
+        describe(response, coding);
+        if exchange.request.method == Method::HEAD {
+            return Ok(());
+        }
+        if exchange.request.version == Version::HTTP_11 {
+            response.set_version(Version::HTTP_11);
+            _ = response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let encoder = Mutex::new(Encoder::new(coding, length).map_err(|_| failed())?);
+        let each_piece = if length.is_some() { Then::GoOn } else { Then::Flush };
+        exchange.keep(Progress { chosen, encoding: Some(Encoding { encoder, each_piece }) });
+        Ok(())
+    }
+
+    fn on_response_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Refusal> {
+        let Some(progress) = exchange.slot::<Progress>() else { return Ok(()) };
+        let Some(encoding) = &mut progress.encoding else { return Ok(()) };
+        let piece = body.take().unwrap_or_default();
+        if piece.is_empty() && !end {
+            return Ok(());
+        }
+        let encoder = encoding.encoder.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let then = if end { Then::Finish } else { encoding.each_piece };
+        let ready = encoder.encode(&piece, then).map_err(|_| failed())?;
+        if !ready.is_empty() {
+            *body = Some(ready.into());
+        }
+        if end {
+            progress.encoding = None;
+        }
+        Ok(())
+    }
+}
+
+fn failed() -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "compress_failed")
+}
+
+impl Compress {
+    fn choose(&self, request: &RequestHeader) -> Option<Coding> {
+        // Negotiation goes over the lines several times; nobody honest sends more than these.
+        let line = |index| request.headers.get_all(ACCEPT_ENCODING).iter().nth(index);
+        let lines = (0..4).map_while(|index| line(index).map(HeaderValue::as_bytes));
+        match negotiate_coding(lines, &self.names) {
+            Negotiated::Coding(index) => self.codings.get(index).copied(),
+            Negotiated::Identity | Negotiated::Nothing => None,
+        }
+    }
+
+    /// Whether a client that accepts a coding would get another response than one that accepts none.
+    fn may_change(&self, request: &RequestHeader, response: &ResponseHeader) -> bool {
+        let headers = &response.headers;
+        let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+        let of_type = match (content_type, response.status) {
+            // A 304 need not say what it is about, but its ETag and Vary must be those of the 200 (RFC 9110 15.4.5).
+            (content_type, StatusCode::NOT_MODIFIED) => content_type.is_none_or(|name| self.takes(name)),
+            (_, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT) => false,
+            (content_type, status) => {
+                !status.is_informational()
+                    && content_type.is_some_and(|name| self.takes(name))
+                    && content_length(response).is_none_or(|bytes| bytes > 0 && bytes >= self.least_bytes)
+            }
+        };
+        of_type
+            && !headers.contains_key(CONTENT_ENCODING)
+            && !headers.contains_key(CONTENT_RANGE)
+            && !must_not_transform(headers)
+            && !must_not_transform(&request.headers)
+            && request.method != Method::CONNECT
+    }
+
+    fn takes(&self, content_type: &str) -> bool {
+        let name = essence(content_type);
+        let grpc = name.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"));
+        let unwanted_stream = !self.event_streams && name.eq_ignore_ascii_case(EVENT_STREAM);
+        !grpc && !unwanted_stream && self.types.iter().any(|range| range.contains(name))
+    }
+}
+
+fn content_length(response: &ResponseHeader) -> Option<u64> {
+    response.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// RFC 9111 sections 5.2.1.6 and 5.2.2.6.
+fn must_not_transform(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).iter();
+    lines.flat_map(|line| list(line.as_bytes())).any(|member| member.eq_ignore_ascii_case(b"no-transform"))
+}
+
+fn add_vary(response: &mut ResponseHeader) {
+    let lines = response.headers.get_all(VARY).iter();
+    let covers = |name: &[u8]| name == b"*" || name.eq_ignore_ascii_case(b"accept-encoding");
+    let covered = lines.flat_map(|line| list(line.as_bytes())).any(covers);
+    if !covered {
+        _ = response.append_header(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+}
+
+/// A strong validator promises equal bytes (RFC 9110 section 8.8.1), and those of the upstream's are other bytes.
+fn weaken_etag(response: &mut ResponseHeader) {
+    let Some(etag) = response.headers.get(ETAG).filter(|etag| etag.as_bytes().starts_with(b"\"")) else {
+        return;
+    };
+    if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", etag.as_bytes()].concat()) {
+        _ = response.insert_header(ETAG, weak);
+    }
+}
+
+/// Makes the head that of the encoded body.
+fn describe(response: &mut ResponseHeader, coding: Coding) {
+    const OF_THE_OLD_BYTES: [HeaderName; 6] = [
+        CONTENT_LENGTH,
+        ACCEPT_RANGES,
+        HeaderName::from_static("content-digest"),
+        HeaderName::from_static("repr-digest"),
+        HeaderName::from_static("digest"),
+        HeaderName::from_static("content-md5"),
+    ];
+    for name in &OF_THE_OLD_BYTES {
+        response.remove_header(name);
+    }
+    _ = response.insert_header(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+}
+
+#[cfg(test)]
+mod tests;

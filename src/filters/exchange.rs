@@ -1,0 +1,149 @@
+//! What a filter sees of one request and its response: heads, facts about the caller, and a slot of its own.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use pingora::http::RequestHeader;
+
+/// Facts about the exchange that no filter may change.
+pub struct Facts {
+    /// The caller, after trusted hops were taken off (RFC 7239, PROXY protocol).
+    pub client_ip: IpAddr,
+    /// Who is at the other end of the connection.
+    pub peer_ip: IpAddr,
+    /// `https` or `http`, as the client spoke it to us.
+    pub scheme: &'static str,
+    /// Lower-case host without port, as routing saw it; empty where HTTP/1.0 gave none.
+    pub host: Arc<str>,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// Identifies the request in logs and answers.
+    pub request_id: Arc<str>,
+    /// When the head was complete, in nanoseconds of the [`Clock`](crate::state::Clock).
+    pub received_ns: u64,
+    /// The client's verified certificate, where it gave one.
+    pub client_certificate: Option<Arc<crate::tls::ClientIdentity>>,
+}
+
+/// Who made a response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// An upstream answered.
+    Upstream,
+    /// Edgeward did: a refusal, a failure, a `respond:` or a redirect.
+    Edgeward,
+}
+
+/// One request and its response, as a filter sees them.
+pub struct Exchange<'r> {
+    /// The request's head with its normalised path. Edits reach the upstream.
+    pub request: &'r mut RequestHeader,
+    /// What is known about the caller and the route.
+    pub facts: &'r Facts,
+    /// Who made the response; [`Origin::Upstream`] until there is one.
+    pub origin: Origin,
+    slots: &'r mut Slots,
+    position: usize,
+}
+
+impl<'r> Exchange<'r> {
+    /// The exchange as the filter at `position` of the chain sees it.
+    pub fn new(
+        request: &'r mut RequestHeader,
+        facts: &'r Facts,
+        origin: Origin,
+        slots: &'r mut Slots,
+        position: usize,
+    ) -> Self {
+        Self { request, facts, origin, slots, position }
+    }
+
+    /// The caller's address.
+    #[must_use]
+    pub const fn client_ip(&self) -> IpAddr {
+        self.facts.client_ip
+    }
+
+    /// The first value of a request header, if it is there and visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.headers.get(name)?.to_str().ok()
+    }
+
+    /// The value of a cookie, as sent. The first one counts when a name is repeated.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.request.headers.get_all(http::header::COOKIE).iter();
+        lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
+            let (key, value) = pair.trim().split_once('=')?;
+            (key == name).then_some(value)
+        })
+    }
+
+    /// What this filter kept earlier in the same exchange.
+    #[must_use]
+    pub fn slot<T: Any + Send + Sync>(&mut self) -> Option<&mut T> {
+        self.slots.0.get_mut(self.position)?.as_mut()?.downcast_mut()
+    }
+
+    /// Keeps something for later phases of the same exchange.
+    pub fn keep<T: Any + Send + Sync>(&mut self, value: T) {
+        if self.slots.0.len() <= self.position {
+            self.slots.0.resize_with(self.position + 1, || None);
+        }
+        if let Some(slot) = self.slots.0.get_mut(self.position) {
+            *slot = Some(Box::new(value));
+        }
+    }
+
+    /// The same exchange, as the filter at `position` sees it.
+    pub(super) const fn at(&mut self, position: usize) -> &mut Self {
+        self.position = position;
+        self
+    }
+}
+
+/// One slot for each filter of a chain, filled only by those that have something to keep.
+#[derive(Default)]
+pub struct Slots(Vec<Option<Box<dyn Any + Send + Sync>>>);
+
+/// An exchange that owns its parts, so that a filter is tested without a socket.
+#[cfg(test)]
+pub struct Sample {
+    pub request: RequestHeader,
+    pub facts: Facts,
+    pub slots: Slots,
+}
+
+#[cfg(test)]
+impl Sample {
+    /// `GET path` from 192.0.2.1 with the given headers.
+    pub fn get(path: &str, headers: &[(&'static str, &str)]) -> Self {
+        Self::new("GET", path, headers)
+    }
+
+    /// The same with any method.
+    pub fn new(method: &str, path: &str, headers: &[(&'static str, &str)]) -> Self {
+        let mut request = RequestHeader::build(method, path.as_bytes(), None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        let facts = Facts {
+            client_ip: [192, 0, 2, 1].into(),
+            peer_ip: [192, 0, 2, 1].into(),
+            scheme: "https",
+            host: "api.example.com".into(),
+            route: "orders".into(),
+            request_id: "0123456789abcdef".into(),
+            received_ns: 0,
+            client_certificate: None,
+        };
+        Self { request, facts, slots: Slots::default() }
+    }
+
+    /// The exchange at position 0 of a chain, as before a response.
+    pub fn exchange(&mut self) -> Exchange<'_> {
+        Exchange::new(&mut self.request, &self.facts, Origin::Upstream, &mut self.slots, 0)
+    }
+}

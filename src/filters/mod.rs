@@ -1,0 +1,132 @@
+//! Filters: what a route does to a request and its response.
+//!
+//! A filter is small and pure. It sees an [`Exchange`] and gives a [`Verdict`]; it writes no response, counts no
+//! metric and logs nothing, for the [chain](chain) does that once for all of them. Adding one touches its own
+//! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
+
+pub mod basic_auth;
+pub mod chain;
+pub mod compress;
+pub mod cors;
+pub mod error_pages;
+pub mod exchange;
+pub mod header_edits;
+pub mod ip_access;
+mod media_type;
+pub mod rate_limit;
+pub mod request_headers;
+pub mod request_limits;
+pub mod response_headers;
+pub mod table;
+pub mod template;
+pub mod verdict;
+
+#[cfg(test)]
+mod testing;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+pub use exchange::{Exchange, Facts, Origin, Slots};
+pub use verdict::{Refusal, Reply, Step, Verdict};
+
+use crate::state::State;
+use crate::values::Problem;
+
+/// One decision or transformation on the way of a request and its response.
+///
+/// A filter is shared by all requests of its route, so what belongs to one request goes into its slot
+/// ([`Exchange::slot`]).
+pub trait Filter: Send + Sync {
+    /// The phases this filter takes part in. A chain asks once, when it is built.
+    fn phases(&self) -> Phases;
+
+    /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
+    fn on_request<'a>(&'a self, _exchange: &'a mut Exchange<'_>) -> Step<'a> {
+        Step::NEXT
+    }
+
+    /// A piece of the request body, as it passes. `end` marks the last call.
+    fn on_request_body(
+        &self,
+        _exchange: &mut Exchange<'_>,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+    ) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// The response's head, whoever made it ([`Exchange::origin`]): also refusals of other filters pass here, so a
+    /// filter must expect an empty slot.
+    fn on_response(
+        &self,
+        _exchange: &mut Exchange<'_>,
+        _response: &mut ResponseHeader,
+    ) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// A piece of the response body, as it passes. `end` marks the last call.
+    fn on_response_body(
+        &self,
+        _exchange: &mut Exchange<'_>,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+    ) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// What an operator writes after `- kind:`, and how it becomes a [`Filter`].
+pub trait Spec: DeserializeOwned + JsonSchema {
+    /// The name in the policy, e.g. `ip_access`. It is also the label in metrics and logs.
+    const KIND: &'static str;
+    /// Whether it can refuse. Only such a filter may run in `mode: shadow`.
+    const DECIDES: bool;
+
+    /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
+    fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;
+}
+
+/// Where in the policy a filter stands; what it may keep beyond a reload.
+pub struct Site<'a> {
+    /// The route's name, unique in a policy.
+    pub route: &'a str,
+    /// How many filters of the same kind come before it on the route.
+    pub ordinal: usize,
+    /// What outlives snapshots.
+    pub state: &'a State,
+    /// Relative paths in the policy start from here.
+    pub base: &'a Path,
+}
+
+/// A set of phases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Phases(u8);
+
+impl Phases {
+    /// [`Filter::on_request`].
+    pub const REQUEST: Self = Self(1);
+    /// [`Filter::on_request_body`].
+    pub const REQUEST_BODY: Self = Self(2);
+    /// [`Filter::on_response`].
+    pub const RESPONSE: Self = Self(4);
+    /// [`Filter::on_response_body`].
+    pub const RESPONSE_BODY: Self = Self(8);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}

@@ -1,0 +1,262 @@
+//! By what requests are counted: the client's address, the route, a header, a cookie, or several of these together.
+//!
+//! Two requests are counted together only if every part of their keys is equal and of the same kind: each part is
+//! written with its kind and its length before it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::Exchange;
+use crate::http::fields::is_token;
+use crate::values::Problem;
+
+/// One thing that requests are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPart {
+    /// The client's address, cut to `ip_prefix`.
+    Ip,
+    /// The route: all its requests together.
+    Route,
+    /// The first value of the request header of this name, e.g. `x-api-key`.
+    Header(String),
+    /// The value of the cookie of this name, e.g. `sid`.
+    Cookie(String),
+}
+
+/// What requests are counted by: one part, or a list whose combination counts.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum KeySpec {
+    /// One part alone.
+    One(KeyPart),
+    /// The combination of all of these.
+    All(Vec<KeyPart>),
+}
+
+impl Default for KeySpec {
+    fn default() -> Self {
+        Self::One(KeyPart::Ip)
+    }
+}
+
+/// By hand, because the errors of an untagged enum do not say what is wrong.
+impl<'de> Deserialize<'de> for KeySpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = KeySpec;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ip, route, { header: NAME }, { cookie: NAME } or a list of these")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<KeySpec, E> {
+        KeyPart::deserialize(StrDeserializer::new(text)).map(KeySpec::One)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeySpec, A::Error> {
+        KeyPart::deserialize(MapAccessDeserializer::new(map)).map(KeySpec::One)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeySpec, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = list.next_element()? {
+            parts.push(part);
+        }
+        Ok(KeySpec::All(parts))
+    }
+}
+
+/// What happens to a request that lacks the header or cookie it should be counted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissing {
+    /// It counts for the client's address, apart from requests that have one.
+    #[default]
+    Ip,
+    /// It gets 400 `rate_limit_key`.
+    Refuse,
+    /// It passes uncounted. Whoever leaves the header out has no limit then, so another filter must ask for it.
+    DangerUnlimited,
+}
+
+/// How many leading bits of an address make one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IpPrefix {
+    /// Of IPv4 addresses, 1 to 32. Default 32.
+    pub v4: u8,
+    /// Of IPv6 addresses, 1 to 128. Default 64.
+    pub v6: u8,
+}
+
+impl Default for IpPrefix {
+    fn default() -> Self {
+        Self { v4: 32, v6: 64 }
+    }
+}
+
+/// How the key of a request is found.
+pub(super) struct Key {
+    parts: Box<[Part]>,
+    on_missing: OnMissing,
+    v4_mask: u32,
+    v6_mask: u128,
+    route: Box<str>,
+}
+
+enum Part {
+    Ip,
+    Route,
+    Header(HeaderName),
+    Cookie(Box<str>),
+}
+
+/// Why a request has no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Refused,
+    Unlimited,
+}
+
+impl Key {
+    pub(super) fn compile(
+        spec: KeySpec,
+        on_missing: Option<OnMissing>,
+        prefix: Option<IpPrefix>,
+        route: &str,
+    ) -> Result<Self, Problem> {
+        let parts: Box<[Part]> = match spec {
+            KeySpec::One(part) => [Part::compile(part, || "key".to_owned())?].into(),
+            KeySpec::All(parts) if parts.is_empty() => {
+                return Err(Problem::new("key", "is empty: to count all requests together, write route"));
+            }
+            KeySpec::All(parts) => {
+                let compile = |(index, part)| Part::compile(part, || format!("key[{index}]"));
+                parts.into_iter().enumerate().map(compile).collect::<Result<_, _>>()?
+            }
+        };
+        let may_lack = parts.iter().any(|part| matches!(part, Part::Header(_) | Part::Cookie(_)));
+        if on_missing.is_some() && !may_lack {
+            return Err(Problem::new("on_missing", "has no effect: key names neither header nor cookie"));
+        }
+        let on_missing = on_missing.unwrap_or_default();
+        let by_ip =
+            parts.iter().any(|part| matches!(part, Part::Ip)) || (may_lack && on_missing == OnMissing::Ip);
+        if prefix.is_some() && !by_ip {
+            return Err(Problem::new("ip_prefix", "has no effect: nothing is counted by address"));
+        }
+        let IpPrefix { v4, v6 } = prefix.unwrap_or_default();
+        if !(1..=32).contains(&v4) {
+            return Err(Problem::new("ip_prefix.v4", format_args!("expected 1 to 32 bits, found {v4}")));
+        }
+        if !(1..=128).contains(&v6) {
+            return Err(Problem::new("ip_prefix.v6", format_args!("expected 1 to 128 bits, found {v6}")));
+        }
+        Ok(Self {
+            parts,
+            on_missing,
+            v4_mask: u32::MAX << (32 - v4),
+            v6_mask: u128::MAX << (128 - v6),
+            route: route.into(),
+        })
+    }
+
+    /// The key of this request, or why it has none.
+    pub(super) fn of(&self, exchange: &Exchange<'_>) -> Result<KeyBytes, Missing> {
+        let mut bytes = KeyBytes::new();
+        for part in &self.parts {
+            let (kind, value) = match part {
+                Part::Ip => {
+                    self.push_ip(b'i', exchange.client_ip(), &mut bytes);
+                    continue;
+                }
+                Part::Route => (b'r', Some(self.route.as_bytes())),
+                Part::Header(name) => (b'h', exchange.request.headers.get(name).map(HeaderValue::as_bytes)),
+                Part::Cookie(name) => (b'c', exchange.cookie(name).map(str::as_bytes)),
+            };
+            match (value, self.on_missing) {
+                (Some(value @ [_, ..]), _) => bytes.push_part(kind, value),
+                (_, OnMissing::Ip) => self.push_ip(b'm', exchange.client_ip(), &mut bytes),
+                (_, OnMissing::Refuse) => return Err(Missing::Refused),
+                (_, OnMissing::DangerUnlimited) => return Err(Missing::Unlimited),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn push_ip(&self, kind: u8, address: IpAddr, bytes: &mut KeyBytes) {
+        // An IPv4 client of a listener on `[::]` comes as `::ffff:a.b.c.d`, and all of them have one /64.
+        match address.to_canonical() {
+            IpAddr::V4(address) => bytes.push_part(kind, &(address.to_bits() & self.v4_mask).to_be_bytes()),
+            IpAddr::V6(address) => bytes.push_part(kind, &(address.to_bits() & self.v6_mask).to_be_bytes()),
+        }
+    }
+}
+
+impl Part {
+    fn compile(part: KeyPart, at: impl Fn() -> String) -> Result<Self, Problem> {
+        Ok(match part {
+            KeyPart::Ip => Self::Ip,
+            KeyPart::Route => Self::Route,
+            KeyPart::Header(name) => Self::Header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+                Problem::new(format!("{}.header", at()), "expected a header name such as x-api-key")
+            })?),
+            KeyPart::Cookie(name) if is_token(name.as_bytes()) => Self::Cookie(name.into()),
+            KeyPart::Cookie(_) => {
+                return Err(Problem::new(format!("{}.cookie", at()), "expected a cookie name such as sid"));
+            }
+        })
+    }
+}
+
+/// Longest key that takes no memory from the heap; few headers and no session cookie are longer.
+const INLINE_BYTES: usize = 256;
+
+/// The key of one request.
+pub(super) struct KeyBytes {
+    inline: [u8; INLINE_BYTES],
+    length: usize,
+    /// All of a key that does not fit inline.
+    heap: Vec<u8>,
+}
+
+impl KeyBytes {
+    const fn new() -> Self {
+        Self { inline: [0; INLINE_BYTES], length: 0, heap: Vec::new() }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        if self.heap.is_empty() { self.inline.get(..self.length).unwrap_or_default() } else { &self.heap }
+    }
+
+    fn push_part(&mut self, kind: u8, value: &[u8]) {
+        self.push(&[kind]);
+        self.push(&value.len().to_le_bytes());
+        self.push(value);
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.heap.is_empty() {
+            let end = self.length + bytes.len();
+            if let Some(room) = self.inline.get_mut(self.length..end) {
+                room.copy_from_slice(bytes);
+                self.length = end;
+                return;
+            }
+            self.heap.extend(self.inline.iter().take(self.length));
+        }
+        self.heap.extend_from_slice(bytes);
+    }
+}

@@ -1,0 +1,39 @@
+//! The one table of filters. Adding a filter adds one line.
+
+use super::{
+    Spec, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers, request_limits,
+    response_headers,
+};
+
+/// Does something with the `Spec` type behind a kind's name.
+pub trait Visitor {
+    /// What it makes.
+    type Output;
+    /// Called with the type that belongs to the name.
+    fn visit<S: Spec>(self) -> Self::Output;
+}
+
+macro_rules! table {
+    ($($module:ident),* $(,)?) => {
+        /// Every kind's name, in the order of the documentation.
+        pub const KINDS: &[&str] = &[$($module::Spec::KIND),*];
+
+        /// Calls the visitor with the `Spec` of `kind`; `None` where there is no such kind.
+        pub fn visit<V: Visitor>(kind: &str, visitor: V) -> Option<V::Output> {
+            $(if kind == $module::Spec::KIND { return Some(visitor.visit::<$module::Spec>()); })*
+            None
+        }
+    };
+}
+
+table![
+    ip_access,
+    basic_auth,
+    cors,
+    rate_limit,
+    request_limits,
+    request_headers,
+    response_headers,
+    compress,
+    error_pages,
+];

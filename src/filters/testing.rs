@@ -1,0 +1,41 @@
+//! Compiling a filter in a test, from a spec written as JSON.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Filter, Site, Spec};
+use crate::state::{Clock, State};
+use crate::values::Problem;
+
+/// A state in which nothing is counted yet.
+pub fn state() -> State {
+    State::new(Clock::system())
+}
+
+/// Compiles the first filter of its kind on the route `orders`.
+pub fn try_compile<S: Spec>(spec: Value, state: &State, base: &Path) -> Result<Box<dyn Filter>, Problem> {
+    let spec: S = serde_json::from_value(spec).unwrap();
+    spec.compile(&Site { route: "orders", ordinal: 0, state, base })
+}
+
+/// The same with a state of its own; the spec must be right.
+pub fn compile<S: Spec>(spec: Value) -> Box<dyn Filter> {
+    try_compile::<S>(spec, &state(), Path::new("/")).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// What is wrong with the spec, in place and words.
+pub fn compile_error<S: Spec>(spec: Value) -> String {
+    match try_compile::<S>(spec, &state(), Path::new("/")) {
+        Ok(_) => panic!("compiled"),
+        Err(problem) => problem.to_string(),
+    }
+}
+
+/// Why the spec cannot even be read.
+pub fn read_error<S: Spec>(spec: Value) -> String {
+    match serde_json::from_value::<S>(spec) {
+        Ok(_) => panic!("read"),
+        Err(error) => error.to_string(),
+    }
+}

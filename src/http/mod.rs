@@ -1,0 +1,17 @@
+//! HTTP as bytes and fields: what must hold for a message before anything else looks at it.
+//!
+//! * [`head`] and [`framing`] are the strict front door: one reading of a request, or none at all.
+//! * [`path`] gives every later stage one and the same path.
+//! * [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
+//!
+//! Everything here is pure: no sockets, no clock, no state between requests.
+
+pub mod fields;
+pub mod framing;
+pub mod head;
+pub mod path;
+pub mod problem;
+pub mod trace;
+
+#[cfg(test)]
+pub(crate) mod chance;

@@ -1,0 +1,313 @@
+//! From a document to a [`Snapshot`], or to everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use super::door::{Door, DoorLimits};
+use super::links::Links;
+use super::routes::{Routed, Routes};
+use super::service::{Counters, Service};
+use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
+use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
+use crate::config::tree::Tree;
+use crate::config::{Diagnostics, Document, Issue, Path, Target};
+use crate::net::forwarded::Style;
+use crate::net::{IpSet, ListenAddress};
+use crate::state::{Clock, State};
+use crate::telemetry::access_log::{AccessLog, Selection};
+use crate::telemetry::metrics::{Build, Metrics};
+use crate::telemetry::logs::Logs;
+use crate::telemetry::writer::Destination;
+use crate::tls::Acceptor;
+use crate::upstream::{self, Registry};
+use crate::values::Problem;
+
+/// What a policy is made with. All of it outlives the policy.
+pub struct Materials {
+    /// Counters and clocks.
+    pub state: Arc<State>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Health of backends.
+    pub backends: Registry,
+    /// Open log files.
+    pub logs: Logs,
+}
+
+impl Materials {
+    /// For a process that serves.
+    ///
+    /// # Errors
+    /// When metrics cannot be registered, which is a mistake in the program.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        Self::with(Logs::new)
+    }
+
+    /// For a look at a policy: nothing is written anywhere.
+    ///
+    /// # Errors
+    /// As [`Materials::new`].
+    pub fn dry() -> Result<Self, prometheus::Error> {
+        Self::with(Logs::dry)
+    }
+
+    fn with(logs: fn(Arc<Metrics>) -> Logs) -> Result<Self, prometheus::Error> {
+        let version = env!("CARGO_PKG_VERSION");
+        let metrics = Arc::new(Metrics::new(Build { version, revision: "", tls: "boringssl" })?);
+        let logs = logs(metrics.clone());
+        let state = Arc::new(State::new(Clock::system()));
+        Ok(Self { state, metrics, backends: Registry::default(), logs })
+    }
+}
+
+/// Makes the policy that `document` describes. `before` is the one in force, whose TLS state goes on where it fits.
+///
+/// # Errors
+/// All that is wrong, in the order of the text.
+pub fn compile(
+    document: &Document,
+    materials: &Materials,
+    before: Option<&Snapshot>,
+) -> Result<Snapshot, Diagnostics> {
+    let mut issues = Vec::new();
+    let base = FilePath::new(document.name()).parent().unwrap_or(FilePath::new("")).to_owned();
+    let policy = document.root().read::<Policy>(&mut issues);
+    let mut compiler = Compiler { materials, before, base, issues };
+    let snapshot = policy.map(|policy| compiler.snapshot(document, &policy));
+    match snapshot {
+        Some(snapshot) if compiler.issues.is_empty() => Ok(snapshot),
+        _ => Err(Diagnostics::new(document, compiler.issues)),
+    }
+}
+
+struct Compiler<'a> {
+    materials: &'a Materials,
+    before: Option<&'a Snapshot>,
+    base: PathBuf,
+    issues: Vec<Issue>,
+}
+
+impl Compiler<'_> {
+    fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
+        let doors = self.doors(policy);
+        let services = self.services(policy);
+        let Routed { router, routes, unrouted } = self.routes(policy, &services);
+        Snapshot {
+            doors,
+            forwarding: Forwarding {
+                trusted: IpSet::new(policy.server.trusted_proxies.iter().copied()),
+                style: match policy.server.forwarded_header {
+                    ForwardedHeader::XForwardedFor => Style::XForwardedFor,
+                    ForwardedHeader::Forwarded => Style::Forwarded,
+                },
+            },
+            access_log: self.access_log(&policy.access_log),
+            admin: policy.admin.as_ref().and_then(|admin| self.admin(admin)),
+            process: Process {
+                echo: policy.server.echo.clone(),
+                max_connections: policy.server.max_connections,
+                drain: *policy.server.drain,
+                workers: policy.server.workers,
+                runtime_directory: policy.server.runtime_directory.clone(),
+                watch: policy.server.watch,
+            },
+            files: self.files(document),
+            redacted: redacted(document.root().tree()).to_string(),
+            services,
+            router,
+            routes,
+            unrouted,
+        }
+    }
+
+    fn issue(&mut self, path: Path, message: impl std::fmt::Display) {
+        self.issues.push(Issue::new(path, Target::Value, message));
+    }
+
+    fn problems(&mut self, at: &Path, problems: impl IntoIterator<Item = Problem>) {
+        self.issues.extend(problems.into_iter().map(|problem| Issue::from_problem(at, &problem)));
+    }
+
+    fn doors(&mut self, policy: &Policy) -> Vec<Arc<Door>> {
+        let at = Path::root().key("listeners");
+        if policy.listeners.is_empty() {
+            self.issue(at, "expected at least one listener");
+        }
+        let mut doors: Vec<Arc<Door>> = Vec::new();
+        for node in &policy.listeners {
+            let Some(listener) = node.read::<spec::Listener>(&mut self.issues) else { continue };
+            if let Some(other) = doors.iter().find(|door| door.address.overlaps(&listener.address)) {
+                let message = format!("overlaps the listener at {}", other.address);
+                self.issue(node.path().key("address"), message);
+            }
+            let limits = listener.limits.as_ref().map_or((&policy.limits, Path::root()), |limits| (limits, node.path().clone()));
+            doors.extend(self.door(&listener, node.path(), limits).map(Arc::new));
+        }
+        doors
+    }
+
+    fn door(&mut self, spec: &spec::Listener, at: &Path, limits: (&spec::Limits, Path)) -> Option<Door> {
+        let (limits, limits_at) = limits;
+        let compiled = DoorLimits::compile(limits);
+        let limits = compiled.map_err(|problems| self.problems(&limits_at.key("limits"), problems)).ok();
+        if spec.redirect.is_some() && spec.tls.is_some() {
+            self.issue(at.key("redirect"), "this listener speaks https already");
+        }
+        if spec.h2c && spec.tls.is_some() {
+            self.issue(at.key("h2c"), "h2c is HTTP/2 without TLS; with TLS, HTTP/2 is negotiated by itself");
+        }
+        let tls = match &spec.tls {
+            Some(tls) => Some(self.acceptor(tls, &spec.address, &at.key("tls"))?),
+            None => None,
+        };
+        Some(Door {
+            address: spec.address.clone(),
+            tls,
+            redirect: spec.redirect.is_some(),
+            h2c: spec.h2c,
+            proxy_protocol: spec.proxy_protocol.as_ref().map(|proxy| IpSet::new(proxy.trusted.iter().copied())),
+            limits: limits?,
+            metrics: self.materials.metrics.listener(&spec.address.to_string()),
+        })
+    }
+
+    /// The acceptor in force goes on where the new policy would make the same, so that session tickets stay good.
+    fn acceptor(
+        &mut self,
+        spec: &crate::tls::ServerSpec,
+        address: &ListenAddress,
+        at: &Path,
+    ) -> Option<Arc<Acceptor>> {
+        let before = self.before.and_then(|before| before.door(address)).and_then(|door| door.tls.clone());
+        if let Some(acceptor) = before.filter(|acceptor| acceptor.serves(spec, &self.base)) {
+            return Some(acceptor);
+        }
+        match Acceptor::load(spec, &self.base) {
+            Ok(acceptor) => Some(Arc::new(acceptor)),
+            Err(problems) => {
+                self.problems(at, problems);
+                None
+            }
+        }
+    }
+
+    fn services(&mut self, policy: &Policy) -> BTreeMap<String, Arc<Service>> {
+        let mut services = BTreeMap::new();
+        for (name, node) in &policy.upstreams {
+            let Some(spec) = node.read::<upstream::Spec>(&mut self.issues) else { continue };
+            let counters = Counters::new(self.materials.metrics.upstream(name));
+            let events: Arc<dyn upstream::Events> = counters.clone();
+            let registry = &self.materials.backends;
+            match upstream::compile(name, spec, &upstream::Site { registry, events: &events, base: &self.base }) {
+                Ok(upstream) => {
+                    services.insert(name.clone(), Arc::new(Service::new(upstream, counters)));
+                }
+                Err(problems) => self.problems(node.path(), problems),
+            }
+        }
+        services
+    }
+
+    fn routes(&mut self, policy: &Policy, services: &BTreeMap<String, Arc<Service>>) -> Routed {
+        let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
+        let mut specs = Vec::new();
+        for node in &policy.routes {
+            let before = self.issues.len();
+            let spec = node.read::<spec::Route>(&mut self.issues);
+            // What is left of a route that does not read well would only bring up what follows from that.
+            specs.extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
+        }
+        let links = Links {
+            chains: &policy.chains,
+            state: &self.materials.state,
+            base: &self.base,
+            issues: &mut self.issues,
+        };
+        let metrics = &self.materials.metrics;
+        Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(&specs)
+    }
+
+    fn access_log(&mut self, spec: &spec::AccessLog) -> Option<AccessLog> {
+        let at = Path::root().key("access_log");
+        let destination = match &spec.to {
+            AccessLogTarget::Off => return None,
+            AccessLogTarget::Stdout => Destination::Stdout,
+            AccessLogTarget::File(path) => Destination::File(self.base.join(path)),
+        };
+        let writer = match self.materials.logs.open(destination) {
+            Ok(writer) => writer,
+            Err(error) => {
+                self.issue(at.key("to"), error);
+                return None;
+            }
+        };
+        let selection = Selection {
+            fields: spec.fields.clone().unwrap_or_else(|| Selection::default().fields),
+            request_headers: spec.request_headers.clone(),
+            response_headers: spec.response_headers.clone(),
+        };
+        match AccessLog::compile(&selection, writer) {
+            Ok(log) => Some(log),
+            Err(errors) => {
+                for error in errors {
+                    self.issue(at.clone(), error);
+                }
+                None
+            }
+        }
+    }
+
+    fn admin(&mut self, spec: &spec::Admin) -> Option<AdminDoor> {
+        let at = Path::root().key("admin");
+        let token = match spec.token.as_ref().map(|token| token.resolve(&self.base)).transpose() {
+            Ok(token) => token,
+            Err(error) => {
+                self.issue(at.key("token"), error);
+                return None;
+            }
+        };
+        if token.is_none() && !spec.address.is_local() {
+            self.issue(at.key("address"), "not a loopback address, so `token` is needed");
+        }
+        Some(AdminDoor { address: spec.address.clone(), token })
+    }
+
+    /// The policy and every file it names: whatever text in it is the path of a file.
+    fn files(&self, document: &Document) -> Vec<PathBuf> {
+        let mut files = vec![PathBuf::from(document.name())];
+        let mut nodes = vec![document.root().tree()];
+        while let Some(tree) = nodes.pop() {
+            match tree {
+                Tree::Map(entries) => nodes.extend(entries.iter().map(|(_, tree)| tree)),
+                Tree::List(items) => nodes.extend(items.iter().map(|(_, tree)| tree)),
+                Tree::Text(text) if !text.is_empty() && text.len() < 4096 && !text.contains('\0') => {
+                    let path = self.base.join(text);
+                    if path.is_file() {
+                        files.push(path);
+                    }
+                }
+                _ => {}
+            }
+        }
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
+/// The policy as JSON, without what might be a secret.
+fn redacted(tree: &Tree) -> serde_json::Value {
+    const SECRET: [&str; 5] = ["users", "token", "secret", "password", "credential"];
+    let hide = |key: &str, tree: &Tree| {
+        let secret = SECRET.iter().any(|word| key.contains(word)) && !matches!(tree, Tree::Map(_));
+        if secret { serde_json::Value::from("***") } else { redacted(tree) }
+    };
+    match tree {
+        Tree::Map(entries) => {
+            serde_json::Value::Object(entries.iter().map(|(key, tree)| (key.clone(), hide(key, tree))).collect())
+        }
+        Tree::List(items) => items.iter().map(|(_, tree)| redacted(tree)).collect(),
+        scalar => scalar.to_json(),
+    }
+}

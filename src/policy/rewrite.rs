@@ -1,0 +1,115 @@
+//! Text with holes, for redirects and rewritten paths: `https://{host}{path}`, `/v2/orders/{id}`.
+
+use super::pattern::Pattern;
+
+/// A text whose holes are filled from the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(Box<str>),
+    Host,
+    Path,
+    Query,
+    Capture(Box<str>),
+}
+
+/// What the holes are filled with.
+pub struct Filled<'a> {
+    /// The client's host, without port.
+    pub host: &'a str,
+    /// The normalised path.
+    pub path: &'a str,
+    /// The query without `?`, or empty.
+    pub query: &'a str,
+    /// The path patterns of the route, of which one matched.
+    pub patterns: &'a [Pattern],
+}
+
+impl Template {
+    /// Takes a text apart. `captures` are the names every path of the route defines.
+    pub fn parse(text: &str, captures: &[&str]) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        if let Some(odd) = text.chars().find(|c| c.is_control() || *c == ' ') {
+            return Err(format!("{odd:?} cannot stand in an address"));
+        }
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, after)) = after.split_once('}') else {
+                return Err("a `{` without its `}`".into());
+            };
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.into()));
+            }
+            pieces.push(match name {
+                "host" => Piece::Host,
+                "path" => Piece::Path,
+                "query" => Piece::Query,
+                name if captures.contains(&name) => Piece::Capture(name.into()),
+                name => return Err(unknown(name, captures)),
+            });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.into()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The text with its holes filled. `{query}` brings its `?`, if there is a query.
+    #[must_use]
+    pub fn fill(&self, with: &Filled<'_>) -> String {
+        let mut out = String::with_capacity(64);
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Host => out.push_str(with.host),
+                Piece::Path => out.push_str(with.path),
+                Piece::Query if with.query.is_empty() => {}
+                Piece::Query => {
+                    out.push('?');
+                    out.push_str(with.query);
+                }
+                Piece::Capture(name) => out.push_str(with.capture(name)),
+            }
+        }
+        out
+    }
+}
+
+impl<'a> Filled<'a> {
+    /// What stands in the path where the matching pattern has `{name}`.
+    #[must_use]
+    pub fn capture(&self, name: &str) -> &'a str {
+        let pattern = self.patterns.iter().find(|pattern| pattern.matches(self.path));
+        pattern.and_then(|pattern| self.path.get(pattern.capture(self.path, name)?)).unwrap_or_default()
+    }
+}
+
+fn unknown(name: &str, captures: &[&str]) -> String {
+    let mut known = vec!["host", "path", "query"];
+    known.extend(captures);
+    format!("unknown `{{{name}}}`; here are known: {}", known.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_in_what_the_request_has() {
+        let patterns = [Pattern::parse("/shop/{id}/x").unwrap(), Pattern::parse("/orders/{id}").unwrap()];
+        let with = Filled { host: "a.example", path: "/orders/7", query: "q=1", patterns: &patterns };
+        let template = Template::parse("https://{host}/v2{path}/{id}{query}", &["id"]).unwrap();
+        assert_eq!(template.fill(&with), "https://a.example/v2/orders/7/7?q=1");
+        assert_eq!(template.fill(&Filled { query: "", ..with }), "https://a.example/v2/orders/7/7");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_fill() {
+        for text in ["/{id", "/{nobody}", "/a b", "/a\r\nx"] {
+            assert!(Template::parse(text, &["id"]).is_err(), "{text}");
+        }
+    }
+}

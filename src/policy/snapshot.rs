@@ -1,0 +1,100 @@
+//! Everything a request needs to know of the policy, as one immutable value. A request holds on to the one it began
+//! with; a reload puts another in its place for those that come after.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::door::Door;
+use super::route::Route;
+use super::router::{Answer, Question, Router};
+use super::service::Service;
+use crate::net::{IpSet, ListenAddress};
+use crate::net::forwarded::Style;
+use crate::telemetry::access_log::AccessLog;
+use crate::values::SecretString;
+
+/// A policy that runs.
+pub struct Snapshot {
+    /// The listeners.
+    pub doors: Vec<Arc<Door>>,
+    /// All upstreams by name; each is checked and resolved whether or not a route uses it.
+    pub services: BTreeMap<String, Arc<Service>>,
+    /// Whose word about clients is taken.
+    pub forwarding: Forwarding,
+    /// Where lines about requests go.
+    pub access_log: Option<AccessLog>,
+    /// The listener for operators.
+    pub admin: Option<AdminDoor>,
+    /// The process itself.
+    pub process: Process,
+    /// The policy file and every file it names.
+    pub files: Vec<PathBuf>,
+    /// The policy as written, without secrets, for `/config`.
+    pub redacted: String,
+    pub(super) router: Router,
+    pub(super) routes: Vec<Arc<Route>>,
+    pub(super) unrouted: Arc<Route>,
+}
+
+/// What the policy says of the process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The echo backend's address.
+    pub echo: Option<ListenAddress>,
+    /// Most open connections.
+    pub max_connections: u32,
+    /// How long connections may take to end.
+    pub drain: Duration,
+    /// Worker threads; `None`: one a core. Takes effect at start alone.
+    pub workers: Option<u16>,
+    /// Where the upgrade socket and the pid file live, if the policy says so. Takes effect at start alone.
+    pub runtime_directory: Option<PathBuf>,
+    /// Whether to reload when one of the policy's files changes.
+    pub watch: bool,
+}
+
+/// Whose word about a client's address is taken, and where it stands.
+pub struct Forwarding {
+    /// These hops.
+    pub trusted: IpSet,
+    /// In this header.
+    pub style: Style,
+}
+
+/// The admin listener as it runs.
+#[derive(Debug, Clone)]
+pub struct AdminDoor {
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// What it asks for.
+    pub token: Option<SecretString>,
+}
+
+impl Snapshot {
+    /// The route for a request. Where none takes it, the one that stands for all that is not exposed, and the methods
+    /// that would have been right.
+    pub fn route(&self, question: &Question<'_>) -> (&Arc<Route>, Vec<http::Method>) {
+        match self.router.find(question) {
+            Answer::Route(index) => (self.routes.get(index).unwrap_or(&self.unrouted), Vec::new()),
+            Answer::NotFound => (&self.unrouted, Vec::new()),
+            Answer::MethodNotAllowed(methods) => (&self.unrouted, methods),
+        }
+    }
+
+    /// How many routes there are.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// The listener at an address.
+    pub fn door(&self, address: &ListenAddress) -> Option<&Arc<Door>> {
+        self.doors.iter().find(|door| door.address == *address)
+    }
+
+    /// The route that stands for everything that is not exposed.
+    pub fn unrouted(&self) -> &Arc<Route> {
+        &self.unrouted
+    }
+}

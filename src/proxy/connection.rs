@@ -1,0 +1,152 @@
+//! One client connection, as the stream that guards it and the gateway that serves it both know it.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+
+use crate::policy::Door;
+use crate::tls::TlsFacts;
+
+/// Why the guard gave up on what a client sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// What the client is told.
+    pub status: u16,
+    /// Stable `snake_case`.
+    pub reason: &'static str,
+}
+
+/// What a connection is doing, as far as the guard must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Activity {
+    /// Between requests.
+    Idle = 0,
+    /// A request is being served.
+    Busy = 1,
+    /// It has left HTTP/1.1 by a 101.
+    Upgraded = 2,
+}
+
+/// Facts about a connection, and the few words guard and gateway exchange over it.
+pub struct Connection {
+    /// The listener as it was when the connection came.
+    pub door: Arc<Door>,
+    /// Who is at the other end of the socket.
+    pub peer_ip: IpAddr,
+    /// Who that speaks for, by the PROXY protocol; else the same.
+    pub client_ip: IpAddr,
+    /// What TLS found out.
+    pub tls: Option<Arc<TlsFacts>>,
+    activity: AtomicU8,
+    faulty: AtomicBool,
+    fault: Mutex<Option<Fault>>,
+    waker: Mutex<Option<Waker>>,
+    requests: AtomicU32,
+    /// HTTP/2 streams whose request body is still to come, and the bytes of it that have.
+    bodies_open: AtomicU32,
+    body_bytes: AtomicU64,
+}
+
+impl Connection {
+    /// A connection nothing has been read from.
+    #[must_use]
+    pub fn new(door: Arc<Door>, peer_ip: IpAddr, client_ip: IpAddr, tls: Option<Arc<TlsFacts>>) -> Arc<Self> {
+        Arc::new(Self {
+            door,
+            peer_ip,
+            client_ip,
+            tls,
+            activity: AtomicU8::new(Activity::Idle as u8),
+            faulty: AtomicBool::new(false),
+            fault: Mutex::new(None),
+            waker: Mutex::new(None),
+            requests: AtomicU32::new(0),
+            bodies_open: AtomicU32::new(0),
+            body_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// The connection a session came by. `None` only where a session was not made from a guarded stream.
+    #[must_use]
+    pub fn of(session: &Session) -> Option<&Arc<Self>> {
+        session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref::<Arc<Self>>()
+    }
+
+    /// What makes [`Connection::of`] find it: Pingora carries the digest of a stream into each of its sessions.
+    #[must_use]
+    pub fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
+        let unused = ResponseHeader::build(200, None).ok()?;
+        Some(Arc::new(ProxyDigest { response: Box::new(unused), user_data: Some(Box::new(self.clone())) }))
+    }
+
+    /// What it is doing.
+    pub fn activity(&self) -> Activity {
+        match self.activity.load(Ordering::Acquire) {
+            0 => Activity::Idle,
+            1 => Activity::Busy,
+            _ => Activity::Upgraded,
+        }
+    }
+
+    /// Says what it is doing from now on, and wakes the guard if it waits for that. An upgrade is for good.
+    pub fn set_activity(&self, activity: Activity) {
+        if self.activity() == Activity::Upgraded {
+            return;
+        }
+        self.activity.store(activity as u8, Ordering::Release);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Has `waker` woken at the next change of activity.
+    pub(super) fn wake_on_change(&self, waker: &Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    /// Why the client was given up, if it was.
+    pub fn fault(&self) -> Option<Fault> {
+        if !self.faulty.load(Ordering::Acquire) {
+            return None;
+        }
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first fault counts: what follows on a broken connection means nothing.
+    pub(super) fn set_fault(&self, fault: Fault) {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.faulty.store(true, Ordering::Release);
+    }
+
+    /// Counts one more request and says how many there have been, this one included.
+    pub fn count_request(&self) -> u32 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A request body is to come (HTTP/2, where the guard cannot see it).
+    pub fn body_opened(&self) {
+        self.bodies_open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// That body has ended, or nobody waits for it any more.
+    pub fn body_closed(&self) {
+        self.bodies_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Some of a body came.
+    pub fn body_progress(&self, bytes: usize) {
+        self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether any body is awaited, and how many bytes came since the last call.
+    pub(super) fn bodies(&self) -> (bool, u64) {
+        (self.bodies_open.load(Ordering::Relaxed) > 0, self.body_bytes.swap(0, Ordering::Relaxed))
+    }
+}

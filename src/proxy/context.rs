@@ -1,0 +1,50 @@
+//! What is known of one request while it is served. A filter's own data is not here but in its slot.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::Method;
+
+use super::connection::Connection;
+use super::upstream::Attempts;
+use crate::filters::chain::{Decision, Shadows};
+use crate::filters::{Facts, Origin, Slots};
+use crate::http::trace::TraceParent;
+use crate::policy::{Route, Snapshot};
+use crate::telemetry::metrics::InFlight;
+
+/// One request and its response.
+pub struct Context {
+    /// The policy as it was when the request came; whatever is reloaded meanwhile, it stays.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it goes.
+    pub route: Arc<Route>,
+    /// The methods that would have been right, where only the method was wrong.
+    pub allowed: Vec<Method>,
+    /// The connection it came by; `None` only until the entrance.
+    pub connection: Option<Arc<Connection>>,
+    /// What filters may know.
+    pub facts: Facts,
+    /// What filters keep.
+    pub slots: Slots,
+    /// What filters in shadow mode would have done.
+    pub shadows: Shadows,
+    /// Why it was refused, if it was.
+    pub decision: Option<Decision>,
+    /// Who made the response.
+    pub origin: Origin,
+    /// The backends that were asked.
+    pub attempts: Attempts,
+    /// The status the client was sent; 0 if none.
+    pub status: u16,
+    /// Bytes of the request's body so far.
+    pub body_bytes: u64,
+    /// Whether the connection still waits for the body (HTTP/2).
+    pub body_open: bool,
+    /// The trace it belongs to.
+    pub trace: TraceParent,
+    /// When its head was complete.
+    pub time: SystemTime,
+    /// Counts it as in flight.
+    pub in_flight: Option<InFlight>,
+}

@@ -1,0 +1,152 @@
+//! The first phase: from what a client sent to a request that has one reading, a caller and a route.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::uri::PathAndQuery;
+use http::{StatusCode, Uri, Version};
+use pingora_core::{Error, Result};
+use pingora_proxy::Session;
+
+use super::connection::Connection;
+use super::context::Context;
+use super::guard::STAND_IN_TARGET;
+use super::rescue::{decision, refused};
+use crate::filters::Facts;
+use crate::filters::chain::Decision;
+use crate::http::trace::TraceParent;
+use crate::http::{head, path};
+use crate::net::forwarded::{self, Style};
+use crate::policy::{Forwarding, Question};
+
+/// Makes sense of a request, or refuses it.
+pub fn enter(session: &mut Session, ctx: &mut Context, draining: bool) -> Result<()> {
+    let Some(connection) = Connection::of(session).cloned() else {
+        return Err(Error::explain(pingora_core::ErrorType::InternalError, "a session without a connection"));
+    };
+    prepare(session, &connection, draining);
+    ctx.connection = Some(connection.clone());
+    understand(session, ctx, &connection).map_err(|decision| refused(ctx, decision))
+}
+
+/// Timeouts and keep-alive are the guard's business; Pingora's own would only cost timers.
+fn prepare(session: &mut Session, connection: &Connection, draining: bool) {
+    let limits = &connection.door.limits;
+    let last = draining || connection.count_request() >= limits.requests;
+    if session.is_http2() {
+        session.set_write_timeout(Some(limits.stall * 3));
+    } else {
+        session.set_read_timeout(None);
+        session.set_pipelining_enabled(true);
+    }
+    // The client's own wish to close stays: `None` is the only way this ever changes it.
+    if last {
+        session.set_keepalive(None);
+    } else if session.get_keepalive().is_some() {
+        session.set_keepalive(Some(0));
+    }
+    session.set_total_drain_timeout(Some(limits.stall));
+}
+
+fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connection>) -> Result<(), Decision> {
+    let http2 = session.is_http2();
+    let request = session.req_header_mut();
+    if !http2 && request.raw_path() == STAND_IN_TARGET.as_bytes() && request.method != http::Method::OPTIONS {
+        let fault = connection.fault();
+        let (status, reason) = fault.map_or((400, "bad_request"), |fault| (fault.status, fault.reason));
+        return Err(decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason));
+    }
+    if http2 {
+        head::check_h2(&request.method, &request.uri, &request.headers, &connection.door.limits.head)
+            .map_err(|fault| bad(fault.status, fault.reason))?;
+    }
+    let host = host(&request.uri, &request.headers);
+    let target = normalise(request.raw_path(), &request.uri)?;
+    if let Some(target) = target {
+        request.set_uri(Uri::from(target));
+    }
+    identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
+    trace(ctx, &request.headers);
+    if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) && host.is_empty() {
+        return Err(bad(400, "missing_host"));
+    }
+    let question = Question {
+        host: &host,
+        path: request.uri.path(),
+        query: request.uri.query().unwrap_or_default(),
+        method: &request.method,
+        headers: &request.headers,
+    };
+    let (route, allowed) = ctx.snapshot.route(&question);
+    ctx.route = route.clone();
+    ctx.allowed = allowed;
+    ctx.facts.route = ctx.route.name.clone();
+    ctx.facts.host = host.into();
+    Ok(())
+}
+
+fn bad(status: u16, reason: &'static str) -> Decision {
+    decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason)
+}
+
+/// The host asked for: lower-case, without port and final dot.
+fn host(uri: &Uri, headers: &HeaderMap) -> String {
+    let given = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let given = given.or_else(|| headers.get(header::HOST).map(|host| host.as_bytes())).unwrap_or_default();
+    let host = head::authority(given).map_or(&b""[..], |authority| authority.host);
+    let mut host = String::from_utf8_lossy(host).into_owned();
+    host.make_ascii_lowercase();
+    if host.ends_with('.') {
+        host.pop();
+    }
+    host
+}
+
+/// The one path that routing, filters and upstream all see; `None` where the client's is it already.
+fn normalise(raw: &[u8], uri: &Uri) -> Result<Option<PathAndQuery>, Decision> {
+    if raw == b"*" {
+        return Ok(None);
+    }
+    let origin_form = raw.first() == Some(&b'/');
+    let target = match uri.path_and_query() {
+        _ if origin_form => raw,
+        Some(target) => target.as_str().as_bytes(),
+        None => b"/",
+    };
+    let normal = path::normalise(target, &path::Rules::default()).map_err(|error| bad(400, error.reason()))?;
+    if origin_form && !normal.is_rewritten() && uri.authority().is_none() {
+        return Ok(None);
+    }
+    let target = normal.to_target().try_into();
+    target.map(Some).map_err(|_: http::uri::InvalidUri| bad(400, "bad_target"))
+}
+
+/// Who calls, and under which name we speak of the request.
+fn identify(facts: &mut Facts, forwarding: &Forwarding, connection: &Connection, headers: &HeaderMap) {
+    facts.peer_ip = connection.peer_ip;
+    facts.client_ip = client_ip(connection.client_ip, forwarding, headers);
+    facts.scheme = if connection.tls.is_some() { "https" } else { "http" };
+    facts.client_certificate = connection.tls.as_ref().and_then(|tls| tls.client.clone());
+}
+
+fn client_ip(peer: IpAddr, forwarding: &Forwarding, headers: &HeaderMap) -> IpAddr {
+    if forwarding.trusted.is_empty() {
+        return peer;
+    }
+    let name = match forwarding.style {
+        Style::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+        Style::Forwarded => header::FORWARDED,
+    };
+    forwarded::client(peer, &forwarding.trusted, headers.get_all(name), forwarding.style).address
+}
+
+/// Continues the caller's trace, or begins one (W3C Trace Context).
+fn trace(ctx: &mut Context, headers: &HeaderMap) {
+    let given = headers.get("traceparent").and_then(|value| TraceParent::parse(value.as_bytes()));
+    let span = fastrand::u64(1..);
+    ctx.trace = match given {
+        Some(parent) => parent.child(span),
+        None => TraceParent::start(fastrand::u128(1..), span, false),
+    };
+}

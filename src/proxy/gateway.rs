@@ -1,0 +1,387 @@
+//! Pingora's phases, each a few lines that call whoever knows. If you add more than a call here, stop and ask why.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora_core::protocols::Digest;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, Result};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use super::connection::Activity;
+use super::context::Context;
+use super::rescue::{self, decision, refused};
+use super::upstream::Attempts;
+use super::{entrance, forward, ledger, upstream};
+use crate::filters::chain::{Outcome, Shadows};
+use crate::filters::{Exchange, Facts, Origin, Refusal, Slots};
+use crate::http::trace::TraceParent;
+use crate::policy::{Action, Filled, Snapshot};
+use crate::state::State;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::Reached;
+
+/// What all requests share.
+pub struct Gateway {
+    /// The policy in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What outlives it.
+    pub state: Arc<State>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether connections are to end after their present request.
+    pub draining: tokio::sync::watch::Receiver<bool>,
+}
+
+/// The proxy as Pingora runs it. This is the only place that makes one, for thousands of lines are compiled anew
+/// wherever its type is completed.
+pub fn proxy(gateway: Gateway, workers: usize) -> HttpProxy<Gateway> {
+    let conf = ServerConf {
+        threads: workers,
+        // More than any upstream's `retries.attempts`, which is what counts.
+        max_retries: 16,
+        upstream_keepalive_pool_size: 1024,
+        ..ServerConf::default()
+    };
+    HttpProxy::new(gateway, Arc::new(conf))
+}
+
+impl Gateway {
+    fn now_ns(&self) -> u64 {
+        self.state.clock.nanos()
+    }
+
+    /// Whatever does not go to an upstream ends here.
+    async fn act(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        let route = ctx.route.clone();
+        match &route.action {
+            Action::Upstream(_) => {
+                if session.is_upgrade_req() && !route.websocket {
+                    rescue::refuse(session, ctx, decision(StatusCode::FORBIDDEN, "websocket")).await?;
+                    return Ok(true);
+                }
+                Ok(false)
+            }
+            Action::Respond(response) => {
+                rescue::answer(session, ctx, response.head.clone(), response.body.clone()).await?;
+                Ok(true)
+            }
+            Action::Redirect(status, template) => {
+                let uri = &session.req_header().uri;
+                let filled = Filled {
+                    host: &ctx.facts.host,
+                    path: uri.path(),
+                    query: uri.query().unwrap_or_default(),
+                    patterns: &route.patterns,
+                };
+                let location = template.fill(&filled);
+                redirect(session, ctx, *status, &location).await?;
+                Ok(true)
+            }
+            Action::Nothing => {
+                let decision = unrouted(&ctx.allowed);
+                rescue::refuse(session, ctx, decision).await?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+async fn redirect(session: &mut Session, ctx: &mut Context, status: StatusCode, location: &str) -> Result<()> {
+    let mut head = ResponseHeader::build(status, Some(3))?;
+    head.insert_header(header::LOCATION, location)?;
+    rescue::answer(session, ctx, head, Bytes::new()).await
+}
+
+fn unrouted(allowed: &[Method]) -> crate::filters::chain::Decision {
+    if allowed.is_empty() {
+        return decision(StatusCode::NOT_FOUND, "no_route");
+    }
+    let methods: Vec<_> = allowed.iter().map(Method::as_str).collect();
+    let mut decision = decision(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    if let Ok(value) = HeaderValue::from_str(&methods.join(", ")) {
+        decision.refusal.headers.push((header::ALLOW, value));
+    }
+    decision
+}
+
+/// The body may be longer than it should be.
+fn check_length(session: &Session, ctx: &Context) -> std::result::Result<(), Refusal> {
+    let length = session.get_header(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+    within(length.max(ctx.body_bytes), ctx)
+}
+
+fn within(bytes: u64, ctx: &Context) -> std::result::Result<(), Refusal> {
+    let of_listener = ctx.connection.as_ref().map_or(u64::MAX, |connection| connection.door.limits.body);
+    if bytes > ctx.route.max_body.unwrap_or(of_listener) {
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        let snapshot = self.snapshot.load_full();
+        let route = snapshot.unrouted().clone();
+        let facts = Facts {
+            client_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            peer_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            scheme: "http",
+            host: "".into(),
+            route: route.name.clone(),
+            request_id: format!("{:032x}", fastrand::u128(..)).into(),
+            received_ns: self.now_ns(),
+            client_certificate: None,
+        };
+        Context {
+            snapshot,
+            route,
+            allowed: Vec::new(),
+            connection: None,
+            facts,
+            slots: Slots::default(),
+            shadows: Shadows::default(),
+            decision: None,
+            origin: Origin::Upstream,
+            attempts: Attempts::default(),
+            status: 0,
+            body_bytes: 0,
+            body_open: false,
+            trace: TraceParent::start(1, 1, false),
+            time: self.state.clock.wall(),
+            in_flight: Some(self.metrics.begin_request()),
+        }
+    }
+
+    fn init_downstream_modules(&self, _: &mut pingora_core::modules::http::HttpModules) {
+        // Compression is a filter here; Pingora's module would only cost a step of each request.
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        entrance::enter(session, ctx, *self.draining.borrow())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        if let Some(connection) = ctx.connection.as_ref().filter(|connection| connection.door.redirect) {
+            let uri = &session.req_header().uri;
+            let target = uri.path_and_query().map_or("/", |target| target.as_str());
+            let location = format!("https://{}{target}", ctx.facts.host);
+            debug_assert!(connection.tls.is_none());
+            redirect(session, ctx, StatusCode::PERMANENT_REDIRECT, &location).await?;
+            return Ok(true);
+        }
+        if let Err(refusal) = check_length(session, ctx) {
+            let refusal = Box::new(refusal);
+            return Err(refused(ctx, crate::filters::chain::Decision { filter: rescue::PROXY, refusal }));
+        }
+        if session.is_http2() && !session.is_body_empty() {
+            ctx.body_open = true;
+            ctx.connection.iter().for_each(|connection| connection.body_opened());
+        }
+        let route = ctx.route.clone();
+        let outcome = {
+            let request = session.req_header_mut();
+            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+            route.chain.request(&mut exchange, &mut ctx.shadows).await
+        };
+        match outcome {
+            Outcome::Pass => self.act(session, ctx).await,
+            Outcome::Respond { reply, .. } => {
+                rescue::answer(session, ctx, reply.head, reply.body).await?;
+                Ok(true)
+            }
+            Outcome::Refuse(decision) => {
+                rescue::refuse(session, ctx, decision).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+        let chosen = upstream::choose(session, ctx, self.now_ns());
+        chosen.map(Box::new).map_err(|decision| refused(ctx, decision))
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: std::os::fd::RawFd,
+        _: Option<&Digest>,
+        _: &mut Context,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
+        forward::forward(request, ctx, protocol)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        let bytes = body.as_ref().map_or(0, Bytes::len);
+        ctx.body_bytes += bytes as u64;
+        if ctx.body_open {
+            let connection = ctx.connection.clone();
+            connection.iter().for_each(|connection| connection.body_progress(bytes));
+            if end {
+                ctx.body_open = false;
+                connection.iter().for_each(|connection| connection.body_closed());
+            }
+        }
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        if let Err(refusal) = within(ctx.body_bytes, ctx) {
+            let refusal = Box::new(refusal);
+            return Err(refused(ctx, crate::filters::chain::Decision { filter: rescue::PROXY, refusal }));
+        }
+        let route = ctx.route.clone();
+        if !route.chain.has_request_body() {
+            return Ok(());
+        }
+        let mut exchange =
+            Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+        let passed = route.chain.request_body(&mut exchange, &mut ctx.shadows, body, end);
+        passed.map_err(|decision| refused(ctx, decision))
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
+            upstream::answered(ctx, response.status.as_u16(), self.now_ns());
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            ctx.status = 101;
+            ctx.connection.iter().for_each(|connection| connection.set_activity(Activity::Upgraded));
+            return Ok(());
+        }
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        ctx.status = response.status.as_u16();
+        let route = ctx.route.clone();
+        if route.chain.has_response() {
+            let request = session.req_header_mut();
+            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+            route.chain.response(&mut exchange, response).map_err(|decision| refused(ctx, decision))?;
+        }
+        reframe(session, response)
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Context,
+    ) -> Result<Option<Duration>> {
+        let route = ctx.route.clone();
+        if route.chain.has_response_body() && ctx.status != 101 {
+            let request = session.req_header_mut();
+            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+            route.chain.response_body(&mut exchange, body, end).map_err(|decision| refused(ctx, decision))?;
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        upstream::failed(session, ctx, &mut error, Reached::Nothing, self.now_ns());
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        error.retry.decide_reuse(reused);
+        upstream::failed(session, ctx, &mut error, Reached::Backend, self.now_ns());
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+        let (error_code, can_reuse_downstream) = rescue::rescue(session, error, ctx).await;
+        FailToProxy { error_code, can_reuse_downstream }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+        let now_ns = self.now_ns();
+        upstream::finished(ctx, error, now_ns);
+        ledger::record(session, ctx, now_ns);
+        if let Some(connection) = ctx.connection.clone() {
+            rescue::release(&connection, ctx);
+        }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        // Its line in the access log has the reason.
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+/// A filter that changes a body's length takes `Content-Length` away, after Pingora has decided on the framing.
+fn reframe(session: &Session, response: &mut ResponseHeader) -> Result<()> {
+    let request = session.req_header();
+    if request.version == Version::HTTP_10 {
+        // RFC 9112 section 6.1: no transfer codings for a client of HTTP/1.0; the end of the connection ends the body.
+        response.remove_header(&header::TRANSFER_ENCODING);
+        return Ok(());
+    }
+    let bodiless = request.method == Method::HEAD || matches!(response.status.as_u16(), 204 | 304);
+    let framed = response.headers.contains_key(header::CONTENT_LENGTH)
+        || response.headers.contains_key(header::TRANSFER_ENCODING);
+    if !framed && !bodiless && request.version == Version::HTTP_11 {
+        response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The one place that counts and logs requests.
+
+use std::time::Duration;
+
+use http::Version;
+use http::header;
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::guard::STAND_IN_TARGET;
+use super::upstream;
+use crate::filters::chain::Shadow;
+use crate::telemetry::access_log::{AccessLog, AccessRecord, ShadowRefusal};
+use crate::telemetry::metrics::Finished;
+
+/// Counts a finished request, and writes its line.
+pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
+    let duration = Duration::from_nanos(now_ns.saturating_sub(ctx.facts.received_ns));
+    let request = session.req_header();
+    let bytes_out = session.body_bytes_sent() as u64;
+    // The parser saw a stand-in for what this client sent.
+    let understood = request.raw_path() != STAND_IN_TARGET.as_bytes();
+    let method = if understood { request.method.as_str() } else { "" };
+    let metrics = &ctx.route.metrics;
+    metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body_bytes, bytes_out });
+    if let Some(decision) = &ctx.decision {
+        metrics.refused(decision.filter, decision.refusal.reason);
+    }
+    for shadow in ctx.shadows.iter() {
+        metrics.shadow_refused(shadow.filter, shadow.reason);
+    }
+    if let Some(log) = &ctx.snapshot.access_log {
+        let path = if understood { request.uri.path() } else { "" };
+        write(log, session, ctx, (method, path, duration, bytes_out));
+    }
+}
+
+fn write(
+    log: &AccessLog,
+    session: &Session,
+    ctx: &Context,
+    (method, path, duration, bytes_out): (&str, &str, Duration, u64),
+) {
+    let request = session.req_header();
+    let header = |name| request.headers.get(name).map_or(&b""[..], |value: &http::HeaderValue| value.as_bytes());
+    let tls = ctx.connection.as_ref().and_then(|connection| connection.tls.as_deref());
+    let decision = ctx.decision.as_ref();
+    let shadow = |shadow: &Shadow| ShadowRefusal { filter: shadow.filter, reason: shadow.reason };
+    let shadows: Vec<_> = ctx.shadows.iter().map(shadow).collect();
+    let mut trace_id = [0; 55];
+    trace_id.copy_from_slice(&ctx.trace.to_bytes());
+    log.write(&AccessRecord {
+        time: ctx.time,
+        request_id: &ctx.facts.request_id,
+        // `00-TRACE_ID-…`
+        trace_id: trace_id.get(3..35).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default(),
+        client_ip: Some(ctx.facts.client_ip),
+        peer_ip: Some(ctx.facts.peer_ip),
+        method,
+        scheme: ctx.facts.scheme,
+        host: ctx.facts.host.as_bytes(),
+        path: path.as_bytes(),
+        query: request.uri.query().unwrap_or_default().as_bytes(),
+        protocol: protocol(request.version),
+        tls_version: tls.map_or("", |tls| tls.version.as_ref()),
+        tls_cipher: tls.map_or("", |tls| tls.cipher.as_ref()),
+        tls_sni: tls.and_then(|tls| tls.sni.as_deref()).unwrap_or_default(),
+        route: &ctx.route.name,
+        upstream: upstream::service(ctx).map_or("", |service| service.name()),
+        backend: ctx.attempts.backend.as_deref().unwrap_or_default(),
+        status: ctx.status,
+        reason: decision.map(|decision| decision.refusal.reason),
+        filter: decision.map_or("", |decision| decision.filter),
+        shadow_refusals: &shadows,
+        bytes_in: ctx.body_bytes,
+        bytes_out,
+        duration_us: micros(duration),
+        upstream_duration_us: ctx.attempts.duration.map(micros),
+        retries: ctx.attempts.retries(),
+        upstream_status: ctx.attempts.status,
+        user_agent: header(header::USER_AGENT),
+        referer: header(header::REFERER),
+        request_headers: Some(&request.headers),
+        response_headers: session.response_written().map(|head| &head.headers),
+        ..AccessRecord::default()
+    });
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,20 @@
+//! A request's way through the process: the guarded connection it comes by, the phases it passes, and the one place
+//! each where failures become answers and where all of it is logged and counted.
+
+mod alarm;
+mod connection;
+mod context;
+mod entrance;
+mod forward;
+mod gateway;
+mod guard;
+mod ledger;
+mod pace;
+mod rescue;
+mod upstream;
+mod wire;
+
+pub use connection::{Activity, Connection, Fault};
+pub use gateway::{Gateway, proxy};
+pub use guard::Guard;
+pub use wire::{Socket, Wire};

@@ -1,0 +1,164 @@
+//! The one place that answers for Edgeward: refusals, failures, `respond:` and redirects.
+//!
+//! Every such answer passes the route's response filters like an upstream's does, so that security headers, CORS and
+//! error pages hold for all of them. Clients learn what they did wrong; of the backends they learn nothing but that
+//! one failed (RFC 9209).
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::connection::{Activity, Connection};
+use super::context::Context;
+use crate::filters::chain::Decision;
+use crate::filters::{Exchange, Origin, Refusal};
+use crate::http::problem::{self, Problem};
+
+/// The label of decisions that no filter made.
+pub const PROXY: &str = "proxy";
+/// RFC 9209.
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// A decision of the proxy itself.
+pub fn decision(status: StatusCode, reason: &'static str) -> Decision {
+    Decision { filter: PROXY, refusal: Box::new(Refusal::new(status, reason)) }
+}
+
+/// The error that ends a phase once `ctx.decision` says why.
+pub fn refused(ctx: &mut Context, decision: Decision) -> Box<Error> {
+    let status = decision.refusal.status.as_u16();
+    ctx.decision = Some(decision);
+    Error::new_down(ErrorType::HTTPStatus(status))
+}
+
+/// Answers for a phase that failed. Says the status, 0 where the client is gone, and whether the connection may go on.
+pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> (u16, bool) {
+    let decided = ctx.decision.take();
+    let fault = ctx.connection.as_ref().and_then(|connection| connection.fault());
+    let decision = match (decided, fault) {
+        (Some(decision), _) => decision,
+        (None, Some(fault)) if *error.esource() == ErrorSource::Downstream => {
+            decision(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), fault.reason)
+        }
+        (None, _) => diagnose(error),
+    };
+    if is_gone(error) && decision.refusal.reason == "client_gone" {
+        ctx.decision = Some(decision);
+        return (0, false);
+    }
+    let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+    if begun {
+        // Half of a response is out. Cutting the connection is the only way left to say that it is not whole.
+        ctx.decision = Some(decision);
+        return (0, false);
+    }
+    let status = decision.refusal.status;
+    let keeps = !closes(status) && fault.is_none();
+    if !keeps {
+        session.set_keepalive(None);
+    }
+    let answered = refuse(session, ctx, decision).await;
+    (status.as_u16(), keeps && answered.is_ok())
+}
+
+/// What goes wrong with framing leaves nobody knowing where the next request begins.
+fn closes(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 408 | 413 | 414 | 417 | 431 | 501 | 505)
+}
+
+fn is_gone(error: &Error) -> bool {
+    use ErrorType::{ConnectionClosed, ReadError, WriteError, WriteTimedout};
+    *error.esource() == ErrorSource::Downstream
+        && matches!(error.etype(), ConnectionClosed | ReadError | WriteError | WriteTimedout)
+}
+
+/// Tells failures apart: 502 an upstream that answers wrongly or not at all, 504 one that is too slow, 500 ourselves.
+fn diagnose(error: &Error) -> Decision {
+    use ErrorType as E;
+    if is_gone(error) {
+        return decision(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), "client_gone");
+    }
+    let (status, reason) = match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, etype) => match etype {
+            E::ConnectTimedout | E::TLSHandshakeTimedout => (504, "connection_timeout"),
+            E::ReadTimedout => (504, "http_response_timeout"),
+            E::WriteTimedout => (504, "connection_write_timeout"),
+            E::ConnectRefused | E::ConnectNoRoute => (502, "connection_refused"),
+            E::ConnectError | E::ConnectProxyFailure | E::SocketError | E::BindError => (502, "destination_unavailable"),
+            E::InvalidCert => (502, "tls_certificate_error"),
+            E::TLSHandshakeFailure | E::TLSWantX509Lookup | E::HandshakeError => (502, "tls_protocol_error"),
+            E::ConnectionClosed | E::ReadError | E::WriteError => (502, "connection_terminated"),
+            _ => (502, "http_protocol_error"),
+        },
+        (ErrorSource::Downstream, E::ReadTimedout) => (408, "body_too_slow"),
+        (ErrorSource::Downstream, _) => (400, "bad_request"),
+        _ => (500, "proxy_internal_error"),
+    };
+    decision(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), reason)
+}
+
+/// Answers with a refusal.
+pub async fn refuse(session: &mut Session, ctx: &mut Context, decision: Decision) -> Result<()> {
+    let refusal = &decision.refusal;
+    let problem = Problem {
+        status: refusal.status,
+        reason: refusal.reason,
+        request_id: &ctx.facts.request_id,
+        detail: refusal.detail.as_deref(),
+        instance: None,
+    };
+    let body = Bytes::from(problem.to_json());
+    let mut head = ResponseHeader::build(refusal.status, Some(8))?;
+    head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE))?;
+    head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    if matches!(refusal.status.as_u16(), 502..=504) {
+        let value = format!("edgeward; error={}", refusal.reason);
+        head.insert_header(PROXY_STATUS, value)?;
+    }
+    for (name, value) in &refusal.headers {
+        head.append_header(name.clone(), value.clone())?;
+    }
+    ctx.decision = Some(decision);
+    answer(session, ctx, head, body).await
+}
+
+/// Sends a response made here, through the route's response filters.
+pub async fn answer(session: &mut Session, ctx: &mut Context, mut head: ResponseHeader, body: Bytes) -> Result<()> {
+    ctx.origin = Origin::Edgeward;
+    let route = ctx.route.clone();
+    let mut body = Some(body);
+    {
+        let request = session.req_header_mut();
+        let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+        // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
+        if route.chain.response(&mut exchange, &mut head).is_ok() && route.chain.has_response_body() {
+            drop(route.chain.response_body(&mut exchange, &mut body, true));
+        }
+    }
+    let body = body.unwrap_or_default();
+    let status = head.status;
+    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
+    if bodiless {
+        head.remove_header(&header::CONTENT_LENGTH);
+    } else {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    ctx.status = status.as_u16();
+    let silent = bodiless || body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), silent).await?;
+    if !silent {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the request in what the connection knows of it, once it is over.
+pub fn release(connection: &Connection, ctx: &mut Context) {
+    if std::mem::take(&mut ctx.body_open) {
+        connection.body_closed();
+    }
+    connection.set_activity(Activity::Idle);
+}

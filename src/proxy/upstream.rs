@@ -1,0 +1,172 @@
+//! A request's tries at backends: which to take, whether there may be another, and what is learnt from each.
+
+use std::time::Duration;
+
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType};
+use pingora_proxy::Session;
+
+use super::context::Context;
+use super::rescue::decision;
+use crate::filters::chain::Decision;
+use crate::policy::{Action, Service};
+use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
+use crate::upstream::{BackendId, HashKey, Outcome, Pick, Reached, is_retryable, key_hash};
+
+/// The tries of one request.
+#[derive(Default)]
+pub struct Attempts {
+    /// The one that goes on, or was the last.
+    current: Option<Pick>,
+    tried: Vec<BackendId>,
+    /// When the first began, and when the present one did.
+    first_ns: u64,
+    started_ns: u64,
+    /// When the head of the answer came.
+    answered_ns: Option<u64>,
+    /// What the upstream answered.
+    pub status: Option<u16>,
+    /// The time spent, once there is an answer.
+    pub duration: Option<Duration>,
+    /// The backend's address, for the log.
+    pub backend: Option<std::sync::Arc<str>>,
+}
+
+impl Attempts {
+    /// Tries beyond the first.
+    pub fn retries(&self) -> u32 {
+        u32::try_from(self.tried.len().saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Ends the present try.
+    fn end(&mut self, service: &Service, outcome: UpstreamOutcome, now_ns: u64) {
+        let Some(pick) = self.current.take() else { return };
+        service.counters.backend(&pick.backend().label, |backend| backend.attempt(outcome));
+        let verdict = match outcome {
+            UpstreamOutcome::Success => Outcome::Success,
+            UpstreamOutcome::ServerError if !matches!(self.status, Some(502..=504)) => Outcome::Success,
+            UpstreamOutcome::ServerError | UpstreamOutcome::Broken => Outcome::Failed5xx,
+            UpstreamOutcome::ConnectFailure => Outcome::ConnectFailed,
+            UpstreamOutcome::Timeout => Outcome::TimedOut,
+            UpstreamOutcome::Abandoned => Outcome::ClientGone,
+        };
+        let until_ns = self.answered_ns.unwrap_or(now_ns);
+        pick.finished(verdict, Duration::from_nanos(until_ns.saturating_sub(self.started_ns)), now_ns);
+    }
+}
+
+/// The service behind the request's route.
+pub fn service(ctx: &Context) -> Option<&Service> {
+    match &ctx.route.action {
+        Action::Upstream(service) => Some(service),
+        _ => None,
+    }
+}
+
+/// Chooses a backend for the next try.
+pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpPeer, Decision> {
+    let route = ctx.route.clone();
+    let Action::Upstream(service) = &route.action else {
+        return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
+    };
+    let hash = service.hash_key().and_then(|key| hash(key, session, ctx));
+    let attempts = &mut ctx.attempts;
+    let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
+        return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
+    };
+    if attempts.tried.is_empty() {
+        attempts.first_ns = now_ns;
+    }
+    attempts.started_ns = now_ns;
+    attempts.answered_ns = None;
+    attempts.tried.push(pick.backend().id());
+    let mut peer = pick.backend().peer();
+    if let Some(timeout) = route.timeout {
+        peer.options.read_timeout = Some(timeout);
+    }
+    attempts.backend = Some(pick.backend().label.clone());
+    attempts.current = Some(pick);
+    Ok(peer)
+}
+
+fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
+    Some(match key {
+        HashKey::Ip => match ctx.facts.client_ip {
+            std::net::IpAddr::V4(ip) => key_hash(&ip.octets()),
+            std::net::IpAddr::V6(ip) => key_hash(&ip.octets()),
+        },
+        HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
+        HashKey::Cookie(name) => key_hash(cookie(session, name)?.as_bytes()),
+    })
+}
+
+fn cookie<'a>(session: &'a Session, name: &str) -> Option<&'a str> {
+    let lines = session.req_header().headers.get_all(http::header::COOKIE).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    })
+}
+
+/// The present try failed: what is learnt from it, and whether there may be another.
+pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
+    let route = ctx.route.clone();
+    let Action::Upstream(service) = &route.action else { return };
+    let stale = error.retry() && reached == Reached::Backend;
+    let reached = if session.response_written().is_some() { Reached::Client } else { reached };
+    let retryable = ctx.decision.is_none()
+        && *error.esource() != pingora_core::ErrorSource::Downstream
+        && is_retryable(&session.req_header().method, reached, replayable(session));
+    // A kept connection that the backend had closed says nothing against the backend.
+    let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
+    ctx.attempts.end(service, outcome, now_ns);
+    let retries = u8::try_from(ctx.attempts.retries()).unwrap_or(u8::MAX);
+    let again = retryable && service.may_retry(retries, now_ns);
+    if retryable {
+        let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
+        service.counters.upstream.retry(outcome);
+    }
+    error.set_retry(again);
+}
+
+/// Whether the whole body could be sent once more.
+fn replayable(session: &Session) -> bool {
+    !session.retry_buffer_truncated()
+}
+
+fn outcome(error: &Error) -> UpstreamOutcome {
+    use ErrorType as E;
+    if *error.esource() == pingora_core::ErrorSource::Downstream {
+        return UpstreamOutcome::Abandoned;
+    }
+    match error.etype() {
+        E::ConnectTimedout | E::TLSHandshakeTimedout | E::ReadTimedout | E::WriteTimedout => UpstreamOutcome::Timeout,
+        E::ConnectRefused | E::ConnectNoRoute | E::ConnectError | E::SocketError | E::InvalidCert
+        | E::TLSHandshakeFailure | E::HandshakeError => UpstreamOutcome::ConnectFailure,
+        _ => UpstreamOutcome::Broken,
+    }
+}
+
+/// The head of the answer has come.
+pub fn answered(ctx: &mut Context, status: u16, now_ns: u64) {
+    let attempts = &mut ctx.attempts;
+    attempts.status = Some(status);
+    attempts.answered_ns = Some(now_ns);
+    attempts.duration = Some(Duration::from_nanos(now_ns.saturating_sub(attempts.first_ns)));
+}
+
+/// The request is over, and with it the present try.
+pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
+    let route = ctx.route.clone();
+    let Action::Upstream(service) = &route.action else { return };
+    let outcome = match (ctx.attempts.status, error) {
+        (_, Some(error)) => outcome(error),
+        (Some(500..), None) => UpstreamOutcome::ServerError,
+        (_, None) => UpstreamOutcome::Success,
+    };
+    ctx.attempts.end(service, outcome, now_ns);
+    if !ctx.attempts.tried.is_empty() {
+        let spent = Duration::from_nanos(now_ns.saturating_sub(ctx.attempts.first_ns));
+        service.counters.upstream.finished(spent);
+    }
+}

@@ -1,0 +1,161 @@
+//! From a listening socket to guarded streams: who may connect, for whom it speaks, and TLS.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::protocols::{Ssl, Stream};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::sockets::Listener;
+use super::Shared;
+use super::serve::serve;
+use crate::net::proxy_protocol::{self, Parsed};
+use crate::net::{IpSet, ListenAddress};
+use crate::policy::Door;
+use crate::proxy::{Connection, Guard, Socket, Wire};
+use crate::telemetry::metrics::{CloseReason, HandshakeFailure};
+use crate::tls::{HandshakeError, Reason, TlsFacts};
+
+/// How long accepting rests when there are no descriptors left: others must end first.
+const EXHAUSTED_REST: Duration = Duration::from_millis(100);
+
+/// Accepts on one socket until the process drains, or the task is dropped.
+pub async fn accept(listener: Listener, address: ListenAddress, shared: Arc<Shared>) {
+    let mut draining = shared.draining();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => return,
+            accepted = next(&listener) => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let snapshot = shared.snapshot.load();
+                // The listener may have left the policy a moment ago.
+                let Some(door) = snapshot.door(&address).cloned() else { continue };
+                let Some(open) = shared.open(snapshot.process.max_connections) else {
+                    door.metrics.accepted();
+                    door.metrics.closed(CloseReason::Refused);
+                    continue;
+                };
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    let _open = open;
+                    door.metrics.accepted();
+                    let reason = connection(&shared, &door, socket, peer).await;
+                    door.metrics.closed(reason);
+                });
+            }
+            Err(error) if is_exhausted(&error) => {
+                log::error!(error:% = error; "cannot accept");
+                tokio::time::sleep(EXHAUSTED_REST).await;
+            }
+            // The client was gone before it was accepted.
+            Err(error) => log::debug!(error:% = error; "cannot accept"),
+        }
+    }
+}
+
+/// The next client; one that came by a Unix socket has no address.
+pub async fn next(listener: &Listener) -> io::Result<(Socket, Option<SocketAddr>)> {
+    match listener {
+        Listener::Tcp(tcp) => tcp.accept().await.map(|(tcp, peer)| (Socket::Tcp(tcp), Some(peer))),
+        Listener::Unix(unix) => unix.accept().await.map(|(unix, _)| (Socket::Unix(unix), None)),
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Serves one connection, and says why it ended.
+async fn connection(shared: &Arc<Shared>, door: &Arc<Door>, socket: Socket, peer: Option<SocketAddr>) -> CloseReason {
+    let arrived = tokio::time::timeout(door.limits.handshake_timeout, arrive(door, socket, peer));
+    let (stream, connection) = match arrived.await {
+        Ok(Ok(arrived)) => arrived,
+        Ok(Err(reason)) => return reason,
+        Err(_) => return CloseReason::Timeout,
+    };
+    serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining()).await;
+    match connection.fault() {
+        Some(fault) if fault.status == 408 => CloseReason::Timeout,
+        Some(_) => CloseReason::Protocol,
+        None if *shared.draining().borrow() => CloseReason::Shutdown,
+        None => CloseReason::Done,
+    }
+}
+
+/// What comes before the first byte of HTTP.
+async fn arrive(
+    door: &Arc<Door>,
+    socket: Socket,
+    peer: Option<SocketAddr>,
+) -> Result<(Stream, Arc<Connection>), CloseReason> {
+    let peer_ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip().to_canonical());
+    let (socket, unread, client_ip) = match &door.proxy_protocol {
+        None => (socket, Vec::new(), peer_ip),
+        Some(trusted) => introduced(socket, peer_ip, trusted).await?,
+    };
+    if let Socket::Tcp(tcp) = &socket {
+        // A connection that cannot be tuned is served all the same.
+        drop(tcp.set_nodelay(true));
+    }
+    let wire = Wire::new(socket, unread);
+    let Some(acceptor) = &door.tls else {
+        let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
+        return Ok((Box::new(Guard::new(wire, connection.clone())), connection));
+    };
+    let stream = acceptor.accept(wire.with_read_ahead()).await.map_err(|error| failed(door, &error))?;
+    let digest = stream.get_ssl_digest();
+    let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
+    let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);
+    Ok((Box::new(Guard::new(stream, connection.clone())), connection))
+}
+
+fn failed(door: &Door, error: &HandshakeError) -> CloseReason {
+    let (failure, reason) = match error.reason {
+        Reason::Timeout => (HandshakeFailure::Timeout, CloseReason::Timeout),
+        Reason::Closed => (HandshakeFailure::Closed, CloseReason::Client),
+        Reason::NotTls | Reason::NoSharedCipher | Reason::ProtocolVersion | Reason::NoApplicationProtocol => {
+            (HandshakeFailure::Protocol, CloseReason::Protocol)
+        }
+        _ => (HandshakeFailure::Other, CloseReason::Protocol),
+    };
+    door.metrics.handshake_failed(failure);
+    reason
+}
+
+/// Reads the PROXY header that a trusted peer must send first.
+async fn introduced(
+    socket: Socket,
+    peer_ip: IpAddr,
+    trusted: &IpSet,
+) -> Result<(Socket, Vec<u8>, IpAddr), CloseReason> {
+    let Socket::Tcp(mut tcp) = socket else { return Ok((socket, Vec::new(), peer_ip)) };
+    if !trusted.contains(peer_ip) {
+        return Err(CloseReason::Refused);
+    }
+    let mut buffer = Vec::with_capacity(proxy_protocol::V1_MAX_BYTES);
+    loop {
+        match proxy_protocol::parse(&buffer) {
+            Parsed::Complete { header, consumed } => {
+                let client = header.source().map_or(peer_ip, |source| source.ip().to_canonical());
+                let unread = buffer.get(consumed..).unwrap_or_default().to_vec();
+                return Ok((Socket::Tcp(tcp), unread, client));
+            }
+            Parsed::Invalid(_) => return Err(CloseReason::Protocol),
+            Parsed::Incomplete { .. } => read_more(&mut tcp, &mut buffer).await?,
+        }
+    }
+}
+
+async fn read_more(tcp: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<(), CloseReason> {
+    match tcp.read_buf(buffer).await {
+        Ok(0) => Err(CloseReason::Client),
+        Ok(_) => Ok(()),
+        Err(_) => Err(CloseReason::Broken),
+    }
+}

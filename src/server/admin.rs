@@ -1,0 +1,101 @@
+//! The listener for operators: metrics, health, the policy in force, and reload.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{self, HeaderValue};
+use http::{Method, Response, StatusCode};
+use pingora_core::apps::http_app::ServeHttp;
+use pingora_core::protocols::http::ServerSession;
+use serde_json::json;
+
+use super::Shared;
+use super::reload::ReloadError;
+use crate::telemetry::metrics;
+
+/// Answers operators.
+pub struct Admin(pub Arc<Shared>);
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let request = session.req_header();
+        if !self.admits(request.headers.get(header::AUTHORIZATION)) {
+            let mut response = told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            return response;
+        }
+        let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        match (&method, path.as_str()) {
+            (&Method::GET | &Method::HEAD, "/metrics") => self.metrics(),
+            (&Method::GET | &Method::HEAD, "/healthz") => told(StatusCode::OK, &json!({ "status": "ok" })),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.readiness(),
+            (&Method::GET | &Method::HEAD, "/config") => {
+                made(StatusCode::OK, "application/json", self.0.snapshot.load().redacted.clone().into_bytes())
+            }
+            (&Method::POST, "/reload") => self.reload().await,
+            (_, "/metrics" | "/healthz" | "/readyz" | "/config") => not_allowed("GET, HEAD"),
+            (_, "/reload") => not_allowed("POST"),
+            _ => {
+                let known = ["/metrics", "/healthz", "/readyz", "/config", "/reload"];
+                told(StatusCode::NOT_FOUND, &json!({ "error": "not found", "known": known }))
+            }
+        }
+    }
+}
+
+impl Admin {
+    fn admits(&self, authorization: Option<&HeaderValue>) -> bool {
+        let snapshot = self.0.snapshot.load();
+        let Some(token) = snapshot.admin.as_ref().and_then(|admin| admin.token.as_ref()) else { return true };
+        let given = authorization.map_or(&b""[..], HeaderValue::as_bytes);
+        given.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+            && given.get(7..).is_some_and(|given| token.matches(given))
+    }
+
+    fn metrics(&self) -> Response<Vec<u8>> {
+        self.0.refresh_metrics();
+        made(StatusCode::OK, metrics::CONTENT_TYPE, self.0.materials.metrics.encode())
+    }
+
+    fn readiness(&self) -> Response<Vec<u8>> {
+        if *self.0.draining().borrow() {
+            return told(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
+        }
+        told(StatusCode::OK, &json!({ "status": "ready" }))
+    }
+
+    async fn reload(&self) -> Response<Vec<u8>> {
+        match self.0.reload().await {
+            Ok(()) => told(StatusCode::OK, &json!({ "reloaded": true })),
+            Err(ReloadError::Wrong(diagnostics)) => {
+                let errors: Vec<_> = diagnostics.iter().collect();
+                told(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "reloaded": false, "errors": errors }))
+            }
+            Err(error) => {
+                told(StatusCode::CONFLICT, &json!({ "reloaded": false, "errors": [{ "message": error.to_string() }] }))
+            }
+        }
+    }
+}
+
+fn not_allowed(methods: &'static str) -> Response<Vec<u8>> {
+    let mut response = told(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "method not allowed" }));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn told(status: StatusCode, value: &serde_json::Value) -> Response<Vec<u8>> {
+    made(status, "application/json", format!("{value}\n").into_bytes())
+}
+
+fn made(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let length = response.body().len();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

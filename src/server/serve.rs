@@ -1,0 +1,160 @@
+//! Serves one guarded stream until it ends: requests one after the other over HTTP/1, side by side over HTTP/2.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, handshake};
+use pingora_core::protocols::{ALPN, Digest, Stream};
+use pingora_core::server::ShutdownWatch;
+use tokio::sync::Notify;
+
+use crate::policy::DoorLimits;
+
+/// The client's preface of HTTP/2 without TLS (RFC 9113 section 3.4).
+const PREFACE_BYTES: usize = 24;
+/// Streams that Pingora turned away before they became requests; with one more the connection ends.
+const MAX_REJECTED: usize = 32;
+
+/// Serves a stream until either side is done with it. Once `shutdown` says so, the present requests are the last.
+pub async fn serve<A>(app: &Arc<A>, mut stream: Stream, h2c: bool, limits: &DoorLimits, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let tls = stream.get_ssl_digest().is_some();
+    let http2 = if tls {
+        stream.selected_alpn_proto() == Some(ALPN::H2)
+    } else {
+        h2c && has_preface(&mut stream).await
+    };
+    if http2 {
+        serve_h2(app, stream, limits, shutdown).await;
+    } else {
+        serve_h1(app, stream, shutdown).await;
+    }
+}
+
+async fn has_preface(stream: &mut Stream) -> bool {
+    let mut start = [0; PREFACE_BYTES];
+    stream.try_peek(&mut start).await.is_ok() && start == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+}
+
+async fn serve_h1<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut session = ServerSession::new_http1(stream);
+    // The guard under the stream keeps time: no timer of Pingora's runs. Zero means without end.
+    session.set_keepalive(Some(0));
+    let mut next = app.process_new_http(session, shutdown).await;
+    while let Some(reused) = next {
+        let (stream, settings) = reused.consume();
+        let mut session = ServerSession::new_http1(stream);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
+        }
+        next = app.process_new_http(session, shutdown).await;
+    }
+}
+
+async fn serve_h2<A>(app: &Arc<A>, stream: Stream, limits: &DoorLimits, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let digest = Arc::new(Digest {
+        ssl_digest: stream.get_ssl_digest(),
+        timing_digest: Vec::new(),
+        proxy_digest: stream.get_proxy_digest(),
+        socket_digest: stream.get_socket_digest(),
+    });
+    let greeted = tokio::time::timeout(limits.head_timeout, handshake(stream, Some(options(limits))));
+    let Ok(Ok(mut connection)) = greeted.await else { return };
+    let streams = Arc::new(Streams::default());
+    let (mut rejected, mut accepted) = (0, 0_u32);
+    let mut shutdown = shutdown.clone();
+    let app_shutdown = shutdown.clone();
+    let mut leaving = *shutdown.borrow();
+    if leaving {
+        connection.graceful_shutdown();
+    }
+    loop {
+        let next = tokio::select! {
+            biased;
+            _ = shutdown.changed(), if !leaving => {
+                connection.graceful_shutdown();
+                leaving = true;
+                continue;
+            }
+            next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => next,
+            () = streams.idle(limits.idle_timeout) => return,
+        };
+        match next {
+            Ok(Some(H2Accept::Session(session))) => {
+                accepted += 1;
+                if accepted >= limits.requests && !leaving {
+                    connection.graceful_shutdown();
+                    leaving = true;
+                }
+                let guard = streams.clone().begin();
+                let (app, shutdown) = (app.clone(), app_shutdown.clone());
+                tokio::spawn(async move {
+                    app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+                    drop(guard);
+                });
+            }
+            Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
+            Ok(Some(H2Accept::Rejected) | None) | Err(_) => return,
+        }
+    }
+}
+
+fn options(limits: &DoorLimits) -> H2Options {
+    let resets = usize::try_from(limits.h2_resets).unwrap_or(usize::MAX);
+    let mut options = H2Options::new();
+    options
+        .max_concurrent_streams(limits.h2_streams)
+        .max_header_list_size(u32::try_from(limits.head.head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_reset_streams(resets)
+        .max_pending_accept_reset_streams(resets)
+        .max_local_error_reset_streams(Some(resets));
+    options
+}
+
+/// The streams of one connection that are being served.
+#[derive(Default)]
+struct Streams {
+    open: AtomicUsize,
+    none: Notify,
+}
+
+/// One of them.
+struct Open(Arc<Streams>);
+
+impl Streams {
+    fn begin(self: Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Open(self)
+    }
+
+    /// Resolves after `patience` without any stream.
+    async fn idle(&self, patience: Duration) {
+        loop {
+            let none = pin!(self.none.notified());
+            if self.open.load(Ordering::Acquire) == 0 {
+                return tokio::time::sleep(patience).await;
+            }
+            none.await;
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Worker threads, each with a runtime of its own: a connection stays on the thread that accepted it, so that nothing
+//! it uses is fought for.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle as TaskHandle;
+
+use super::Shared;
+use super::accept::accept;
+use crate::net::ListenAddress;
+
+/// The threads that serve traffic.
+pub struct Workers {
+    threads: Vec<Worker>,
+    /// Says that the listeners are others.
+    changed: watch::Sender<u64>,
+}
+
+struct Worker {
+    thread: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    /// The generation of listeners it accepts on.
+    accepting: watch::Receiver<u64>,
+}
+
+impl Workers {
+    /// Starts `count` threads, which accept on whatever the policy in force listens to.
+    pub fn start(count: usize, shared: &Arc<Shared>) -> io::Result<Self> {
+        let (changed, _) = watch::channel(1);
+        let mut threads = Vec::with_capacity(count);
+        for index in 0..count {
+            let (stop, stopped) = oneshot::channel();
+            let (accepts, accepting) = watch::channel(0);
+            let (shared, changes) = (shared.clone(), changed.subscribe());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                runtime.block_on(work(shared, changes, accepts, stopped));
+                // Whatever is still open is cut: its time to drain is over.
+                runtime.shutdown_background();
+            })?;
+            threads.push(Worker { thread, stop, accepting });
+        }
+        Ok(Self { threads, changed })
+    }
+
+    /// Has all workers accept on what the policy in force listens to, and waits until they do.
+    pub async fn follow(&self) {
+        self.changed.send_modify(|generation| *generation += 1);
+        self.settled().await;
+    }
+
+    /// Waits until all workers accept on what they should.
+    pub async fn settled(&self) {
+        let wanted = *self.changed.borrow();
+        for worker in &self.threads {
+            // A worker that is gone accepts on nothing.
+            drop(worker.accepting.clone().wait_for(|generation| *generation >= wanted).await);
+        }
+    }
+
+    /// Ends the threads, and with them whatever connections are left.
+    pub fn stop(self) {
+        for worker in self.threads {
+            // A worker that is gone needs no telling.
+            drop(worker.stop.send(()));
+            if worker.thread.join().is_err() {
+                log::error!("a worker panicked");
+            }
+        }
+    }
+}
+
+async fn work(
+    shared: Arc<Shared>,
+    mut changes: watch::Receiver<u64>,
+    accepting: watch::Sender<u64>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut tasks: HashMap<ListenAddress, TaskHandle<()>> = HashMap::new();
+    loop {
+        let generation = *changes.borrow_and_update();
+        reconcile(&shared, &mut tasks);
+        accepting.send_replace(generation);
+        tokio::select! {
+            _ = &mut stopped => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Accepts on every listener of the policy in force, and on no other.
+fn reconcile(shared: &Arc<Shared>, tasks: &mut HashMap<ListenAddress, TaskHandle<()>>) {
+    let snapshot = shared.snapshot.load();
+    tasks.retain(|address, task| {
+        let stays = snapshot.door(address).is_some();
+        if !stays {
+            task.abort();
+        }
+        stays
+    });
+    for door in &snapshot.doors {
+        if tasks.contains_key(&door.address) {
+            continue;
+        }
+        match shared.listener(&door.address) {
+            Ok(listener) => {
+                let task = tokio::spawn(accept(listener, door.address.clone(), shared.clone()));
+                tasks.insert(door.address.clone(), task);
+            }
+            Err(error) => log::error!(address:% = door.address, error:% = error; "cannot accept"),
+        }
+    }
+}

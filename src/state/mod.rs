@@ -1,0 +1,30 @@
+//! What outlives a reload: counters of quotas, and the clock they run by. A new policy finds all of it as the old one
+//! left it.
+
+pub mod clock;
+pub mod quota;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use quota::Quotas;
+
+/// Keys of all quotas together: about 90 MB when all are in use.
+const MAX_QUOTA_KEYS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("it is not zero");
+
+/// Everything that a new policy finds as the old one left it.
+pub struct State {
+    /// The one source of time.
+    pub clock: Clock,
+    /// How much of each quota is used, by limit and key.
+    pub quotas: Arc<Quotas>,
+}
+
+impl State {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, quotas: Arc::new(Quotas::new(MAX_QUOTA_KEYS)) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Decimal digits straight into a byte buffer, for the lines that every request writes: no formatter, no
+//! allocation beyond the buffer's own growth.
+
+use std::net::IpAddr;
+
+/// Appends `number` in decimal.
+pub(super) fn push(out: &mut Vec<u8>, number: u64) {
+    push_padded(out, number, 1);
+}
+
+/// Appends `number` in decimal, with leading zeros up to `width` digits.
+pub(super) fn push_padded(out: &mut Vec<u8>, mut number: u64, width: usize) {
+    let start = out.len();
+    while number > 0 || out.len() - start < width {
+        // `% 10` leaves one digit, so the cast cannot lose anything.
+        #[allow(clippy::cast_possible_truncation)]
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
+/// Appends an address as text, an IPv6 one in the shape of RFC 5952.
+pub(super) fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
+    use std::io::Write;
+    match address {
+        IpAddr::V4(address) => {
+            for (position, octet) in address.octets().into_iter().enumerate() {
+                if position > 0 {
+                    out.push(b'.');
+                }
+                push(out, u64::from(octet));
+            }
+        }
+        // Writing to a `Vec` cannot fail.
+        IpAddr::V6(address) => _ = write!(out, "{address}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = b"=".to_vec();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_every_digit_of_a_number_and_leaves_what_came_before() {
+        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(text(|out| push(out, number)), format!("={number}"));
+        }
+    }
+
+    #[test]
+    fn pads_with_zeros_and_never_cuts() {
+        assert_eq!(text(|out| push_padded(out, 7, 3)), "=007");
+        assert_eq!(text(|out| push_padded(out, 0, 2)), "=00");
+        assert_eq!(text(|out| push_padded(out, 12_345, 3)), "=12345");
+    }
+
+    #[test]
+    fn writes_addresses_as_the_standard_library_does() {
+        for address in ["0.0.0.0", "192.0.2.255", "::1", "2001:db8::7", "::ffff:192.0.2.1"] {
+            assert_eq!(text(|out| push_ip(out, address.parse().unwrap())), format!("={address}"));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The families: names, help and label names. The only file to edit for a new one, next to whoever counts it.
+
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::labels::Label;
+
+/// Upper bounds in seconds: from a proxy's own work to the longest default timeout.
+const BUCKETS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A family with `N` labels. That the number is in the type is what makes [`Self::with`] safe to call.
+pub(super) struct Family<V, const N: usize>(V);
+
+impl<T: MetricVecBuilder, const N: usize> Family<MetricVec<T>, N> {
+    /// The series with these label values, made if it is new.
+    pub(super) fn with(&self, labels: [&str; N]) -> T::M {
+        // Panics on a wrong number of labels alone.
+        self.0.with_label_values(&labels)
+    }
+
+    /// Removes every series.
+    pub(super) fn clear(&self) {
+        self.0.reset();
+    }
+}
+
+/// Makes families of each kind.
+struct Factory<'a>(&'a Registry);
+
+impl Factory<'_> {
+    fn counters<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<IntCounterVec, N> {
+        self.family(IntCounterVec::new(Opts::new(name, help), &labels)?)
+    }
+
+    fn gauges<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<IntGaugeVec, N> {
+        self.family(IntGaugeVec::new(Opts::new(name, help), &labels)?)
+    }
+
+    fn float_gauges<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<GaugeVec, N> {
+        self.family(GaugeVec::new(Opts::new(name, help), &labels)?)
+    }
+
+    fn durations<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<HistogramVec, N> {
+        let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+        self.family(HistogramVec::new(options, &labels)?)
+    }
+
+    fn family<V: Collector + Clone + 'static, const N: usize>(&self, family: V) -> Made<V, N> {
+        self.0.register(Box::new(family.clone()))?;
+        Ok(Family(family))
+    }
+
+    fn single<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+type Made<V, const N: usize> = Result<Family<V, N>, prometheus::Error>;
+
+/// Every family that has handles.
+pub(super) struct Families {
+    pub(super) build_info: Family<IntGaugeVec, 3>,
+    pub(super) policy_info: Family<IntGaugeVec, 1>,
+    pub(super) reloads: Family<IntCounterVec, 1>,
+    pub(super) last_reload: Gauge,
+    pub(super) last_reload_success: IntGauge,
+    pub(super) certificate_expiry: Family<GaugeVec, 1>,
+
+    pub(super) connections: Family<IntGaugeVec, 1>,
+    pub(super) connections_accepted: Family<IntCounterVec, 1>,
+    pub(super) connections_closed: Family<IntCounterVec, 2>,
+    pub(super) handshake_failures: Family<IntCounterVec, 2>,
+
+    pub(super) requests_in_flight: IntGauge,
+    pub(super) requests: Family<IntCounterVec, 3>,
+    pub(super) request_duration: Family<HistogramVec, 1>,
+    pub(super) request_bytes: Family<IntCounterVec, 1>,
+    pub(super) response_bytes: Family<IntCounterVec, 1>,
+    pub(super) refusals: Family<IntCounterVec, 3>,
+    pub(super) shadow_refusals: Family<IntCounterVec, 3>,
+
+    pub(super) upstream_duration: Family<HistogramVec, 1>,
+    pub(super) upstream_retries: Family<IntCounterVec, 2>,
+    pub(super) upstream_requests: Family<IntCounterVec, 3>,
+    pub(super) backend_up: Family<IntGaugeVec, 2>,
+    pub(super) ejections: Family<IntCounterVec, 2>,
+    pub(super) health_checks: Family<IntCounterVec, 3>,
+}
+
+impl Families {
+    #[rustfmt::skip] // A table, one family a line or two.
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let make = Factory(registry);
+        Ok(Self {
+            build_info: make.gauges("edgeward_build_info",
+                "The program that runs; always 1.", ["version", "revision", "tls"])?,
+            policy_info: make.gauges("edgeward_policy_info", "The policy in use; always 1.", ["policy"])?,
+            reloads: make.counters("edgeward_reloads_total",
+                "Policies read, the first one included, by outcome.", ["outcome"])?,
+            last_reload: make.single(Gauge::new("edgeward_last_reload_timestamp_seconds",
+                "When the policy in use was put in use.")?)?,
+            last_reload_success: make.single(IntGauge::new("edgeward_last_reload_success",
+                "Whether the policy read last was put in use.")?)?,
+            certificate_expiry: make.float_gauges("edgeward_certificate_expiry_timestamp_seconds",
+                "When a certificate stops being valid.", ["certificate"])?,
+
+            connections: make.gauges("edgeward_connections",
+                "Connections from clients that are open.", ["listener"])?,
+            connections_accepted: make.counters("edgeward_connections_accepted_total",
+                "Connections accepted from clients.", ["listener"])?,
+            connections_closed: make.counters("edgeward_connections_closed_total",
+                "Connections from clients that ended, by reason.", ["listener", "reason"])?,
+            handshake_failures: make.counters("edgeward_handshake_failures_total",
+                "TLS handshakes with clients that failed, by reason.", ["listener", "reason"])?,
+
+            requests_in_flight: make.single(IntGauge::new("edgeward_requests_in_flight",
+                "Requests that are not finished.")?)?,
+            requests: make.counters("edgeward_requests_total",
+                "Finished requests by route, method and class of the status sent.", ["route", "method", "status_class"])?,
+            request_duration: make.durations("edgeward_request_duration_seconds",
+                "Time from the request head to the last byte sent.", ["route"])?,
+            request_bytes: make.counters("edgeward_request_bytes_total",
+                "Body bytes received from clients.", ["route"])?,
+            response_bytes: make.counters("edgeward_response_bytes_total",
+                "Body bytes sent to clients.", ["route"])?,
+            refusals: make.counters("edgeward_refusals_total",
+                "Requests refused, by filter and reason.", ["route", "filter", "reason"])?,
+            shadow_refusals: make.counters("edgeward_shadow_refusals_total",
+                "Requests that a filter in shadow mode would have refused.", ["route", "filter", "reason"])?,
+
+            upstream_duration: make.durations("edgeward_upstream_duration_seconds",
+                "Time spent on the upstream, all attempts together.", ["upstream"])?,
+            upstream_retries: make.counters("edgeward_upstream_retries_total",
+                "Retries wished for, by what became of them.", ["upstream", "outcome"])?,
+            upstream_requests: make.counters("edgeward_upstream_requests_total",
+                "Attempts at a backend, by outcome.", ["upstream", "backend", "outcome"])?,
+            backend_up: make.gauges("edgeward_upstream_backend_up",
+                "Whether a backend takes requests.", ["upstream", "backend"])?,
+            ejections: make.counters("edgeward_upstream_ejections_total",
+                "Times a backend was taken out for failing requests.", ["upstream", "backend"])?,
+            health_checks: make.counters("edgeward_health_checks_total",
+                "Active health checks by outcome.", ["upstream", "backend", "outcome"])?,
+        })
+    }
+}
+
+/// Makes series, and knows how to remove them from their families again.
+#[derive(Default)]
+pub(super) struct Ledger(Mutex<Vec<Removal>>);
+
+type Removal = Box<dyn FnOnce() + Send>;
+
+impl Ledger {
+    /// A series that is entered in this ledger.
+    pub(super) fn series<T, const N: usize>(
+        &self,
+        family: &Family<MetricVec<T>, N>,
+        labels: [&str; N],
+    ) -> T::M
+    where
+        T: MetricVecBuilder + 'static,
+    {
+        let (vector, owned) = (family.0.clone(), labels.map(str::to_owned));
+        // An error means that the series is gone already.
+        let removal = move || _ = vector.remove_label_values(&owned);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(removal));
+        family.with(labels)
+    }
+
+    /// A counter for each value of a label, which comes last in the family.
+    pub(super) fn per_label<'n, L: Label, const N: usize>(
+        &self,
+        family: &Family<IntCounterVec, N>,
+        labels: impl Fn(&'static str) -> [&'n str; N],
+    ) -> PerLabel<L> {
+        let counter = |value: &L| self.series(family, labels(value.as_str()));
+        PerLabel { counters: L::ALL.iter().map(counter).collect(), label: PhantomData }
+    }
+
+    /// Removes every series entered so far.
+    pub(super) fn remove_all(&self) {
+        for remove in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            remove();
+        }
+    }
+}
+
+/// A counter for each value of a label, found by its index.
+pub(super) struct PerLabel<L> {
+    counters: Box<[IntCounter]>,
+    label: PhantomData<fn(L)>,
+}
+
+impl<L: Label> PerLabel<L> {
+    pub(super) fn inc(&self, label: L) {
+        if let Some(counter) = self.counters.get(label.index()) {
+            counter.inc();
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What requests, connections and checks count through: series resolved beforehand.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::families::{Families, Family, Ledger, PerLabel};
+use super::labels::{
+    CheckOutcome, CloseReason, HandshakeFailure, Label, Method, RetryOutcome, StatusClass, UpstreamOutcome,
+};
+use super::lease::{Lease, Leases, Retire};
+use super::unix_seconds;
+
+/// A lease of a route's series.
+pub type RouteMetrics = Lease<RouteSeries>;
+/// A lease of an upstream's series.
+pub type UpstreamMetrics = Lease<UpstreamSeries>;
+/// A lease of a backend's series.
+pub type BackendMetrics = Lease<BackendSeries>;
+/// A lease of a listener's series.
+pub type ListenerMetrics = Lease<ListenerSeries>;
+/// A lease of a certificate's series.
+pub type CertificateMetrics = Lease<CertificateSeries>;
+
+/// Methods times status classes.
+const REQUEST_SERIES: usize = Method::ALL.len() * StatusClass::ALL.len();
+/// Most pairs of filter and reason that a route counts apart; filters and reasons are the policy's, so this is a
+/// stop for mistakes only.
+const REFUSAL_SERIES: usize = 256;
+/// Filter and reason of refusals past that.
+const OVERFLOW: &str = "other";
+
+/// What a finished request adds to its route.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished<'a> {
+    /// The method token as sent.
+    pub method: &'a str,
+    /// The status sent; 0 for none.
+    pub status: u16,
+    /// From the request head to the last byte sent.
+    pub duration: Duration,
+    /// Body bytes received from the client.
+    pub bytes_in: u64,
+    /// Body bytes sent to the client.
+    pub bytes_out: u64,
+}
+
+/// A route's series. Each is made when it first counts: a thousand routes with sixty pairs of method and status class
+/// would make every scrape tell of sixty thousand zeros.
+pub struct RouteSeries {
+    name: String,
+    families: Arc<Families>,
+    ledger: Ledger,
+    requests: [OnceLock<IntCounter>; REQUEST_SERIES],
+    totals: OnceLock<RouteTotals>,
+    refusals: Refusals,
+    shadow_refusals: Refusals,
+}
+
+struct RouteTotals {
+    duration: Histogram,
+    bytes_in: IntCounter,
+    bytes_out: IntCounter,
+}
+
+impl RouteSeries {
+    pub(super) fn new(name: &str, families: &Arc<Families>) -> Self {
+        Self {
+            name: name.to_owned(),
+            families: families.clone(),
+            ledger: Ledger::default(),
+            requests: [const { OnceLock::new() }; REQUEST_SERIES],
+            totals: OnceLock::new(),
+            refusals: Refusals::default(),
+            shadow_refusals: Refusals::default(),
+        }
+    }
+
+    /// Counts a finished request.
+    pub fn finished(&self, request: Finished<'_>) {
+        let (method, class) = (Method::of(request.method), StatusClass::of(request.status));
+        if let Some(cell) = self.requests.get(method.index() * StatusClass::ALL.len() + class.index()) {
+            cell.get_or_init(|| {
+                self.ledger.series(&self.families.requests, [&self.name, method.as_str(), class.as_str()])
+            })
+            .inc();
+        }
+        let totals = self.totals.get_or_init(|| self.make_totals());
+        totals.duration.observe(request.duration.as_secs_f64());
+        totals.bytes_in.inc_by(request.bytes_in);
+        totals.bytes_out.inc_by(request.bytes_out);
+    }
+
+    /// Counts a request refused by `filter` for `reason`.
+    pub fn refused(&self, filter: &str, reason: &'static str) {
+        self.refusals.count(filter, reason, |labels| self.refusal_series(&self.families.refusals, labels));
+    }
+
+    /// Counts a request that `filter`, in shadow mode, would have refused for `reason`.
+    pub fn shadow_refused(&self, filter: &str, reason: &'static str) {
+        let family = &self.families.shadow_refusals;
+        self.shadow_refusals.count(filter, reason, |labels| self.refusal_series(family, labels));
+    }
+
+    fn refusal_series(&self, family: &Family<IntCounterVec, 3>, [filter, reason]: [&str; 2]) -> IntCounter {
+        self.ledger.series(family, [&self.name, filter, reason])
+    }
+
+    fn make_totals(&self) -> RouteTotals {
+        let route = [self.name.as_str()];
+        RouteTotals {
+            duration: self.ledger.series(&self.families.request_duration, route),
+            bytes_in: self.ledger.series(&self.families.request_bytes, route),
+            bytes_out: self.ledger.series(&self.families.response_bytes, route),
+        }
+    }
+}
+
+/// The few pairs of filter and reason that a route has refused with; a scan over them is faster than a hash.
+#[derive(Default)]
+struct Refusals(RwLock<Vec<Refusal>>);
+
+struct Refusal {
+    filter: Box<str>,
+    reason: &'static str,
+    count: IntCounter,
+}
+
+impl Refusals {
+    fn count(&self, filter: &str, reason: &'static str, make: impl FnOnce([&str; 2]) -> IntCounter) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refusal) = find(&known, filter, reason) {
+            return refusal.count.inc();
+        }
+        let full = known.len() >= REFUSAL_SERIES;
+        drop(known);
+        let (filter, reason) = if full { (OVERFLOW, OVERFLOW) } else { (filter, reason) };
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been here first.
+        if let Some(refusal) = find(&known, filter, reason) {
+            return refusal.count.inc();
+        }
+        let count = make([filter, reason]);
+        count.inc();
+        known.push(Refusal { filter: filter.into(), reason, count });
+    }
+}
+
+fn find<'a>(known: &'a [Refusal], filter: &str, reason: &str) -> Option<&'a Refusal> {
+    known.iter().find(|refusal| refusal.reason == reason && *refusal.filter == *filter)
+}
+
+/// An upstream's series.
+pub struct UpstreamSeries {
+    name: String,
+    families: Arc<Families>,
+    ledger: Ledger,
+    backends: Leases<BackendSeries>,
+    duration: Histogram,
+    retries: PerLabel<RetryOutcome>,
+}
+
+impl UpstreamSeries {
+    pub(super) fn new(name: &str, families: &Arc<Families>, backends: &Leases<BackendSeries>) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            duration: ledger.series(&families.upstream_duration, [name]),
+            retries: ledger.per_label(&families.upstream_retries, |outcome| [name, outcome]),
+            name: name.to_owned(),
+            families: families.clone(),
+            backends: backends.clone(),
+            ledger,
+        }
+    }
+
+    /// Leases the series of one of its backends, named by its address.
+    #[must_use]
+    pub fn backend(&self, name: &str) -> BackendMetrics {
+        // Neither name can hold a NUL, so no two pairs meet.
+        let key = format!("{}\0{name}", self.name);
+        self.backends.lease(&key, || BackendSeries::new(&self.name, name, &self.families))
+    }
+
+    /// Counts the time that a request spent on the upstream.
+    pub fn finished(&self, duration: Duration) {
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a wish to retry.
+    pub fn retry(&self, outcome: RetryOutcome) {
+        self.retries.inc(outcome);
+    }
+}
+
+/// A backend's series.
+pub struct BackendSeries {
+    ledger: Ledger,
+    up: IntGauge,
+    requests: PerLabel<UpstreamOutcome>,
+    ejections: IntCounter,
+    health_checks: PerLabel<CheckOutcome>,
+}
+
+impl BackendSeries {
+    fn new(upstream: &str, backend: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            up: ledger.series(&families.backend_up, [upstream, backend]),
+            requests: ledger.per_label(&families.upstream_requests, |outcome| [upstream, backend, outcome]),
+            ejections: ledger.series(&families.ejections, [upstream, backend]),
+            health_checks: ledger.per_label(&families.health_checks, |outcome| [upstream, backend, outcome]),
+            ledger,
+        }
+    }
+
+    /// Shows whether the backend takes requests; it does not until told so.
+    pub fn set_up(&self, up: bool) {
+        self.up.set(up.into());
+    }
+
+    /// Counts an attempt.
+    pub fn attempt(&self, outcome: UpstreamOutcome) {
+        self.requests.inc(outcome);
+    }
+
+    /// Counts that the backend was taken out for failing requests.
+    pub fn ejected(&self) {
+        self.ejections.inc();
+    }
+
+    /// Counts an active health check.
+    pub fn health_check(&self, outcome: CheckOutcome) {
+        self.health_checks.inc(outcome);
+    }
+}
+
+/// A listener's series.
+pub struct ListenerSeries {
+    ledger: Ledger,
+    open: IntGauge,
+    accepted: IntCounter,
+    closed: PerLabel<CloseReason>,
+    handshake_failures: PerLabel<HandshakeFailure>,
+}
+
+impl ListenerSeries {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            open: ledger.series(&families.connections, [name]),
+            accepted: ledger.series(&families.connections_accepted, [name]),
+            closed: ledger.per_label(&families.connections_closed, |reason| [name, reason]),
+            handshake_failures: ledger.per_label(&families.handshake_failures, |reason| [name, reason]),
+            ledger,
+        }
+    }
+
+    /// Counts a connection as accepted and open. Each is followed by one [`closed`](Self::closed).
+    pub fn accepted(&self) {
+        self.accepted.inc();
+        self.open.inc();
+    }
+
+    /// Counts the end of a connection.
+    pub fn closed(&self, reason: CloseReason) {
+        self.closed.inc(reason);
+        self.open.dec();
+    }
+
+    /// Counts a TLS handshake that failed. The connection's end is counted apart.
+    pub fn handshake_failed(&self, reason: HandshakeFailure) {
+        self.handshake_failures.inc(reason);
+    }
+}
+
+/// A certificate's series.
+pub struct CertificateSeries {
+    ledger: Ledger,
+    expiry: Gauge,
+}
+
+impl CertificateSeries {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self { expiry: ledger.series(&families.certificate_expiry, [name]), ledger }
+    }
+
+    /// Shows when the certificate stops being valid.
+    pub fn set_expiry(&self, expiry: SystemTime) {
+        self.expiry.set(unix_seconds(expiry));
+    }
+}
+
+macro_rules! retire_by_ledger {
+    ($($series:ty),+) => {
+        $(impl Retire for $series {
+            fn retire(&self) {
+                self.ledger.remove_all();
+            }
+        })+
+    };
+}
+
+retire_by_ledger!(RouteSeries, UpstreamSeries, BackendSeries, ListenerSeries, CertificateSeries);
