@@ -87,7 +87,7 @@ pub(super) fn markdown() -> String {
 }
 
 fn section(out: &mut String, name: &str, schema: &Value) {
-    drop(writeln!(out, "\n## {name}\n\n{}", text(schema)));
+    let _ = writeln!(out, "\n## {name}\n\n{}", text(schema));
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         out.push_str("\n| key | what | meaning |\n|---|---|---|\n");
         let required = schema.get("required").and_then(Value::as_array);
@@ -95,13 +95,13 @@ fn section(out: &mut String, name: &str, schema: &Value) {
             let needed = required.is_some_and(|required| required.iter().any(|name| name == key));
             let needed = if needed { " (needed)" } else { "" };
             let meaning = text(property).replace("\n\n", "<br>").replace('\n', " ").replace('|', "\\|");
-            drop(writeln!(out, "| `{key}`{needed} | {} | {meaning} |", kind(property)));
+            let _ = writeln!(out, "| `{key}`{needed} | {} | {meaning} |", kind(property));
         }
     }
     for variant in ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
         let word = variant.get("const").or_else(|| variant.get("enum")?.get(0));
         let word = word.map_or_else(|| kind(variant), |word| format!("`{}`", word.as_str().unwrap_or_default()));
-        drop(writeln!(out, "\n* {word}: {}", text(variant).replace('\n', " ")));
+        let _ = writeln!(out, "\n* {word}: {}", text(variant).replace('\n', " "));
     }
 }
 

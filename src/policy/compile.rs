@@ -134,21 +134,25 @@ impl Compiler<'_> {
         if policy.listeners.is_empty() {
             self.issue(at, "expected at least one listener");
         }
-        let mut doors: Vec<Arc<Door>> = Vec::new();
+        let mut listeners = Vec::new();
         for node in &policy.listeners {
-            let Some(listener) = node.read::<spec::Listener>(&mut self.issues) else { continue };
+            listeners.extend(node.read::<spec::Listener>(&mut self.issues).map(|listener| (node, listener)));
+        }
+        let https = https_port(listeners.iter().map(|(_, listener)| listener));
+        let mut doors: Vec<Arc<Door>> = Vec::new();
+        for (node, listener) in &listeners {
             if let Some(other) = doors.iter().find(|door| door.address.overlaps(&listener.address)) {
                 let message = format!("overlaps the listener at {}", other.address);
                 self.issue(node.path().key("address"), message);
             }
-            let limits = listener.limits.as_ref().map_or((&policy.limits, Path::root()), |limits| (limits, node.path().clone()));
-            doors.extend(self.door(&listener, node.path(), limits).map(Arc::new));
+            doors.extend(self.door(listener, node.path(), policy, https).map(Arc::new));
         }
         doors
     }
 
-    fn door(&mut self, spec: &spec::Listener, at: &Path, limits: (&spec::Limits, Path)) -> Option<Door> {
-        let (limits, limits_at) = limits;
+    fn door(&mut self, spec: &spec::Listener, at: &Path, policy: &Policy, https: u16) -> Option<Door> {
+        let own = spec.limits.as_ref().map(|limits| (limits, at.clone()));
+        let (limits, limits_at) = own.unwrap_or((&policy.limits, Path::root()));
         let compiled = DoorLimits::compile(limits);
         let limits = compiled.map_err(|problems| self.problems(&limits_at.key("limits"), problems)).ok();
         if spec.redirect.is_some() && spec.tls.is_some() {
@@ -164,7 +168,7 @@ impl Compiler<'_> {
         Some(Door {
             address: spec.address.clone(),
             tls,
-            redirect: spec.redirect.is_some(),
+            redirect: spec.redirect.map(|_| https),
             h2c: spec.h2c,
             proxy_protocol: spec.proxy_protocol.as_ref().map(|proxy| IpSet::new(proxy.trusted.iter().copied())),
             limits: limits?,
@@ -294,6 +298,19 @@ impl Compiler<'_> {
         files.dedup();
         files
     }
+}
+
+/// Where `redirect: https` leads: 443, unless TLS is spoken on other ports alone.
+fn https_port<'a>(listeners: impl Iterator<Item = &'a spec::Listener>) -> u16 {
+    const HTTPS: u16 = 443;
+    let with_tls = listeners.filter(|listener| listener.tls.is_some());
+    let ports: Vec<_> = with_tls
+        .filter_map(|listener| match listener.address {
+            ListenAddress::Ip(address) => Some(address.port()),
+            ListenAddress::Unix(_) => None,
+        })
+        .collect();
+    if ports.contains(&HTTPS) { HTTPS } else { ports.first().copied().unwrap_or(HTTPS) }
 }
 
 /// The policy as JSON, without what might be a secret.

@@ -17,8 +17,8 @@ pub struct Door {
     pub address: ListenAddress,
     /// TLS, unless it speaks cleartext.
     pub tls: Option<Arc<Acceptor>>,
-    /// Whether every request is sent to https.
-    pub redirect: bool,
+    /// Every request is sent to https, at this port.
+    pub redirect: Option<u16>,
     /// HTTP/2 without TLS.
     pub h2c: bool,
     /// Who must, and alone may, send a PROXY header.

@@ -40,6 +40,7 @@ pub enum Test {
 }
 
 /// What a request is routed by.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// Lower-case, without port; empty where there is none.
     pub host: &'a str,

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
+use pingora::http::RequestHeader;
 use pingora_core::{Error, Result};
 use pingora_proxy::Session;
 
@@ -13,7 +14,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
-use crate::filters::Facts;
+use crate::filters::{Facts, Spec, cors};
 use crate::filters::chain::Decision;
 use crate::http::trace::TraceParent;
 use crate::http::{head, path};
@@ -62,28 +63,58 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
             .map_err(|fault| bad(fault.status, fault.reason))?;
     }
     let host = host(&request.uri, &request.headers);
+    settle_host(request)?;
     let target = normalise(request.raw_path(), &request.uri)?;
     if let Some(target) = target {
         request.set_uri(Uri::from(target));
     }
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
     trace(ctx, &request.headers);
-    if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) && host.is_empty() {
+    find_route(ctx, request, &host);
+    ctx.facts.route = ctx.route.name.clone();
+    ctx.facts.host = host.into();
+    Ok(())
+}
+
+/// One name for the host from here on: `Host`, as HTTP/1 has it. HTTP/2's `:authority` says the same, or the head would
+/// not have passed.
+fn settle_host(request: &mut RequestHeader) -> Result<(), Decision> {
+    if let Some(authority) = request.uri.authority() {
+        let value = HeaderValue::from_str(authority.as_str());
+        let inserted = value.ok().and_then(|value| request.insert_header(header::HOST, value).ok());
+        return inserted.ok_or_else(|| bad(400, "bad_host"));
+    }
+    if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) {
         return Err(bad(400, "missing_host"));
     }
+    Ok(())
+}
+
+fn find_route(ctx: &mut Context, request: &RequestHeader, host: &str) {
     let question = Question {
-        host: &host,
+        host,
         path: request.uri.path(),
         query: request.uri.query().unwrap_or_default(),
         method: &request.method,
         headers: &request.headers,
     };
-    let (route, allowed) = ctx.snapshot.route(&question);
+    let (mut route, mut allowed) = ctx.snapshot.route(&question);
+    // A preflight asks for another request, and that request's route has the answer, if it does CORS at all.
+    if let (false, Some(method)) = (allowed.is_empty(), preflight(request)) {
+        let (other, _) = ctx.snapshot.route(&Question { method: &method, ..question });
+        if other.chain.kinds().any(|kind| kind == <cors::Spec as Spec>::KIND) {
+            (route, allowed) = (other, Vec::new());
+        }
+    }
     ctx.route = route.clone();
     ctx.allowed = allowed;
-    ctx.facts.route = ctx.route.name.clone();
-    ctx.facts.host = host.into();
-    Ok(())
+}
+
+/// The method that a CORS preflight asks for.
+fn preflight(request: &RequestHeader) -> Option<Method> {
+    let method = request.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let asks = request.method == Method::OPTIONS && request.headers.contains_key(header::ORIGIN);
+    asks.then(|| Method::from_bytes(method.as_bytes()).ok())?
 }
 
 fn bad(status: u16, reason: &'static str) -> Decision {

@@ -173,11 +173,13 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
-        if let Some(connection) = ctx.connection.as_ref().filter(|connection| connection.door.redirect) {
-            let uri = &session.req_header().uri;
-            let target = uri.path_and_query().map_or("/", |target| target.as_str());
-            let location = format!("https://{}{target}", ctx.facts.host);
-            debug_assert!(connection.tls.is_none());
+        if let Some(port) = ctx.connection.as_ref().and_then(|connection| connection.door.redirect) {
+            let target = session.req_header().uri.path_and_query().map_or("/", |target| target.as_str());
+            let host = &ctx.facts.host;
+            let location = match port {
+                443 => format!("https://{host}{target}"),
+                port => format!("https://{host}:{port}{target}"),
+            };
             redirect(session, ctx, StatusCode::PERMANENT_REDIRECT, &location).await?;
             return Ok(true);
         }

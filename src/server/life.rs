@@ -322,5 +322,8 @@ async fn end(shared: &Arc<Shared>, notify: &Notify, signals: &mut Signals, endin
         }
     }
     log::info!(cut = shared.open_connections(); "stopped");
+    if let Some(workers) = shared.workers.get() {
+        workers.stop();
+    }
     shared.flush_logs();
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
@@ -15,7 +15,7 @@ use crate::net::ListenAddress;
 
 /// The threads that serve traffic.
 pub struct Workers {
-    threads: Vec<Worker>,
+    threads: Mutex<Vec<Worker>>,
     /// Says that the listeners are others.
     changed: watch::Sender<u64>,
 }
@@ -44,7 +44,7 @@ impl Workers {
             })?;
             threads.push(Worker { thread, stop, accepting });
         }
-        Ok(Self { threads, changed })
+        Ok(Self { threads: Mutex::new(threads), changed })
     }
 
     /// Has all workers accept on what the policy in force listens to, and waits until they do.
@@ -56,17 +56,22 @@ impl Workers {
     /// Waits until all workers accept on what they should.
     pub async fn settled(&self) {
         let wanted = *self.changed.borrow();
-        for worker in &self.threads {
+        let all: Vec<_> = self.threads().iter().map(|worker| worker.accepting.clone()).collect();
+        for mut accepting in all {
             // A worker that is gone accepts on nothing.
-            drop(worker.accepting.clone().wait_for(|generation| *generation >= wanted).await);
+            drop(accepting.wait_for(|generation| *generation >= wanted).await);
         }
     }
 
+    fn threads(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends the threads, and with them whatever connections are left.
-    pub fn stop(self) {
-        for worker in self.threads {
+    pub fn stop(&self) {
+        for worker in std::mem::take(&mut *self.threads()) {
             // A worker that is gone needs no telling.
-            drop(worker.stop.send(()));
+            let _ = worker.stop.send(());
             if worker.thread.join().is_err() {
                 log::error!("a worker panicked");
             }

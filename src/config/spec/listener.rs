@@ -31,7 +31,7 @@ pub struct Listener {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Redirect {
-    /// To https on port 443.
+    /// To https on port 443, or where the policy speaks TLS on other ports alone, on the first of these.
     Https,
 }
 
