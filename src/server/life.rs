@@ -306,7 +306,7 @@ async fn end(shared: &Arc<Shared>, notify: &Notify, signals: &mut Signals, endin
     if ending == Ending::Stopped {
         // Nobody takes their next requests: idle connections are closed now.
         shared.proxy.http_cleanup().await;
-        shared.close_sockets();
+        shared.close_sockets().await;
     }
     let deadline = Instant::now() + drain;
     log::info!(connections = shared.open_connections(); "draining");
@@ -325,5 +325,6 @@ async fn end(shared: &Arc<Shared>, notify: &Notify, signals: &mut Signals, endin
     if let Some(workers) = shared.workers.get() {
         workers.stop();
     }
+    shared.sockets().sweep();
     shared.flush_logs();
 }

@@ -133,9 +133,15 @@ impl Shared {
         }
     }
 
-    /// Stops listening for good.
-    fn close_sockets(&self) {
-        std::mem::take(&mut *self.sockets()).close();
+    /// Stops listening for good. Files of Unix sockets are left to be swept when the workers are gone.
+    async fn close_sockets(&self) {
+        let operators = std::mem::take(&mut *self.held(&self.operators));
+        for (_, task) in operators {
+            task.abort();
+            // Only its end closes its socket; how it ended means nothing.
+            drop(task.await);
+        }
+        self.sockets().shut();
     }
 
     /// Watches the files of a policy, if it asks for that.

@@ -163,12 +163,17 @@ impl Sockets {
         }
     }
 
+    /// Closes the sockets held here. Their files stay until [`sweep`](Self::sweep), when workers have dropped their
+    /// duplicates.
+    pub fn shut(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        self.abandoned.extend(open.keys().filter_map(|address| address.unix_path().map(PathBuf::from)));
+    }
+
     /// Closes all sockets and removes the files of Unix sockets on which nobody answers after that. A successor, or
     /// the service manager that bound the socket, still answers, so their files stay.
     pub fn close(mut self) {
-        let open = std::mem::take(&mut self.open);
-        self.abandoned.extend(open.keys().filter_map(|address| address.unix_path().map(PathBuf::from)));
-        drop(open);
+        self.shut();
         self.sweep();
     }
 }
