@@ -5,10 +5,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use pingora_core::{ErrorType, OrErr, Result};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
-use crate::http::trace::tracestate_is_valid;
+use crate::http::fields::list;
+use crate::http::trace::{TraceParent, tracestate_is_valid};
 use crate::net::forwarded::{self, Style};
 use crate::policy::{Filled, Route};
 use crate::upstream::Protocol;
@@ -58,6 +59,7 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol) -
         for name in claims {
             headers.remove(name);
         }
+        join_cookies(headers)?;
         say_who_asks(headers, ctx)?;
         trace(headers, ctx)?;
         if protocol == Protocol::Grpc {
@@ -65,6 +67,34 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol) -
         }
         rewrite(parts, ctx, &ctx.route)
     })
+}
+
+/// Takes what belongs to the upstream's connection out of its response, and what it nominates. A response can be read
+/// without its framing no more, so that stays whatever is nominated.
+pub fn end_hop(response: &mut ResponseHeader) {
+    const HOP: [HeaderName; 2] = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+    if let Some(connection) = response.headers.get(header::CONNECTION) {
+        let named: Vec<_> = list(connection.as_bytes()).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+        for name in named.iter().filter(|name| ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)) {
+            response.remove_header(name);
+        }
+    }
+    for name in &HOP {
+        if response.headers.contains_key(name) {
+            response.remove_header(name);
+        }
+    }
+}
+
+/// HTTP/2 clients may send cookies one by one; what is not HTTP/2 knows one field alone (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<()> {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let all: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..])).or_err(ErrorType::InternalError, "cookies")?;
+    headers.insert(header::COOKIE, joined);
+    Ok(())
 }
 
 fn say_who_asks(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
@@ -104,7 +134,8 @@ fn say_who_asks(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
 
 fn trace(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
     let parent = HeaderValue::from_bytes(&ctx.trace.to_bytes()).or_err(ErrorType::InternalError, "traceparent")?;
-    let continued = headers.insert(TRACEPARENT, parent).is_some();
+    let given = headers.insert(TRACEPARENT, parent);
+    let continued = given.is_some_and(|given| TraceParent::parse(given.as_bytes()).is_some());
     let state = || headers.get_all(&TRACESTATE).iter().map(HeaderValue::as_bytes);
     if state().next().is_some() && !(continued && tracestate_is_valid(state())) {
         // Without its parent, or broken, the state means nothing (W3C Trace Context section 3.3).

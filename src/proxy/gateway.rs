@@ -293,6 +293,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         ctx.status = response.status.as_u16();
+        forward::end_hop(response);
         let route = ctx.route.clone();
         if route.chain.has_response() {
             let request = session.req_header_mut();
