@@ -73,11 +73,9 @@ fn is_exhausted(error: &io::Error) -> bool {
 
 /// Serves one connection, and says why it ended.
 async fn connection(shared: &Arc<Shared>, door: &Arc<Door>, socket: Socket, peer: Option<SocketAddr>) -> CloseReason {
-    let arrived = tokio::time::timeout(door.limits.handshake_timeout, arrive(door, socket, peer));
-    let (stream, connection) = match arrived.await {
-        Ok(Ok(arrived)) => arrived,
-        Ok(Err(reason)) => return reason,
-        Err(_) => return CloseReason::Timeout,
+    let (stream, connection) = match arrive(door, socket, peer).await {
+        Ok(arrived) => arrived,
+        Err(reason) => return reason,
     };
     serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining()).await;
     match connection.fault() {
@@ -94,10 +92,14 @@ async fn arrive(
     socket: Socket,
     peer: Option<SocketAddr>,
 ) -> Result<(Stream, Arc<Connection>), CloseReason> {
+    let within = door.limits.handshake_timeout;
     let peer_ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip().to_canonical());
     let (socket, unread, client_ip) = match &door.proxy_protocol {
         None => (socket, Vec::new(), peer_ip),
-        Some(trusted) => introduced(socket, peer_ip, trusted).await?,
+        Some(trusted) => {
+            let introduced = tokio::time::timeout(within, introduced(socket, peer_ip, trusted));
+            introduced.await.map_err(|_| CloseReason::Timeout)??
+        }
     };
     if let Socket::Tcp(tcp) = &socket {
         // A connection that cannot be tuned is served all the same.
@@ -108,7 +110,7 @@ async fn arrive(
         let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
         return Ok((Box::new(Guard::new(wire, connection.clone())), connection));
     };
-    let stream = acceptor.accept(wire.with_read_ahead()).await.map_err(|error| failed(door, &error))?;
+    let stream = acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
     let digest = stream.get_ssl_digest();
     let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
     let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);
