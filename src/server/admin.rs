@@ -21,7 +21,8 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         if !self.admits(request.headers.get(header::AUTHORIZATION)) {
-            let mut response = told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
+            let mut response =
+                told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
             let challenge = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             return response;
@@ -67,15 +68,16 @@ impl Admin {
     }
 
     async fn reload(&self) -> Response<Vec<u8>> {
-        match self.0.reload().await {
+        match self.0.reload(|| {}).await {
             Ok(()) => told(StatusCode::OK, &json!({ "reloaded": true })),
             Err(ReloadError::Wrong(diagnostics)) => {
                 let errors: Vec<_> = diagnostics.iter().collect();
                 told(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "reloaded": false, "errors": errors }))
             }
-            Err(error) => {
-                told(StatusCode::CONFLICT, &json!({ "reloaded": false, "errors": [{ "message": error.to_string() }] }))
-            }
+            Err(error) => told(
+                StatusCode::CONFLICT,
+                &json!({ "reloaded": false, "errors": [{ "message": error.to_string() }] }),
+            ),
         }
     }
 }
