@@ -4,7 +4,7 @@ use edgeward::policy::Materials;
 use edgeward::server;
 
 use crate::harness::tools::curl;
-use crate::harness::{Client, Edge, H2Client, Visitor};
+use crate::harness::{Client, Edge, H2Client, STRICT, Visitor};
 
 /// The quickstart with addresses of our own.
 fn quickstart() -> String {
@@ -36,31 +36,31 @@ fn every_policy_in_conf_compiles() {
 #[test]
 fn the_quickstart_answers_as_it_says() {
     let edge = Edge::policy(&quickstart()).start();
-    let strict = ["strict-transport-security", "x-content-type-options", "x-frame-options", "referrer-policy"];
-    let more = ["content-security-policy", "permissions-policy", "cross-origin-resource-policy"];
-    let expected: Vec<_> = strict.into_iter().chain(more).chain(["cross-origin-opener-policy"]).collect();
-    let connect = || Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&expected);
+    let connect = || Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&STRICT);
     let mut client = connect();
     let hello = client.get("/");
     assert_eq!((hello.status, hello.json()), (200, serde_json::json!({ "hello": "world" })));
     assert!(hello.header("strict-transport-security").is_some());
     assert_eq!(client.get("/users/7").text(), "a user\n");
     let echo = client.request("POST", "/echo/a?b=c", &[], b"said").json();
-    assert_eq!((&echo["path"], &echo["body"], &echo["headers"]["x-edge"]), (&"/a".into(), &"said".into(), &"edgeward".into()));
+    assert_eq!(
+        (&echo["path"], &echo["body"], &echo["headers"]["x-edge"]),
+        (&"/a".into(), &"said".into(), &"edgeward".into())
+    );
     assert_eq!(client.get("/private/").status, 401);
     let demo = [("Authorization", "Basic ZGVtbzpkZW1v")];
     assert_eq!(connect().request("GET", "/private/", &demo, b"").text(), "you are in\n");
     assert_eq!(connect().get("/office/").status, 200);
     assert_eq!(connect().get("/nowhere").reason(), "no_route");
     assert_eq!(edge.client("admin").get("/readyz").status, 200);
-    let h2 = H2Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&expected);
+    let h2 = H2Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&STRICT);
     assert_eq!(h2.get("/").text(), "{\"hello\":\"world\"}");
 }
 
 #[test]
 fn the_quickstart_sends_cleartext_clients_to_tls() {
     let edge = Edge::policy(&quickstart()).start();
-    let answer = edge.client("listen").get("/a?b");
+    let answer = edge.client("listen").allow(&STRICT).get("/a?b");
     assert_eq!(answer.status, 308);
     let port = edge.address("tls").port();
     assert_eq!(answer.header("location"), Some(&*format!("https://localhost:{port}/a?b")));

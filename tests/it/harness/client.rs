@@ -173,7 +173,8 @@ impl Client {
         loop {
             let line = self.take_to(b"\r\n").map_err(|fault| within(fault, &body))?;
             let line = String::from_utf8_lossy(&line[..line.len() - 2]).into_owned();
-            let length = usize::from_str_radix(&line, 16).map_err(|_| Fault::Malformed(format!("chunk {line:?}")))?;
+            let length =
+                usize::from_str_radix(&line, 16).map_err(|_| Fault::Malformed(format!("chunk {line:?}")))?;
             if length == 0 {
                 break;
             }

@@ -94,7 +94,15 @@ impl Setup {
         match told.recv().unwrap() {
             Ok((shared, control)) => {
                 let thread = Some(thread);
-                Ok(Edge { folder: self.folder, shared, values: self.values, addresses, control, stop, thread })
+                Ok(Edge {
+                    folder: self.folder,
+                    shared,
+                    values: self.values,
+                    addresses,
+                    control,
+                    stop,
+                    thread,
+                })
             }
             Err(error) => Err(error),
         }
@@ -173,12 +181,17 @@ impl Edge {
         let text = self.folder.read("access.log");
         // The last line may be half written yet.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect()
     }
 
     /// The first line of the access log for which `is` holds; waits for it.
     pub fn logged(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        eventually(&format!("a line of the access log: {what}"), || self.access_log().into_iter().find(|line| is(line)))
+        eventually(&format!("a line of the access log: {what}"), || {
+            self.access_log().into_iter().find(|line| is(line))
+        })
     }
 
     /// Stops it and waits for its end.

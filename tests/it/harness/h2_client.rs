@@ -69,7 +69,8 @@ impl H2Client {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // The connection goes on while the test does other things.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (sender, connection) = runtime.block_on(async {
             let stream = connect.await.unwrap();
             let (sender, connection) = h2::client::handshake(stream).await.unwrap();

@@ -18,6 +18,16 @@ pub const ALLOWED: [&str; 14] = [
     "www-authenticate",
 ];
 
+/// What the preset `security: strict` adds.
+pub const STRICT: [&str; 6] = [
+    "content-security-policy",
+    "cross-origin-resource-policy",
+    "referrer-policy",
+    "strict-transport-security",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
 /// How a body's end was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -111,7 +121,8 @@ pub fn parse_head(head: &[u8]) -> Result<Response, String> {
         Some("HTTP/1.0 ") => 10,
         _ => return Err(format!("no status line: {first:?}")),
     };
-    let status = first.get(9..12).and_then(|status| status.parse().ok()).ok_or(format!("no status: {first:?}"))?;
+    let status =
+        first.get(9..12).and_then(|status| status.parse().ok()).ok_or(format!("no status: {first:?}"))?;
     if !matches!(first.get(12..13), Some(" ")) {
         return Err(format!("no space after the status: {first:?}"));
     }

@@ -33,7 +33,11 @@ impl Metrics {
     }
 
     /// The series of a family that have each of these labels.
-    pub fn matching<'a>(&'a self, family: &'a str, labels: &'a [&str]) -> impl Iterator<Item = (&'a str, f64)> {
+    pub fn matching<'a>(
+        &'a self,
+        family: &'a str,
+        labels: &'a [&str],
+    ) -> impl Iterator<Item = (&'a str, f64)> {
         self.series
             .iter()
             .filter(move |(series, _)| {

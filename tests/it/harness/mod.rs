@@ -31,7 +31,7 @@ pub use edge::{Edge, Setup};
 pub use folder::Folder;
 pub use h2_client::{H2Client, H2Response};
 pub use h2_origin::{H2Origin, H2Reply};
-pub use message::Response;
+pub use message::{Response, STRICT};
 pub use metrics::Metrics;
 pub use nginx::Nginx;
 pub use origin::{Origin, Reply, Seen};

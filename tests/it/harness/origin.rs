@@ -323,7 +323,8 @@ impl Reader {
     fn request(&mut self, wire: &mut dyn Wire, connection: usize, eager: bool) -> io::Result<Seen> {
         let head = self.to(wire, b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&head).into_owned();
-        let mut seen = Seen { head, body: Vec::new(), raw_body: Vec::new(), trailers: Vec::new(), connection };
+        let mut seen =
+            Seen { head, body: Vec::new(), raw_body: Vec::new(), trailers: Vec::new(), connection };
         if eager {
             return Ok(seen);
         }

@@ -57,7 +57,9 @@ impl Met {
     /// The first DNS name in the server's certificate.
     pub fn name(&self) -> String {
         let names = self.certificate.subject_alt_names();
-        names.and_then(|names| names.iter().find_map(|name| name.dnsname().map(str::to_owned))).unwrap_or_default()
+        names
+            .and_then(|names| names.iter().find_map(|name| name.dnsname().map(str::to_owned)))
+            .unwrap_or_default()
     }
 
     /// Whether the server's key is an RSA key.
@@ -78,7 +80,9 @@ impl<'a> Visitor<'a> {
         let (mut stream, _) = self.connect(address)?;
         if stream.ssl().selected_alpn_protocol() != Some(b"h2") {
             use std::io::Write;
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").map_err(|error| error.to_string())?;
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .map_err(|error| error.to_string())?;
             if stream.read(&mut [0; 1]).map_err(|error| error.to_string())? == 0 {
                 return Err("closed after the handshake".into());
             }

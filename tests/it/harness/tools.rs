@@ -8,11 +8,15 @@ use std::process::{Command, Output, Stdio};
 /// # Panics
 /// When it is not, and this is a CI run.
 pub fn has(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}")]).output();
+    let found =
+        Command::new("sh").args(["-c", &format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}")]).output();
     if found.is_ok_and(|found| found.status.success()) {
         return true;
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{program} is not installed, and CI must not skip a test");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{program} is not installed, and CI must not skip a test"
+    );
     eprintln!("skipped: {program} is not installed");
     false
 }
