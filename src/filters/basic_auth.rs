@@ -144,6 +144,7 @@ impl BasicAuth {
                 if let Some(header) = &self.forward_user_as {
                     exchange.request.insert(header, name.clone());
                 }
+                exchange.publish(&String::from_utf8_lossy(name.as_bytes()));
                 Verdict::Next
             }
             (Outcome::Busy, _) => {

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+use super::{Exchange, Filter, Phases, Refusal, Reply, Slots, Step, Verdict};
 
 /// One filter of a chain.
 pub struct Link {
@@ -115,6 +115,13 @@ impl Chain {
     /// The names of its filters, in order.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.links.iter().map(|link| link.kind)
+    }
+
+    /// What the filter of this kind published, if it did.
+    #[must_use]
+    pub fn published<'s>(&self, kind: &str, slots: &'s Slots) -> Option<&'s str> {
+        let by_kind = |position: usize| self.links.get(position).is_some_and(|link| link.kind == kind);
+        slots.published().find(|(position, _)| by_kind(*position)).map(|(_, value)| value)
     }
 
     /// Whether any filter looks at response heads.

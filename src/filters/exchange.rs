@@ -15,11 +15,11 @@ pub struct Facts {
     /// `https` or `http`, as the client spoke it to us.
     pub scheme: &'static str,
     /// Lower-case host without port, as routing saw it; empty where HTTP/1.0 gave none.
-    pub host: Arc<str>,
+    pub host: Box<str>,
     /// The route's name.
     pub route: Arc<str>,
     /// Identifies the request in logs and answers.
-    pub request_id: Arc<str>,
+    pub request_id: Box<str>,
     /// When the head was complete, in nanoseconds of the [`Clock`](crate::state::Clock).
     pub received_ns: u64,
     /// The client's verified certificate, where it gave one.
@@ -97,6 +97,12 @@ impl<'r> Exchange<'r> {
         }
     }
 
+    /// Tells the rest of the proxy what this filter found out, e.g. which user it let in: for the access log, and for
+    /// upstreams that keep the requests of one user together.
+    pub fn publish(&mut self, value: &str) {
+        self.slots.1.push((self.position, value.into()));
+    }
+
     /// The same exchange, as the filter at `position` sees it.
     pub(super) const fn at(&mut self, position: usize) -> &mut Self {
         self.position = position;
@@ -104,9 +110,17 @@ impl<'r> Exchange<'r> {
     }
 }
 
-/// One slot for each filter of a chain, filled only by those that have something to keep.
+/// One slot for each filter of a chain, filled only by those that have something to keep; and what they published, by
+/// their positions.
 #[derive(Default)]
-pub struct Slots(Vec<Option<Box<dyn Any + Send + Sync>>>);
+pub struct Slots(Vec<Option<Box<dyn Any + Send + Sync>>>, Vec<(usize, Box<str>)>);
+
+impl Slots {
+    /// What filters published, in the order in which they did, with their positions.
+    pub fn published(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.1.iter().map(|(position, value)| (*position, &**value))
+    }
+}
 
 /// An exchange that owns its parts, so that a filter is tested without a socket.
 #[cfg(test)]

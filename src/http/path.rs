@@ -14,21 +14,27 @@ mod rebuild;
 use std::borrow::Cow;
 
 use rebuild::{escape_at, rebuild};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// What to do with `//`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum DuplicateSlashes {
     /// Read them as one, as nginx does.
     #[default]
     Merge,
     /// Leave them: object stores know keys such as `a//b`.
     Keep,
+    /// 400.
     Refuse,
 }
 
 /// What to do with `%2F`, which servers read as a slash or as a character of a segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum EncodedSlash {
+    /// 400.
     #[default]
     Refuse,
     /// Leave it encoded. A backend that decodes it sees another path than the rules did. `..%2F` is refused
@@ -36,10 +42,13 @@ pub enum EncodedSlash {
     DangerKeep,
 }
 
-/// The choices a listener makes; the default is the safe one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How paths are normalised before anything looks at them. The defaults are the safe ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Rules {
+    /// What becomes of `//`: `merge` (default), `keep` or `refuse`.
     pub duplicate_slashes: DuplicateSlashes,
+    /// What becomes of `%2F`: `refuse` (default) or `danger_keep`.
     pub encoded_slash: EncodedSlash,
 }
 

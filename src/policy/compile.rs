@@ -102,6 +102,7 @@ impl Compiler<'_> {
                     ForwardedHeader::Forwarded => Style::Forwarded,
                 },
             },
+            paths: policy.paths,
             access_log: self.access_log(&policy.access_log),
             admin: policy.admin.as_ref().and_then(|admin| self.admin(admin)),
             process: Process {

@@ -17,7 +17,9 @@ use super::router::{Conditions, PathPattern, Router, Test};
 use super::service::Service;
 use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
+use crate::filters::chain::Chain;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::HashKey;
 
 /// A file that is sent as a body.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -204,10 +206,11 @@ impl Routes<'_> {
             })
             .collect();
         let captures = common_captures(spec, &patterns);
+        let chain = self.links.chain(&spec.name, [self.common, &spec.filters]);
         Route {
             name: spec.name.as_str().into(),
-            chain: self.links.chain(&spec.name, [self.common, &spec.filters]),
-            action: self.action(spec, &captures, at),
+            action: self.action(spec, &chain, &captures, at),
+            chain,
             rewrite: self.rewrite(&spec.rewrite, &captures, &at.key("rewrite")),
             timeout: spec.timeout.map(|timeout| *timeout),
             max_body: spec.max_body.map(crate::values::Size::bytes),
@@ -217,14 +220,14 @@ impl Routes<'_> {
         }
     }
 
-    fn action(&mut self, spec: &spec::Route, captures: &[&str], at: &Path) -> Action {
+    fn action(&mut self, spec: &spec::Route, chain: &Chain, captures: &[&str], at: &Path) -> Action {
         let given = [spec.upstream.is_some(), spec.respond.is_some(), spec.redirect.is_some()];
         if given.iter().filter(|given| **given).count() != 1 {
             self.issue(at.clone(), "expected exactly one of `upstream`, `respond` and `redirect`");
             return Action::Nothing;
         }
         let action = if let Some(name) = &spec.upstream {
-            self.upstream(name, &at.key("upstream"))
+            self.upstream(name, chain, &at.key("upstream"))
         } else if let Some(respond) = &spec.respond {
             self.respond(respond, &at.key("respond"))
         } else if let Some(redirect) = &spec.redirect {
@@ -235,8 +238,14 @@ impl Routes<'_> {
         action.unwrap_or(Action::Nothing)
     }
 
-    fn upstream(&mut self, name: &str, at: &Path) -> Option<Action> {
+    fn upstream(&mut self, name: &str, chain: &Chain, at: &Path) -> Option<Action> {
         if let Some(service) = self.services.get(name) {
+            if let Some(HashKey::Filter(kind)) = service.hash_key()
+                && !chain.kinds().any(|other| *other == **kind)
+            {
+                let message = format!("\"{name}\" balances by what `{kind}` finds out, which this route does not run");
+                self.issue(at.clone(), message);
+            }
             return Some(Action::Upstream(service.clone()));
         }
         if !self.names.contains(&name) {

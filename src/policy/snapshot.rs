@@ -10,6 +10,7 @@ use super::door::Door;
 use super::route::Route;
 use super::router::{Answer, Question, Router};
 use super::service::Service;
+use crate::http::path::Rules;
 use crate::net::{IpSet, ListenAddress};
 use crate::net::forwarded::Style;
 use crate::telemetry::access_log::AccessLog;
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub services: BTreeMap<String, Arc<Service>>,
     /// Whose word about clients is taken.
     pub forwarding: Forwarding,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Where lines about requests go.
     pub access_log: Option<AccessLog>,
     /// The listener for operators.

@@ -64,7 +64,7 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
     }
     let host = host(&request.uri, &request.headers);
     settle_host(request)?;
-    let target = normalise(request.raw_path(), &request.uri)?;
+    let target = normalise(request.raw_path(), &request.uri, &ctx.snapshot.paths)?;
     if let Some(target) = target {
         request.set_uri(Uri::from(target));
     }
@@ -135,7 +135,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> String {
 }
 
 /// The one path that routing, filters and upstream all see; `None` where the client's is it already.
-fn normalise(raw: &[u8], uri: &Uri) -> Result<Option<PathAndQuery>, Decision> {
+fn normalise(raw: &[u8], uri: &Uri, rules: &path::Rules) -> Result<Option<PathAndQuery>, Decision> {
     if raw == b"*" {
         return Ok(None);
     }
@@ -145,7 +145,7 @@ fn normalise(raw: &[u8], uri: &Uri) -> Result<Option<PathAndQuery>, Decision> {
         Some(target) => target.as_str().as_bytes(),
         None => b"/",
     };
-    let normal = path::normalise(target, &path::Rules::default()).map_err(|error| bad(400, error.reason()))?;
+    let normal = path::normalise(target, rules).map_err(|error| bad(400, error.reason()))?;
     if origin_form && !normal.is_rewritten() && uri.authority().is_none() {
         return Ok(None);
     }

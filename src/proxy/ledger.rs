@@ -78,6 +78,7 @@ fn write(
         upstream_duration_us: ctx.attempts.duration.map(micros),
         retries: ctx.attempts.retries(),
         upstream_status: ctx.attempts.status,
+        consumer: ctx.slots.published().next().map_or("", |(_, value)| value),
         user_agent: header(header::USER_AGENT),
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),

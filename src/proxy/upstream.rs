@@ -16,9 +16,11 @@ use crate::upstream::{BackendId, HashKey, Outcome, Pick, Reached, is_retryable, 
 /// The tries of one request.
 #[derive(Default)]
 pub struct Attempts {
-    /// The one that goes on, or was the last.
+    /// The one that goes on.
     current: Option<Pick>,
+    /// Those that failed.
     tried: Vec<BackendId>,
+    begun: bool,
     /// When the first began, and when the present one did.
     first_ns: u64,
     started_ns: u64,
@@ -35,7 +37,7 @@ pub struct Attempts {
 impl Attempts {
     /// Tries beyond the first.
     pub fn retries(&self) -> u32 {
-        u32::try_from(self.tried.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
     }
 
     /// Ends the present try.
@@ -74,12 +76,11 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
     };
-    if attempts.tried.is_empty() {
+    if !std::mem::replace(&mut attempts.begun, true) {
         attempts.first_ns = now_ns;
     }
     attempts.started_ns = now_ns;
     attempts.answered_ns = None;
-    attempts.tried.push(pick.backend().id());
     let mut peer = pick.backend().peer();
     if let Some(timeout) = route.timeout {
         peer.options.read_timeout = Some(timeout);
@@ -97,6 +98,7 @@ fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
         },
         HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
         HashKey::Cookie(name) => key_hash(cookie(session, name)?.as_bytes()),
+        HashKey::Filter(kind) => key_hash(ctx.route.chain.published(kind, &ctx.slots)?.as_bytes()),
     })
 }
 
@@ -119,9 +121,13 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         && is_retryable(&session.req_header().method, reached, replayable(session));
     // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
+    let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
     ctx.attempts.end(service, outcome, now_ns);
     let retries = u8::try_from(ctx.attempts.retries()).unwrap_or(u8::MAX);
     let again = retryable && service.may_retry(retries, now_ns);
+    if again {
+        ctx.attempts.tried.extend(backend);
+    }
     if retryable {
         let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
         service.counters.upstream.retry(outcome);
@@ -165,7 +171,7 @@ pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
         (_, None) => UpstreamOutcome::Success,
     };
     ctx.attempts.end(service, outcome, now_ns);
-    if !ctx.attempts.tried.is_empty() {
+    if ctx.attempts.begun {
         let spent = Duration::from_nanos(now_ns.saturating_sub(ctx.attempts.first_ns));
         service.counters.upstream.finished(spent);
     }

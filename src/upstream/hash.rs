@@ -12,6 +12,8 @@ pub enum HashKey {
     Header(HeaderName),
     /// The value of a cookie.
     Cookie(Box<str>),
+    /// What a filter of this kind found out, e.g. the user that `basic_auth` let in.
+    Filter(Box<str>),
 }
 
 /// Hashes a key for [`Upstream::pick`](super::Upstream::pick): FNV-1a of 64 bits, then the finaliser of

@@ -21,6 +21,7 @@ pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
 pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
 
 use super::Node;
+use crate::http::path::Rules;
 use crate::upstream;
 
 /// An Edgeward policy: everything one process does, in one file.
@@ -43,6 +44,9 @@ pub struct Policy {
     /// What any client may cost. A listener and a route may ask for less.
     #[serde(default)]
     pub limits: Limits,
+    /// How paths are normalised, once, for routing, filters and upstreams alike.
+    #[serde(default)]
+    pub paths: Rules,
     /// Where clients connect. At least one.
     #[schemars(with = "Vec<Listener>")]
     pub listeners: Vec<Node>,

@@ -45,7 +45,7 @@ pub enum Word {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hash {
-    /// `ip`, `{ header: NAME }` or `{ cookie: NAME }`. A request without it goes to any backend.
+    /// `ip`, `{ header: NAME }`, `{ cookie: NAME }` or `{ filter: KIND }`. A request without it goes to any backend.
     pub consistent_hash: Key,
 }
 
@@ -75,6 +75,8 @@ pub struct Part {
     pub header: Option<String>,
     /// Name of a cookie, e.g. `session`.
     pub cookie: Option<String>,
+    /// A filter that finds something out about the request, e.g. `basic_auth`: the user it let in.
+    pub filter: Option<String>,
 }
 
 impl Spec {
@@ -101,18 +103,21 @@ impl Key {
     fn compile(self) -> Result<HashKey, Problem> {
         match self {
             Self::Word(KeyWord::Ip) => Ok(HashKey::Ip),
-            Self::Part(Part { header: Some(name), cookie: None }) => match name.parse::<HeaderName>() {
+            Self::Part(Part { header: Some(name), cookie: None, filter: None }) => match name.parse::<HeaderName>() {
                 Ok(name) => Ok(HashKey::Header(name)),
                 Err(_) => Err(Problem::new("header", format_args!("{name:?} is no header name"))),
             },
-            Self::Part(Part { header: None, cookie: Some(name) }) => {
+            Self::Part(Part { header: None, cookie: Some(name), filter: None }) => {
                 // RFC 6265 §4.1.1: a cookie's name is a token, as a header's is.
                 if HeaderName::from_bytes(name.as_bytes()).is_err() {
                     return Err(Problem::new("cookie", format_args!("{name:?} is no cookie name")));
                 }
                 Ok(HashKey::Cookie(name.into()))
             }
-            Self::Part(_) => Err(Problem::whole("expected exactly one of header and cookie")),
+            Self::Part(Part { header: None, cookie: None, filter: Some(kind) }) => {
+                Ok(HashKey::Filter(kind.into()))
+            }
+            Self::Part(_) => Err(Problem::whole("expected exactly one of header, cookie and filter")),
         }
     }
 }

@@ -1,0 +1,41 @@
+"""Edgeward, with access log and metrics on, as it is run in earnest: BENCH_PEERS=benches/peers for ../shared/bench."""
+import subprocess
+
+BIN = "edgeward"
+
+
+def version(binary):
+    out = subprocess.run([binary, "version"], capture_output=True, text=True).stdout
+    return out.splitlines()[0]
+
+
+def start(b, sc):
+    if sc.need in ("cache", "jwt", "waf"):
+        raise NA(f"no {sc.need} filter yet")
+    tls = ""
+    if sc.tls:
+        # Every handshake a full one, as for the other peers.
+        protocols = "[h2]" if sc.h2 else "[http/1.1]"
+        tls = f"\n    tls: {{ certificates: [{{ cert: {b.cert}, key: {b.key} }}], tickets: {{ mode: off }}, protocols: {protocols} }}"
+    filters = ""
+    if sc.need == "ratelimit":
+        filters = "\n    filters: [{ rate_limit: { key: { header: x-api-key }, limit: 100000/1s, headers: false } }]"
+    if sc.need == "routes":
+        routes = "\n".join(
+            f"  - {{ name: r{n}, match: {{ host: {host}, path: {prefix}** }}, upstream: origin }}"
+            for n, (host, prefix) in enumerate(ROUTES))
+    else:
+        routes = f"  - name: all{filters}\n    upstream: origin"
+    policy = b.write("policy.yaml", f"""
+server: {{ workers: 1, runtime_directory: {b.dir}/run }}
+access_log: {{ to: {b.dir}/access.log }}
+admin: {{ address: "unix:{b.dir}/admin.sock" }}
+limits: {{ idle_timeout: 600s, requests_per_connection: 4000000000 }}
+listeners:
+  - address: 127.0.0.1:{b.port}{tls}
+upstreams:
+  origin: {{ backends: ["127.0.0.1:{b.origin}"], timeouts: {{ idle: 600s }} }}
+routes:
+{routes}
+""")
+    return [b.bin, "run", policy]

@@ -1,0 +1,75 @@
+//! The policies that come with Edgeward: each compiles, and the quickstart does what it says.
+
+use edgeward::policy::Materials;
+use edgeward::server;
+
+use crate::harness::tools::curl;
+use crate::harness::{Client, Edge, H2Client, STRICT, Visitor};
+
+/// The quickstart with addresses of our own.
+fn quickstart() -> String {
+    let text = include_str!("../../conf/quickstart.yaml");
+    let addresses = [("9902", "echo"), ("9901", "admin"), ("8080", "listen"), ("8443", "tls")];
+    let text = addresses.iter().fold(text.to_owned(), |text, (port, name)| {
+        let (from, to) = (format!("127.0.0.1:{port}"), format!("\"{{{name}}}\""));
+        assert!(text.contains(&from), "{from}");
+        text.replace(&from, &to)
+    });
+    text.replace("runtime_directory: /tmp/edgeward-quickstart", "drain: 200ms")
+}
+
+#[test]
+fn every_policy_in_conf_compiles() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/conf");
+    let mut policies = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let compiled = server::read(&path, &Materials::dry().unwrap(), None);
+            assert!(compiled.is_ok(), "{}", compiled.err().unwrap());
+            policies += 1;
+        }
+    }
+    assert!(policies > 0);
+}
+
+#[test]
+fn the_quickstart_answers_as_it_says() {
+    let edge = Edge::policy(&quickstart()).start();
+    let connect = || Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&STRICT);
+    let mut client = connect();
+    let hello = client.get("/");
+    assert_eq!((hello.status, hello.json()), (200, serde_json::json!({ "hello": "world" })));
+    assert!(hello.header("strict-transport-security").is_some());
+    assert_eq!(client.get("/users/7").text(), "a user\n");
+    let echo = client.request("POST", "/echo/a?b=c", &[], b"said").json();
+    assert_eq!(
+        (&echo["path"], &echo["body"], &echo["headers"]["x-edge"]),
+        (&"/a".into(), &"said".into(), &"edgeward".into())
+    );
+    assert_eq!(client.get("/private/").status, 401);
+    let demo = [("Authorization", "Basic ZGVtbzpkZW1v")];
+    assert_eq!(connect().request("GET", "/private/", &demo, b"").text(), "you are in\n");
+    assert_eq!(connect().get("/office/").status, 200);
+    assert_eq!(connect().get("/nowhere").reason(), "no_route");
+    assert_eq!(edge.client("admin").get("/readyz").status, 200);
+    let h2 = H2Client::tls(edge.address("tls"), &Visitor::named("localhost")).allow(&STRICT);
+    assert_eq!(h2.get("/").text(), "{\"hello\":\"world\"}");
+}
+
+#[test]
+fn the_quickstart_sends_cleartext_clients_to_tls() {
+    let edge = Edge::policy(&quickstart()).start();
+    let answer = edge.client("listen").allow(&STRICT).get("/a?b");
+    assert_eq!(answer.status, 308);
+    let port = edge.address("tls").port();
+    assert_eq!(answer.header("location"), Some(&*format!("https://localhost:{port}/a?b")));
+}
+
+#[test]
+fn curl_gets_an_answer_over_http2() {
+    let edge = Edge::policy(&quickstart()).start();
+    let url = format!("https://{}/users/7", edge.address("tls"));
+    let told = curl(&["--insecure", "--http2", "--write-out", "%{http_version} %{http_code}", &url]);
+    assert_eq!(told, "a user\n2 200");
+}

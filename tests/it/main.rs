@@ -1,0 +1,10 @@
+//! The integration tests: one binary, for the proxy's generic code is compiled anew into each.
+//!
+//! `harness` starts the real thing in process, with real origins and a client that trusts nothing; beside it there is
+//! a file a capability.
+
+#[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
+mod harness;
+
+mod conf;
+mod layering;
