@@ -68,7 +68,7 @@ impl Admin {
     }
 
     async fn reload(&self) -> Response<Vec<u8>> {
-        match self.0.reload(|| {}).await {
+        match self.0.reload().await {
             Ok(()) => told(StatusCode::OK, &json!({ "reloaded": true })),
             Err(ReloadError::Wrong(diagnostics)) => {
                 let errors: Vec<_> = diagnostics.iter().collect();

@@ -252,7 +252,7 @@ impl Asked {
         loop {
             self.bell.notified().await;
             // The log, the service manager and a metric say how it went.
-            drop(shared.reload(|| self.pending.store(false, Ordering::Release)).await);
+            drop(shared.reload_and_tell(|| self.pending.store(false, Ordering::Release)).await);
         }
     }
 }

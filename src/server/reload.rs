@@ -55,12 +55,17 @@ pub fn fingerprint(snapshot: &Snapshot) -> String {
 }
 
 impl Shared {
-    /// Puts the policy file's present content in force. `begun` is told when it is about to be read, which may take
-    /// until a hand-over has succeeded or failed.
+    /// Puts the policy file's present content in force.
     ///
     /// # Errors
     /// With any error nothing has changed: the policy before serves on, and no socket was opened or closed.
-    pub async fn reload(self: &Arc<Self>, begun: impl FnOnce()) -> Result<(), ReloadError> {
+    pub async fn reload(self: &Arc<Self>) -> Result<(), ReloadError> {
+        self.reload_and_tell(|| {}).await
+    }
+
+    /// The same; `begun` is told when the file is about to be read. Before, it may wait for a hand-over to succeed or
+    /// fail.
+    pub(super) async fn reload_and_tell(self: &Arc<Self>, begun: impl FnOnce()) -> Result<(), ReloadError> {
         let _alone = self.reloading.lock().await;
         if *self.draining.borrow() {
             return Err(ReloadError::Draining);
