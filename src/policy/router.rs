@@ -237,7 +237,8 @@ impl Search<'_, '_> {
         if conditions.allow(self.question.method) {
             return true;
         }
-        for method in &conditions.methods {
+        let head = conditions.methods.contains(&Method::GET).then_some(&Method::HEAD);
+        for method in conditions.methods.iter().chain(head) {
             if !self.allowed.contains(method) {
                 self.allowed.push(method.clone());
             }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use http::HeaderValue;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
 
+use crate::net::forwarded;
 use crate::policy::Door;
 use crate::tls::TlsFacts;
 
@@ -41,6 +43,8 @@ pub struct Connection {
     pub peer_ip: IpAddr,
     /// Who that speaks for, by the PROXY protocol; else the same.
     pub client_ip: IpAddr,
+    /// The same as a value of `X-Forwarded-For`, for all requests of the connection.
+    pub forwarded_for: HeaderValue,
     /// What TLS found out.
     pub tls: Option<Arc<TlsFacts>>,
     activity: AtomicU8,
@@ -61,6 +65,7 @@ impl Connection {
             door,
             peer_ip,
             client_ip,
+            forwarded_for: forwarded::x_forwarded_for([], client_ip),
             tls,
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),

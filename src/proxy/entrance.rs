@@ -12,6 +12,7 @@ use pingora_proxy::Session;
 
 use super::connection::Connection;
 use super::context::Context;
+use super::forward::edit;
 use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
 use crate::filters::{Facts, Spec, cors};
@@ -65,9 +66,11 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
     let host = host(&request.uri, &request.headers);
     settle_host(request)?;
     let target = normalise(request.raw_path(), &request.uri, &ctx.snapshot.paths)?;
-    if let Some(target) = target {
-        request.set_uri(Uri::from(target));
-    }
+    edit(request, |parts| {
+        if let Some(target) = target {
+            parts.uri = Uri::from(target);
+        }
+    });
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
     trace(ctx, &request.headers);
     find_route(ctx, request, &host);

@@ -1,13 +1,15 @@
 //! The request as the upstream gets it: hop-by-hop fields and what clients may not claim taken out, who really asks
 //! put in. Pingora has taken out what `Connection` names before this.
 
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use pingora_core::{ErrorType, OrErr, Result};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::Context;
-use crate::http::trace::tracestate_is_valid;
+use crate::http::fields::list;
+use crate::http::trace::{TraceParent, tracestate_is_valid};
 use crate::net::forwarded::{self, Style};
 use crate::policy::{Filled, Route};
 use crate::upstream::Protocol;
@@ -19,83 +21,132 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Fields by which backends are told who asks. Only a proxy may say that, so a client's own never pass.
-const CLAIMS: [HeaderName; 13] = [
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("x-forwarded"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("client-cert"),
-    HeaderName::from_static("client-cert-chain"),
-];
+/// Edits a request's head as plain parts. Pingora keeps a second map with the spelling of each name, which every edit
+/// of its own has to keep up; names have no case (RFC 9110 section 5.1), so that map is dropped, as HTTP/2 does.
+pub fn edit<T>(request: &mut RequestHeader, change: impl FnOnce(&mut Parts) -> T) -> T {
+    let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
+    let mut parts = Parts::from(std::mem::replace(request, empty));
+    let result = change(&mut parts);
+    *request = RequestHeader::from(parts);
+    result
+}
+
+/// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass.
+fn is_claim(name: &str) -> bool {
+    matches!(
+        name,
+        "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "cf-connecting-ip"
+            | "x-forwarded"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "x-http-method-override"
+            | "client-cert"
+            | "client-cert-chain"
+    )
+}
 
 /// Turns a copy of the client's request into what the upstream gets.
 pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol) -> Result<()> {
-    for name in &CLAIMS {
-        if request.headers.contains_key(name) {
-            request.remove_header(name);
+    edit(request, |parts| {
+        let headers = &mut parts.headers;
+        let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
+        for name in claims {
+            headers.remove(name);
         }
-    }
-    say_who_asks(request, ctx)?;
-    trace(request, ctx)?;
-    if protocol == Protocol::Grpc {
-        request.insert_header(header::TE, HeaderValue::from_static("trailers"))?;
-    }
-    rewrite(request, ctx, &ctx.route)
+        join_cookies(headers)?;
+        say_who_asks(headers, ctx)?;
+        trace(headers, ctx)?;
+        if protocol == Protocol::Grpc {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        rewrite(parts, ctx, &ctx.route)
+    })
 }
 
-fn say_who_asks(request: &mut RequestHeader, ctx: &Context) -> Result<()> {
-    let facts = &ctx.facts;
-    let forwarding = &ctx.snapshot.forwarding;
-    let hop = ctx.connection.as_ref().map_or(facts.peer_ip, |connection| connection.client_ip);
-    let trusted = forwarding.trusted.contains(hop);
-    let host = request.headers.get(header::HOST).cloned();
-    let before = if trusted { request.headers.get_all(&X_FORWARDED_FOR).iter().collect() } else { Vec::new() };
-    let chain = forwarded::x_forwarded_for(before, hop);
-    request.insert_header(X_FORWARDED_FOR, chain)?;
-    if !(trusted && request.headers.contains_key(&X_FORWARDED_PROTO)) {
-        request.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme))?;
-    }
-    if !(trusted && request.headers.contains_key(&X_FORWARDED_HOST)) {
-        request.remove_header(&X_FORWARDED_HOST);
-        if let Some(host) = host.clone() {
-            request.insert_header(X_FORWARDED_HOST, host)?;
+/// Takes what belongs to the upstream's connection out of its response, and what it nominates. A response can be read
+/// without its framing no more, so that stays whatever is nominated.
+pub fn end_hop(response: &mut ResponseHeader) {
+    const HOP: [HeaderName; 2] = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+    if let Some(connection) = response.headers.get(header::CONNECTION) {
+        let named: Vec<_> = list(connection.as_bytes()).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+        for name in named.iter().filter(|name| ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)) {
+            response.remove_header(name);
         }
+    }
+    for name in &HOP {
+        if response.headers.contains_key(name) {
+            response.remove_header(name);
+        }
+    }
+}
+
+/// HTTP/2 clients may send cookies one by one; what is not HTTP/2 knows one field alone (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<()> {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let all: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..])).or_err(ErrorType::InternalError, "cookies")?;
+    headers.insert(header::COOKIE, joined);
+    Ok(())
+}
+
+fn say_who_asks(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
+    let facts = &ctx.facts;
+    let Some(connection) = &ctx.connection else { return Ok(()) };
+    let hop = connection.client_ip;
+    let forwarding = &ctx.snapshot.forwarding;
+    let trusted = forwarding.trusted.contains(hop);
+    let chain = if trusted {
+        forwarded::x_forwarded_for(headers.get_all(&X_FORWARDED_FOR), hop)
+    } else {
+        connection.forwarded_for.clone()
+    };
+    headers.insert(X_FORWARDED_FOR, chain);
+    if !(trusted && headers.contains_key(&X_FORWARDED_PROTO)) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
+    }
+    if !(trusted && headers.contains_key(&X_FORWARDED_HOST)) {
+        match headers.get(header::HOST).cloned() {
+            Some(host) => headers.insert(X_FORWARDED_HOST, host),
+            None => headers.remove(&X_FORWARDED_HOST),
+        };
     }
     if !trusted {
-        request.remove_header(&header::FORWARDED);
+        headers.remove(&header::FORWARDED);
     }
     if forwarding.style == Style::Forwarded {
-        let host = host.as_ref().and_then(|host| host.to_str().ok());
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let element = forwarded::forwarded_element(hop, None, facts.scheme, host);
-        request.append_header(header::FORWARDED, element)?;
+        let element = HeaderValue::try_from(element).or_err(ErrorType::InternalError, "forwarded")?;
+        headers.append(header::FORWARDED, element);
     }
-    request.insert_header(X_REQUEST_ID, &*facts.request_id)?;
+    let id = HeaderValue::from_str(&facts.request_id).or_err(ErrorType::InternalError, "request id")?;
+    headers.insert(X_REQUEST_ID, id);
     Ok(())
 }
 
-fn trace(request: &mut RequestHeader, ctx: &Context) -> Result<()> {
+fn trace(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
     let parent = HeaderValue::from_bytes(&ctx.trace.to_bytes()).or_err(ErrorType::InternalError, "traceparent")?;
-    if !request.headers.contains_key(&TRACEPARENT)
-        || !tracestate_is_valid(request.headers.get_all(&TRACESTATE).iter().map(HeaderValue::as_bytes))
-    {
+    let given = headers.insert(TRACEPARENT, parent);
+    let continued = given.is_some_and(|given| TraceParent::parse(given.as_bytes()).is_some());
+    let state = || headers.get_all(&TRACESTATE).iter().map(HeaderValue::as_bytes);
+    if state().next().is_some() && !(continued && tracestate_is_valid(state())) {
         // Without its parent, or broken, the state means nothing (W3C Trace Context section 3.3).
-        request.remove_header(&TRACESTATE);
+        headers.remove(&TRACESTATE);
     }
-    request.insert_header(TRACEPARENT, parent)?;
     Ok(())
 }
 
-fn rewrite(request: &mut RequestHeader, ctx: &Context, route: &Route) -> Result<()> {
+fn rewrite(request: &mut Parts, ctx: &Context, route: &Route) -> Result<()> {
     if let Some(host) = &route.rewrite.host {
-        request.insert_header(header::HOST, host.clone())?;
+        request.headers.insert(header::HOST, host.clone());
     }
     let path = request.uri.path();
     let rewritten = if let Some(template) = &route.rewrite.path {
@@ -112,8 +163,7 @@ fn rewrite(request: &mut RequestHeader, ctx: &Context, route: &Route) -> Result<
     let target = PathAndQuery::try_from(target).or_err(ErrorType::InternalError, "rewritten path")?;
     let mut parts = request.uri.clone().into_parts();
     parts.path_and_query = Some(target);
-    let uri = http::Uri::from_parts(parts).or_err(ErrorType::InternalError, "rewritten path")?;
-    request.set_uri(uri);
+    request.uri = http::Uri::from_parts(parts).or_err(ErrorType::InternalError, "rewritten path")?;
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use pingora_core::protocols::Digest;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
@@ -136,9 +135,10 @@ fn request_id() -> Box<str> {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    /// In a box, for Pingora moves it from hand to hand.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
+    fn new_ctx(&self) -> Box<Context> {
         let snapshot = self.snapshot.load_full();
         let route = snapshot.unrouted().clone();
         let facts = Facts {
@@ -151,7 +151,7 @@ impl ProxyHttp for Gateway {
             received_ns: self.now_ns(),
             client_certificate: None,
         };
-        Context {
+        Box::new(Context {
             snapshot,
             route,
             allowed: Vec::new(),
@@ -168,18 +168,18 @@ impl ProxyHttp for Gateway {
             trace: TraceParent::start(1, 1, false),
             time: self.state.clock.wall(),
             in_flight: Some(self.metrics.begin_request()),
-        }
+        })
     }
 
     fn init_downstream_modules(&self, _: &mut pingora_core::modules::http::HttpModules) {
         // Compression is a filter here; Pingora's module would only cost a step of each request.
     }
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<()> {
         entrance::enter(session, ctx, *self.draining.borrow())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
         if let Some(port) = ctx.connection.as_ref().and_then(|connection| connection.door.redirect) {
             let target = session.req_header().uri.path_and_query().map_or("/", |target| target.as_str());
             let host = &ctx.facts.host;
@@ -217,28 +217,16 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let chosen = upstream::choose(session, ctx, self.now_ns());
         chosen.map(Box::new).map_err(|decision| refused(ctx, decision))
-    }
-
-    async fn connected_to_upstream(
-        &self,
-        _: &mut Session,
-        _: bool,
-        _: &HttpPeer,
-        _: std::os::fd::RawFd,
-        _: Option<&Digest>,
-        _: &mut Context,
-    ) -> Result<()> {
-        Ok(())
     }
 
     async fn upstream_request_filter(
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
         forward::forward(request, ctx, protocol)
@@ -249,7 +237,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         let bytes = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes += bytes as u64;
@@ -282,7 +270,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
             upstream::answered(ctx, response.status.as_u16(), self.now_ns());
@@ -294,7 +282,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             ctx.status = 101;
@@ -309,6 +297,7 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         ctx.status = response.status.as_u16();
+        forward::end_hop(response);
         let route = ctx.route.clone();
         if route.chain.has_response() {
             let request = session.req_header_mut();
@@ -323,7 +312,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
         let route = ctx.route.clone();
         if route.chain.has_response_body() && ctx.status != 101 {
@@ -338,7 +327,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _: &HttpPeer,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         upstream::failed(session, ctx, &mut error, Reached::Nothing, self.now_ns());
@@ -350,7 +339,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
         error.retry.decide_reuse(reused);
@@ -358,12 +347,12 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Context>) -> FailToProxy {
         let (error_code, can_reuse_downstream) = rescue::rescue(session, error, ctx).await;
         FailToProxy { error_code, can_reuse_downstream }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Context>) {
         let now_ns = self.now_ns();
         upstream::finished(ctx, error, now_ns);
         ledger::record(session, ctx, now_ns);
@@ -372,12 +361,12 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Context>, _: &Error) -> bool {
         // Its line in the access log has the reason.
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Context, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Box<Context>, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 }

@@ -7,4 +7,7 @@
 mod harness;
 
 mod conf;
+mod forwarding;
 mod layering;
+mod listeners;
+mod routing;

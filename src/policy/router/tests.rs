@@ -119,7 +119,7 @@ fn tells_which_methods_would_do() {
     let none = HeaderMap::new();
     assert_eq!(routes.request("", "/a", &Method::HEAD, &none), Answer::Route(0));
     assert_eq!(routes.request("", "/a", &Method::DELETE, &none), Answer::Route(1));
-    let allowed = vec![Method::GET, Method::PUT, Method::DELETE];
+    let allowed = vec![Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
     assert_eq!(routes.request("", "/a", &Method::POST, &none), Answer::MethodNotAllowed(allowed));
     assert_eq!(routes.request("", "/b", &Method::POST, &none), Answer::NotFound);
 }
