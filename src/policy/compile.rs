@@ -17,6 +17,7 @@ use crate::net::{IpSet, ListenAddress};
 use crate::state::{Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::metrics::{Build, Metrics};
+use crate::telemetry::log::Filter;
 use crate::telemetry::logs::Logs;
 use crate::telemetry::writer::Destination;
 use crate::tls::Acceptor;
@@ -90,6 +91,7 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
+        self.log_level(&policy.log);
         let doors = self.doors(policy);
         let services = self.services(policy);
         let Routed { router, routes, unrouted } = self.routes(policy, &services);
@@ -231,6 +233,13 @@ impl Compiler<'_> {
         };
         let metrics = &self.materials.metrics;
         Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(&specs)
+    }
+
+    /// The level takes effect at start alone, but must be good at any time.
+    fn log_level(&mut self, spec: &spec::Log) {
+        if let Err(error) = spec.level.parse::<Filter>() {
+            self.issue(Path::root().key("log").key("level"), error);
+        }
     }
 
     fn access_log(&mut self, spec: &spec::AccessLog) -> Option<AccessLog> {

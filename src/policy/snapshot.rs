@@ -86,6 +86,12 @@ impl Snapshot {
         }
     }
 
+    /// The addresses that are for operators, not for clients.
+    pub fn operators(&self) -> impl Iterator<Item = &ListenAddress> {
+        let admin = self.admin.as_ref().map(|admin| &admin.address);
+        admin.into_iter().chain(&self.process.echo)
+    }
+
     /// How many routes there are.
     pub fn route_count(&self) -> usize {
         self.routes.len()

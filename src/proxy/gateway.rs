@@ -292,6 +292,10 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() {
             return Ok(());
         }
+        if *self.draining.borrow() {
+            // The request may have come before that was so.
+            session.set_keepalive(None);
+        }
         ctx.status = response.status.as_u16();
         forward::end_hop(response);
         let route = ctx.route.clone();

@@ -9,9 +9,9 @@ use pingora_core::protocols::{Ssl, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::sockets::Listener;
 use super::Shared;
 use super::serve::serve;
+use super::sockets::Listener;
 use crate::net::proxy_protocol::{self, Parsed};
 use crate::net::{IpSet, ListenAddress};
 use crate::policy::Door;
@@ -22,16 +22,11 @@ use crate::tls::{HandshakeError, Reason, TlsFacts};
 /// How long accepting rests when there are no descriptors left: others must end first.
 const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 
-/// Accepts on one socket until the process drains, or the task is dropped.
+/// Accepts on one socket until the task is aborted. A connection that was accepted has a task of its own before that
+/// can happen: nothing may be awaited in between.
 pub async fn accept(listener: Listener, address: ListenAddress, shared: Arc<Shared>) {
-    let mut draining = shared.draining();
     loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = draining.wait_for(|draining| *draining) => return,
-            accepted = next(&listener) => accepted,
-        };
-        match accepted {
+        match next(&listener).await {
             Ok((socket, peer)) => {
                 let snapshot = shared.snapshot.load();
                 // The listener may have left the policy a moment ago.
@@ -72,12 +67,23 @@ fn is_exhausted(error: &io::Error) -> bool {
 }
 
 /// Serves one connection, and says why it ended.
-async fn connection(shared: &Arc<Shared>, door: &Arc<Door>, socket: Socket, peer: Option<SocketAddr>) -> CloseReason {
-    let (stream, connection) = match arrive(door, socket, peer).await {
+async fn connection(
+    shared: &Arc<Shared>,
+    door: &Arc<Door>,
+    socket: Socket,
+    peer: Option<SocketAddr>,
+) -> CloseReason {
+    let mut closing = shared.closing();
+    let arrived = tokio::select! {
+        biased;
+        arrived = arrive(door, socket, peer) => arrived,
+        _ = closing.wait_for(|closing| *closing) => return CloseReason::Shutdown,
+    };
+    let (stream, connection) = match arrived {
         Ok(arrived) => arrived,
         Err(reason) => return reason,
     };
-    serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining()).await;
+    serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining(), &mut closing).await;
     match connection.fault() {
         Some(fault) if fault.status == 408 => CloseReason::Timeout,
         Some(_) => CloseReason::Protocol,

@@ -21,7 +21,8 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         if !self.admits(request.headers.get(header::AUTHORIZATION)) {
-            let mut response = told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
+            let mut response =
+                told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
             let challenge = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             return response;
@@ -73,9 +74,10 @@ impl Admin {
                 let errors: Vec<_> = diagnostics.iter().collect();
                 told(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "reloaded": false, "errors": errors }))
             }
-            Err(error) => {
-                told(StatusCode::CONFLICT, &json!({ "reloaded": false, "errors": [{ "message": error.to_string() }] }))
-            }
+            Err(error) => told(
+                StatusCode::CONFLICT,
+                &json!({ "reloaded": false, "errors": [{ "message": error.to_string() }] }),
+            ),
         }
     }
 }

@@ -17,7 +17,9 @@ impl Shared {
             match acceptor.rotate_tickets() {
                 Ok(true) => log::info!(listener:% = door.address; "session ticket keys rotated"),
                 Ok(false) => {}
-                Err(problem) => log::error!(listener:% = door.address, problem:%; "session ticket keys not rotated"),
+                Err(problem) => {
+                    log::error!(listener:% = door.address, problem:%; "session ticket keys not rotated")
+                }
             }
             if !acceptor.changed() {
                 continue;
@@ -36,9 +38,11 @@ impl Shared {
     /// Shows when each certificate ends.
     pub(super) fn show_certificates(&self) {
         let snapshot = self.snapshot.load();
-        let all = snapshot.doors.iter().filter_map(|door| door.tls.as_ref()).flat_map(|tls| tls.certificates());
-        let ends: BTreeSet<_> =
-            all.map(|certificate| (certificate.source().display().to_string(), certificate.not_after())).collect();
+        let all =
+            snapshot.doors.iter().filter_map(|door| door.tls.as_ref()).flat_map(|tls| tls.certificates());
+        let ends: BTreeSet<_> = all
+            .map(|certificate| (certificate.source().display().to_string(), certificate.not_after()))
+            .collect();
         let series = ends.into_iter().map(|(name, end)| {
             let series = self.materials.metrics.certificate(&name);
             series.set_expiry(UNIX_EPOCH + Duration::from_secs(u64::try_from(end).unwrap_or(0)));

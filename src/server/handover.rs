@@ -3,7 +3,7 @@
 //! ```text
 //! successor                              predecessor
 //!     ── hello (version, pid) ─────────────▶    checks uid, refuses a second one
-//!     ◀───── offer (addresses), descriptors, state ──
+//!     ◀──────────── offer (addresses), descriptors ──
 //!   builds everything, accepts on the same sockets; both do for a moment
 //!     ── ready ─────────────────────────────▶   only now stops accepting, and drains
 //!     ◀──────────────────────────── draining ──
@@ -32,7 +32,6 @@ use tokio::net::{UnixListener, UnixStream};
 
 pub use relaunch::Relaunch;
 pub use successor::{Inherited, Successor};
-pub use wire::STATE_MAX_BYTES;
 
 use crate::net::address::ListenAddress;
 use crate::server::runtime_dir::RuntimeDirectory;
@@ -45,13 +44,16 @@ pub const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a single message may take.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 
+/// What keeps the listening sockets what they are while they are handed over.
+pub type Hold = Option<tokio::sync::OwnedMutexGuard<()>>;
+
 /// What a process hands over.
 #[derive(Debug, Default)]
 pub struct Offer {
     /// Duplicates of its listening sockets.
     pub sockets: Vec<(ListenAddress, OwnedFd)>,
-    /// Anything else, opaque here; at most [`STATE_MAX_BYTES`].
-    pub state: Vec<u8>,
+    /// Let go of when the hand-over has succeeded or failed.
+    pub hold: Hold,
 }
 
 /// Who is at the other end of the upgrade socket, as the kernel tells it.
@@ -157,19 +159,24 @@ impl Predecessor {
         Self::take(directory, Claim::prepare(directory)?)
     }
 
+    /// Where successors find it.
+    #[must_use]
+    pub fn upgrade_socket(&self) -> PathBuf {
+        self.directory.upgrade_socket()
+    }
+
     /// Waits for a successor, offers it what `offer` gives, and returns when it is ready. Further ones are refused
     /// meanwhile; one that fails is logged, and the wait goes on.
     ///
     /// Cancel safe: dropped and called again, as in a `select!` in a loop, it goes on where it was.
     ///
     /// `offer` may refuse a peer with a reason, which is told to it. `within` is the time from the offer to `ready`,
-    /// usually [`READY_WITHIN`]. Sockets opened after the offer are not handed over, so reloads should wait while
-    /// [`is_handing_over`](Self::is_handing_over).
-    pub async fn hand_over(
-        &mut self,
-        mut offer: impl FnMut(Peer) -> Result<Offer, String>,
-        within: Duration,
-    ) -> HandedOver {
+    /// usually [`READY_WITHIN`]. Sockets opened after the offer are not handed over, so none should be: see
+    /// [`Offer::hold`].
+    pub async fn hand_over<F>(&mut self, mut offer: impl FnMut(Peer) -> F, within: Duration) -> HandedOver
+    where
+        F: Future<Output = Result<Offer, String>>,
+    {
         loop {
             let Some(conversation) = &mut self.underway else {
                 let (stream, peer) = match self.next.take() {
@@ -179,13 +186,14 @@ impl Predecessor {
                 self.underway = Some(Conversation::begin(stream, peer));
                 continue;
             };
+            if conversation.awaits_offer() {
+                let offer = offer(conversation.peer()).await;
+                conversation.offer(offer, within);
+            }
             tokio::select! {
                 biased;
                 step = conversation.step() => match step {
-                    Step::Greeted(stream) => {
-                        let offer = offer(conversation.peer());
-                        conversation.offer(stream, offer, within);
-                    }
+                    Step::Greeted(stream) => conversation.greeted(stream),
                     Step::Ready(handed_over) => {
                         self.underway = None;
                         return handed_over;
@@ -203,14 +211,8 @@ impl Predecessor {
         }
     }
 
-    /// Whether a successor is on its way: it connected and is not ready yet.
-    #[must_use]
-    pub const fn is_handing_over(&self) -> bool {
-        self.underway.is_some()
-    }
-
     /// Removes `upgrade.sock` and the pid file, unless they are a successor's by now. For a process that stops for
-    /// good, or after its hand-over.
+    /// good. After a hand-over both are the successor's business: removing what it is just replacing would be a race.
     pub fn close(self) {
         self.claim.withdraw();
         if let Err(error) = self.directory.remove_pid(std::process::id()) {
@@ -231,6 +233,7 @@ impl Predecessor {
 pub struct HandedOver {
     stream: UnixStream,
     peer: Peer,
+    _hold: Hold,
 }
 
 impl HandedOver {
@@ -244,7 +247,7 @@ impl HandedOver {
     ///
     /// # Errors
     /// When the successor is gone after all: then go on serving, and wait for another.
-    pub async fn acknowledge(mut self) -> Result<(), HandoverError> {
+    pub async fn acknowledge(&mut self) -> Result<(), HandoverError> {
         wire::send(&mut self.stream, &Message::Draining {}).await
     }
 }

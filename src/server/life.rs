@@ -4,26 +4,25 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora_core::apps::HttpServerApp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use super::certificates;
-use super::handover::{HandoverError, Inherited, Offer, Predecessor, READY_WITHIN, Relaunch, Successor};
+use super::drain::{Ending, end};
+use super::handover::{HandoverError, Predecessor, Relaunch};
 use super::notify::Notify;
-use super::reload::{ReloadError, addresses, read};
+use super::reload::{addresses, read};
 use super::runtime_dir::{RuntimeDirectory, RuntimeDirectoryError};
+use super::signals::Signals;
 use super::sockets::{AdoptError, BindError, Sockets};
+use super::succession::{self, Place, first_sockets, hand_over, start_successor};
 use super::watch::Watched;
 use super::workers::Workers;
-use super::Shared;
-use crate::policy::Materials;
+use super::{Shared, certificates};
+use crate::policy::{Materials, Snapshot};
 use crate::proxy::{Gateway, proxy};
 use crate::upstream::resolve::{Lookup, System};
 
@@ -94,57 +93,72 @@ pub async fn run(
         false => None,
     };
     let mut signals = Signals::new().map_err(system("cannot take signals"))?;
-    let notify = Notify::from_env();
-    let (mut sockets, successor) = inherit(&options, directory.as_ref()).await?;
-    sockets = if sockets.addresses().next().is_some() { sockets } else { options.sockets };
+    let (place, inherited) = Place::take(directory.as_ref(), options.upgrade).await?;
+    let sockets = first_sockets(inherited, options.sockets).map_err(RunError::from);
+    let begun = match sockets {
+        Ok(sockets) => begin(options.policy, materials, snapshot, sockets).await,
+        Err(error) => Err(error),
+    };
+    let shared = match begun {
+        Ok(shared) => shared,
+        Err(error) => {
+            place.give_up(&error).await;
+            return Err(error);
+        }
+    };
+    let mut predecessor = match place.serve().await {
+        Ok(predecessor) => predecessor,
+        Err(error) => {
+            // It accepts already; what came in is served to its end.
+            end(&shared, &mut signals, &Ending::Unwanted).await;
+            return Err(error.into());
+        }
+    };
+    shared.sockets().sweep();
+    shared.notify.ready("serving");
+    log::info!(policy:% = shared.policy.display(), pid = std::process::id(); "serving");
+    started(&shared);
+    let ending =
+        serve(&shared, &mut signals, predecessor.as_mut(), options.relaunch.as_ref(), &mut stop).await;
+    if ending == Ending::Stopped
+        && let Some(predecessor) = predecessor.take()
+    {
+        // Another process may start while this one drains.
+        predecessor.close();
+    }
+    end(&shared, &mut signals, &ending).await;
+    Ok(())
+}
+
+/// Everything up to the point where connections are accepted.
+async fn begin(
+    policy: PathBuf,
+    materials: Materials,
+    snapshot: Snapshot,
+    mut sockets: Sockets,
+) -> Result<Arc<Shared>, RunError> {
     sockets.reconcile(&addresses(&snapshot)).map_err(RunError::Bind)?;
-    let lookup: Arc<dyn Lookup> = Arc::new(System::new().map_err(system("cannot read the resolver's configuration"))?);
+    let lookup: Arc<dyn Lookup> =
+        Arc::new(System::new().map_err(system("cannot read the resolver's configuration"))?);
     for service in snapshot.services.values() {
         service.upstream().resolve_within(&lookup, RESOLVE_WITHIN).await;
     }
     let workers = snapshot.process.workers.map_or_else(cores, usize::from).max(1);
-    let drain = snapshot.process.drain;
-    let shared = share(options.policy, materials, snapshot, sockets, lookup, workers);
-    let started_workers = Workers::start(workers, &shared).map_err(system("cannot start workers"))?;
-    let workers = shared.workers.get_or_init(|| started_workers);
-    workers.settled().await;
+    let shared = share(policy, materials, snapshot, sockets, lookup, workers);
+    let started = Workers::start(workers, &shared).map_err(system("cannot start workers"))?;
+    shared.workers.get_or_init(|| started).settled().await;
     shared.follow_operators();
-    let mut predecessor = match (successor, &directory) {
-        (Some(successor), _) => Some(successor.ready().await?),
-        (None, Some(directory)) => Some(Predecessor::listen(directory)?),
-        (None, None) => None,
-    };
-    shared.sockets().sweep();
-    notify.ready("serving");
-    log::info!(policy:% = shared.policy.display(), pid = std::process::id(); "serving");
-    started(&shared);
-    let ending = serve(&shared, &notify, &mut signals, predecessor.as_mut(), options.relaunch.as_ref(), &mut stop).await;
-    end(&shared, &notify, &mut signals, ending, drain).await;
-    if let Some(predecessor) = predecessor {
-        predecessor.close();
-    }
-    Ok(())
+    Ok(shared)
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn inherit(
-    options: &Options,
-    directory: Option<&RuntimeDirectory>,
-) -> Result<(Sockets, Option<Successor>), RunError> {
-    if let (true, Some(directory)) = (options.upgrade, directory) {
-        let Inherited { sockets, successor, .. } = Successor::connect(directory, READY_WITHIN).await?;
-        return Ok((Sockets::adopt(sockets)?, Some(successor)));
-    }
-    Ok((Sockets::from_service_manager()?, None))
-}
-
 fn share(
     policy: PathBuf,
     materials: Materials,
-    snapshot: crate::policy::Snapshot,
+    snapshot: Snapshot,
     sockets: Sockets,
     lookup: Arc<dyn Lookup>,
     workers: usize,
@@ -162,7 +176,9 @@ fn share(
         policy,
         materials,
         snapshot: current.clone(),
+        notify: Notify::from_env(),
         draining,
+        closing: watch::channel(false).0,
         open: AtomicU32::new(0),
         closed: tokio::sync::Notify::new(),
         sockets: Mutex::new(sockets),
@@ -172,159 +188,79 @@ fn share(
         lookup,
         watched: Mutex::new(Watched::new([])),
         certificates: Mutex::new(Vec::new()),
-        reloading: tokio::sync::Mutex::new(()),
+        reloading: Arc::default(),
     });
     shared.begin(&current.load_full());
     shared
 }
 
-/// Signals the process understands.
-struct Signals {
-    reload: Signal,
-    reopen: Signal,
-    upgrade: Signal,
-    quit: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            reload: signal(SignalKind::hangup())?,
-            reopen: signal(SignalKind::user_defined1())?,
-            upgrade: signal(SignalKind::user_defined2())?,
-            quit: signal(SignalKind::quit())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-}
-
-/// Why serving ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// A successor serves on the same sockets.
-    HandedOver,
-    /// Nobody does.
-    Stopped,
-}
-
 async fn serve(
     shared: &Arc<Shared>,
-    notify: &Notify,
     signals: &mut Signals,
     predecessor: Option<&mut Predecessor>,
     relaunch: Option<&Relaunch>,
     stop: &mut watch::Receiver<bool>,
 ) -> Ending {
     let mut files = tokio::time::interval(WATCH_PERIOD);
-    let mut certificates = tokio::time::interval(certificates::PERIOD);
-    let mut watchdog = tokio::time::interval(notify.watchdog().unwrap_or(Duration::from_secs(3600)));
-    // Dropping this would turn a successor away, so it lives as long as the loop.
-    let mut handed_over = pin!(hand_over(shared, notify, predecessor));
+    let mut chores = tokio::time::interval(certificates::PERIOD);
+    let mut watchdog = tokio::time::interval(shared.notify.watchdog().unwrap_or(Duration::from_secs(3600)));
+    // Both live as long as the loop: dropping one would turn a successor away, the other would forget a reload.
+    let mut handed_over = pin!(hand_over(shared, predecessor));
+    let reload = Asked::default();
+    let mut reloads = pin!(reload.follow(shared));
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Ending::Stopped,
             _ = signals.interrupt.recv() => return Ending::Stopped,
             _ = stop.wait_for(|stop| *stop) => return Ending::Stopped,
             _ = signals.quit.recv() => log::warn!("SIGQUIT without a successor would be an outage; use SIGTERM to stop"),
-            _ = signals.reload.recv() => reload(shared, notify).await,
+            _ = signals.reload.recv() => reload.ask(),
             _ = signals.reopen.recv() => shared.reopen_logs(),
             _ = signals.upgrade.recv() => start_successor(relaunch),
-            _ = watchdog.tick() => notify.alive(),
-            _ = certificates.tick() => shared.renew_certificates(),
-            _ = files.tick() => if shared.files_changed() { reload(shared, notify).await },
-            () = &mut handed_over => return Ending::HandedOver,
-        }
-    }
-}
-
-async fn reload(shared: &Arc<Shared>, notify: &Notify) {
-    notify.reloading();
-    let status = match shared.reload().await {
-        Ok(()) => "serving".to_owned(),
-        Err(ReloadError::Wrong(diagnostics)) => {
-            format!("serving; last reload failed with {} errors", diagnostics.len())
-        }
-        Err(error) => format!("serving; last reload failed: {error}"),
-    };
-    notify.ready(&status);
-}
-
-/// Starts this program once more, to take over.
-fn start_successor(relaunch: Option<&Relaunch>) {
-    let Some(relaunch) = relaunch else { return };
-    match tokio::process::Command::from(relaunch.command()).spawn() {
-        Ok(mut child) => {
-            log::info!(pid = child.id(); "successor started");
-            tokio::spawn(async move {
-                match child.wait().await {
-                    Ok(status) if !status.success() => log::error!(status:%; "the successor did not take over"),
-                    Ok(_) => {}
-                    Err(error) => log::error!(error:%; "the successor is lost"),
+            _ = watchdog.tick() => shared.notify.alive(),
+            _ = chores.tick() => shared.chores(),
+            _ = files.tick() => if shared.files_changed() { reload.ask() },
+            () = &mut reloads => {}
+            heir = &mut handed_over => {
+                if reload.is_pending() {
+                    succession::pass_on_reload(&heir);
                 }
-            });
-        }
-        Err(error) => log::error!(error:%; "cannot start a successor"),
-    }
-}
-
-/// Resolves once a successor serves on our sockets. Until then any number of them may fail.
-async fn hand_over(shared: &Arc<Shared>, notify: &Notify, predecessor: Option<&mut Predecessor>) {
-    let Some(predecessor) = predecessor else { return std::future::pending().await };
-    loop {
-        let offer = |peer: super::handover::Peer| {
-            if !notify.accepts(peer.pid) {
-                return Err("not in the service's control group; use `systemctl kill --kill-whom=main --signal=USR2 edgeward`".to_owned());
-            }
-            let sockets = shared.sockets().duplicates().map_err(|error| error.to_string())?;
-            Ok(Offer { sockets, state: Vec::new() })
-        };
-        let handed_over = predecessor.hand_over(offer, READY_WITHIN).await;
-        let successor = handed_over.successor();
-        notify.main_pid(successor.pid);
-        match handed_over.acknowledge().await {
-            Ok(()) => {
-                log::info!(pid = successor.pid; "a successor serves");
-                return;
-            }
-            Err(error) => {
-                notify.main_pid(std::process::id());
-                log::error!(error:%; "the successor is gone, serving on");
+                return Ending::HandedOver(heir);
             }
         }
     }
 }
 
-/// Lets connections end, for so long.
-async fn end(shared: &Arc<Shared>, notify: &Notify, signals: &mut Signals, ending: Ending, drain: Duration) {
-    if ending == Ending::Stopped {
-        notify.stopping("draining");
+/// Reloads that were asked for, one after the other; those that come while one waits are one with it.
+#[derive(Default)]
+struct Asked {
+    bell: tokio::sync::Notify,
+    pending: AtomicBool,
+}
+
+impl Asked {
+    fn ask(&self) {
+        self.pending.store(true, Ordering::Release);
+        self.bell.notify_one();
     }
-    shared.draining.send_replace(true);
-    if ending == Ending::Stopped {
-        // Nobody takes their next requests: idle connections are closed now.
-        shared.proxy.http_cleanup().await;
-        shared.close_sockets().await;
+
+    fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
     }
-    let deadline = Instant::now() + drain;
-    log::info!(connections = shared.open_connections(); "draining");
-    while shared.open_connections() > 0 {
-        let closed = shared.closed.notified();
-        tokio::select! {
-            () = closed => {}
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            () = tokio::time::sleep_until(deadline) => break,
-            // Asked twice: at once.
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
+
+    async fn follow(&self, shared: &Arc<Shared>) {
+        loop {
+            self.bell.notified().await;
+            // The log, the service manager and a metric say how it went.
+            drop(shared.reload_and_tell(|| self.pending.store(false, Ordering::Release)).await);
         }
     }
-    log::info!(cut = shared.open_connections(); "stopped");
-    if let Some(workers) = shared.workers.get() {
-        workers.stop();
+}
+
+impl Shared {
+    /// What is looked after now and then.
+    fn chores(&self) {
+        self.renew_certificates();
+        self.sockets().sweep();
     }
-    shared.sockets().sweep();
-    shared.flush_logs();
 }

@@ -6,6 +6,7 @@
 mod accept;
 mod admin;
 mod certificates;
+mod drain;
 mod echo;
 mod handover;
 mod life;
@@ -14,7 +15,9 @@ mod operators;
 mod reload;
 mod runtime_dir;
 mod serve;
+mod signals;
 mod sockets;
+mod succession;
 mod watch;
 mod workers;
 
@@ -27,7 +30,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora_proxy::HttpProxy;
-use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
 
 pub use handover::Relaunch;
@@ -39,8 +41,9 @@ use crate::net::ListenAddress;
 use crate::policy::{Materials, Snapshot};
 use crate::proxy::Gateway;
 use crate::telemetry::metrics::CertificateMetrics;
-use crate::upstream::resolve::Lookup;
 use crate::upstream::Tasks;
+use crate::upstream::resolve::Lookup;
+use notify::Notify;
 use sockets::Listener;
 use watch::Watched;
 use workers::Workers;
@@ -57,10 +60,13 @@ pub struct Shared {
     /// The policy in force.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     proxy: Arc<HttpProxy<Gateway>>,
+    notify: Notify,
     draining: Sender<bool>,
+    /// Whether connections on which nothing was asked are to end at once.
+    closing: Sender<bool>,
     open: AtomicU32,
-    /// Told when a connection ends.
-    closed: Notify,
+    /// Told when the last connection ends.
+    closed: tokio::sync::Notify,
     sockets: Mutex<Sockets>,
     workers: OnceLock<Workers>,
     operators: Mutex<HashMap<ListenAddress, tokio::task::JoinHandle<()>>>,
@@ -68,8 +74,8 @@ pub struct Shared {
     lookup: Arc<dyn Lookup>,
     watched: Mutex<Watched>,
     certificates: Mutex<Vec<CertificateMetrics>>,
-    /// Held by a reload, so that each begins with what the one before left.
-    reloading: tokio::sync::Mutex<()>,
+    /// Held by a reload, so that each begins with what the one before left, and by a hand-over.
+    reloading: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// One open connection.
@@ -79,6 +85,11 @@ impl Shared {
     /// Whether the process lets its connections end.
     pub fn draining(&self) -> Receiver<bool> {
         self.draining.subscribe()
+    }
+
+    /// Whether connections on which nothing was asked are to end at once.
+    pub fn closing(&self) -> Receiver<bool> {
+        self.closing.subscribe()
     }
 
     /// Counts one more connection, unless there are too many.
@@ -133,15 +144,16 @@ impl Shared {
         }
     }
 
-    /// Stops listening for good. Files of Unix sockets are left to be swept when the workers are gone.
-    async fn close_sockets(&self) {
-        let operators = std::mem::take(&mut *self.held(&self.operators));
-        for (_, task) in operators {
-            task.abort();
-            // Only its end closes its socket; how it ended means nothing.
-            drop(task.await);
-        }
-        self.sockets().shut();
+    /// Closes the listeners for clients; those for operators stay.
+    fn close_doors(&self) {
+        let operators: Vec<_> = self.snapshot.load().operators().cloned().collect();
+        // Nothing is bound anew, so nothing can fail.
+        drop(self.sockets().reconcile(&operators));
+    }
+
+    /// Stops listening for good.
+    fn close_sockets(&self) {
+        std::mem::take(&mut *self.sockets()).close();
     }
 
     /// Watches the files of a policy, if it asks for that.

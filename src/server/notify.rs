@@ -16,6 +16,9 @@ use sd_notify::NotifyState;
 /// How long one message may wait for a manager that is behind with reading.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What ending takes beyond the time to drain, such as writing out logs.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
+
 /// The way to the service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct Notify {
@@ -81,15 +84,18 @@ impl Notify {
         }
     }
 
-    /// The process stops for good. Not for a hand-over, in which the service goes on.
-    pub fn stopping(&self, status: &str) {
+    /// The process stops for good, within this time. Not for a hand-over, in which the service goes on.
+    ///
+    /// The time is told, for it is the policy's: the unit's `TimeoutStopSec` need not fit it.
+    pub fn stopping(&self, status: &str, within: Duration) {
         let status = one_line(status);
-        self.send(&[NotifyState::Stopping, NotifyState::Status(&status)]);
-    }
-
-    /// What the process does, for `systemctl status`.
-    pub fn status(&self, status: &str) {
-        self.send(&[NotifyState::Status(&one_line(status))]);
+        // The field has 32 bits: 71 minutes.
+        let within = u32::try_from((within + STOP_MARGIN).as_micros()).unwrap_or(u32::MAX);
+        self.send(&[
+            NotifyState::Stopping,
+            NotifyState::Status(&status),
+            NotifyState::ExtendTimeoutUsec(within),
+        ]);
     }
 
     /// The process is alive; due every [`watchdog`](Self::watchdog).

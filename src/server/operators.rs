@@ -41,20 +41,28 @@ impl Shared {
                     let app = Arc::new(HttpServer::new_app(Echo));
                     operators.insert(address.clone(), tokio::spawn(serve(listener, app, self.clone())));
                 }
-                Err(error) => log::error!(address:% = ListenAddress::to_string(address), error:%; "cannot accept"),
+                Err(error) => {
+                    log::error!(address:% = ListenAddress::to_string(address), error:%; "cannot accept")
+                }
             }
+        }
+    }
+
+    /// Stops accepting operators; their sockets are closed when this returns.
+    pub(super) async fn stop_operators(&self) {
+        let operators = std::mem::take(&mut *self.held(&self.operators));
+        for (_, task) in operators {
+            task.abort();
+            // It was aborted between two connections.
+            drop(task.await);
         }
     }
 }
 
+/// Accepts until it is aborted.
 async fn serve<A: ServerApp + Send + Sync + 'static>(listener: Listener, app: Arc<A>, shared: Arc<Shared>) {
-    let mut draining = shared.draining();
     loop {
-        let accepted = tokio::select! {
-            _ = draining.wait_for(|draining| *draining) => return,
-            accepted = next(&listener) => accepted,
-        };
-        match accepted {
+        match next(&listener).await {
             Ok((socket, _)) => {
                 let (app, draining) = (app.clone(), shared.draining());
                 tokio::spawn(async move {

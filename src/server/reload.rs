@@ -20,6 +20,9 @@ pub enum ReloadError {
     /// Some of its addresses cannot be taken.
     #[error("cannot listen: {}", join(.0))]
     Bind(Vec<BindError>),
+    /// This process ends.
+    #[error("this process drains; its successor, if there is one, has a policy of its own")]
+    Draining,
     /// The task that compiled it died.
     #[error("the policy could not be compiled")]
     Lost,
@@ -30,7 +33,11 @@ fn join(errors: &[BindError]) -> String {
 }
 
 /// Reads and compiles a policy. A few milliseconds of work, or more with large rule sets: not for a thread that serves.
-pub fn read(path: &std::path::Path, materials: &Materials, before: Option<&Snapshot>) -> Result<Snapshot, Diagnostics> {
+pub fn read(
+    path: &std::path::Path,
+    materials: &Materials,
+    before: Option<&Snapshot>,
+) -> Result<Snapshot, Diagnostics> {
     let document = Document::load(path)?;
     compile(&document, materials, before)
 }
@@ -38,8 +45,7 @@ pub fn read(path: &std::path::Path, materials: &Materials, before: Option<&Snaps
 /// Every address that a policy listens on, for clients or for operators.
 pub fn addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
     let doors = snapshot.doors.iter().map(|door| &door.address);
-    let admin = snapshot.admin.as_ref().map(|admin| &admin.address);
-    doors.chain(admin).chain(&snapshot.process.echo).cloned().collect()
+    doors.chain(snapshot.operators()).cloned().collect()
 }
 
 /// What identifies a policy in metrics: the start of its hash.
@@ -54,19 +60,40 @@ impl Shared {
     /// # Errors
     /// With any error nothing has changed: the policy before serves on, and no socket was opened or closed.
     pub async fn reload(self: &Arc<Self>) -> Result<(), ReloadError> {
+        self.reload_and_tell(|| {}).await
+    }
+
+    /// The same; `begun` is told when the file is about to be read. Before, it may wait for a hand-over to succeed or
+    /// fail.
+    pub(super) async fn reload_and_tell(self: &Arc<Self>, begun: impl FnOnce()) -> Result<(), ReloadError> {
+        let _alone = self.reloading.lock().await;
+        if *self.draining.borrow() {
+            return Err(ReloadError::Draining);
+        }
+        begun();
+        self.notify.reloading();
         let result = self.try_reload().await;
-        match &result {
-            Ok(()) => log::info!(policy:% = self.policy.display(); "policy reloaded"),
+        let status = match &result {
+            Ok(()) => {
+                log::info!(policy:% = self.policy.display(); "policy reloaded");
+                "serving".to_owned()
+            }
             Err(error) => {
                 self.materials.metrics.reload_failed();
                 log::error!(error:% = error; "policy not reloaded, the one before serves on");
+                match error {
+                    ReloadError::Wrong(wrong) => {
+                        format!("serving; last reload failed with {} errors", wrong.len())
+                    }
+                    error => format!("serving; last reload failed: {error}"),
+                }
             }
-        }
+        };
+        self.notify.ready(&status);
         result
     }
 
     async fn try_reload(self: &Arc<Self>) -> Result<(), ReloadError> {
-        let _alone = self.reloading.lock().await;
         let shared = self.clone();
         let compiled = tokio::task::spawn_blocking(move || {
             read(&shared.policy, &shared.materials, Some(&shared.snapshot.load()))
@@ -92,7 +119,8 @@ impl Shared {
 
     /// Begins what a policy does beside serving. Health checks begin before those of the policy before end.
     pub(super) fn begin(&self, snapshot: &Arc<Snapshot>) {
-        let tasks = snapshot.services.values().map(|service| service.upstream().start(&self.lookup)).collect();
+        let tasks =
+            snapshot.services.values().map(|service| service.upstream().start(&self.lookup)).collect();
         *self.held(&self.tasks) = tasks;
         self.watch_files(snapshot);
         self.show_certificates();

@@ -18,17 +18,30 @@ use crate::policy::DoorLimits;
 const PREFACE_BYTES: usize = 24;
 /// Streams that Pingora turned away before they became requests; with one more the connection ends.
 const MAX_REJECTED: usize = 32;
+/// How long a client may take to leave that has nothing open and was told to. Longer than any round trip.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves a stream until either side is done with it. Once `shutdown` says so, the present requests are the last.
-pub async fn serve<A>(app: &Arc<A>, mut stream: Stream, h2c: bool, limits: &DoorLimits, shutdown: &ShutdownWatch)
-where
+/// Serves a stream until either side is done with it. Once `shutdown` says so, the present requests, or else the next,
+/// are the last. `closing` ends a stream on which nothing was asked yet.
+pub async fn serve<A>(
+    app: &Arc<A>,
+    mut stream: Stream,
+    h2c: bool,
+    limits: &DoorLimits,
+    shutdown: &ShutdownWatch,
+    closing: &mut ShutdownWatch,
+) where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let tls = stream.get_ssl_digest().is_some();
     let http2 = if tls {
         stream.selected_alpn_proto() == Some(ALPN::H2)
     } else {
-        h2c && has_preface(&mut stream).await
+        h2c && tokio::select! {
+            biased;
+            has_preface = has_preface(&mut stream) => has_preface,
+            _ = closing.wait_for(|closing| *closing) => return,
+        }
     };
     if http2 {
         serve_h2(app, stream, limits, shutdown).await;
@@ -76,11 +89,14 @@ where
     let (mut rejected, mut accepted) = (0, 0_u32);
     let mut shutdown = shutdown.clone();
     let app_shutdown = shutdown.clone();
-    let mut leaving = *shutdown.borrow();
+    // Told by a first GOAWAY that names no last stream, so that none of those on their way is lost (RFC 9113 section
+    // 6.8); `h2` sends the final one a round trip later, and ends the connection after its last stream.
+    let mut leaving = *shutdown.borrow_and_update();
     if leaving {
         connection.graceful_shutdown();
     }
     loop {
+        let patience = if leaving { LEAVING_PATIENCE.min(limits.idle_timeout) } else { limits.idle_timeout };
         let next = tokio::select! {
             biased;
             _ = shutdown.changed(), if !leaving => {
@@ -89,7 +105,14 @@ where
                 continue;
             }
             next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => next,
-            () = streams.idle(limits.idle_timeout) => return,
+            () = streams.idle(patience) => {
+                if leaving {
+                    return;
+                }
+                connection.graceful_shutdown();
+                leaving = true;
+                continue;
+            }
         };
         match next {
             Ok(Some(H2Accept::Session(session))) => {
@@ -106,9 +129,12 @@ where
                 });
             }
             Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
-            Ok(Some(H2Accept::Rejected) | None) | Err(_) => return,
+            Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
         }
     }
+    drop(connection);
+    // Their last lines are written, and what they cost counts as long as it is there.
+    streams.ended().await;
 }
 
 fn options(limits: &DoorLimits) -> H2Options {
@@ -141,10 +167,16 @@ impl Streams {
 
     /// Resolves after `patience` without any stream.
     async fn idle(&self, patience: Duration) {
+        self.ended().await;
+        tokio::time::sleep(patience).await;
+    }
+
+    /// Resolves when there is no stream.
+    async fn ended(&self) {
         loop {
             let none = pin!(self.none.notified());
             if self.open.load(Ordering::Acquire) == 0 {
-                return tokio::time::sleep(patience).await;
+                return;
             }
             none.await;
         }

@@ -14,8 +14,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 
 pub use adopt::AdoptError;
-pub use bind::{BindError, Reason};
-pub(super) use unix::answers;
+pub use bind::BindError;
+pub(super) use unix::{answers, is_stale};
 
 use crate::net::address::ListenAddress;
 
@@ -154,26 +154,19 @@ impl Sockets {
             .collect()
     }
 
-    /// Removes the files of closed Unix sockets on which nobody answers any more. To be called when workers have
-    /// dropped their duplicates and, in a successor, when the predecessor drains: until then it may go on alone.
+    /// Removes the files of closed Unix sockets on which nobody answers any more, and remembers the others. To be
+    /// called now and then; in a successor not before the predecessor drains, for until then it may go on alone.
     pub fn sweep(&mut self) {
         self.abandoned.retain(|path| !self.open.contains_key(&ListenAddress::Unix(path.clone())));
-        for path in self.abandoned.drain(..) {
-            unix::remove_stale(&path);
-        }
-    }
-
-    /// Closes the sockets held here. Their files stay until [`sweep`](Self::sweep), when workers have dropped their
-    /// duplicates.
-    pub fn shut(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        self.abandoned.extend(open.keys().filter_map(|address| address.unix_path().map(PathBuf::from)));
+        self.abandoned.retain(|path| !unix::remove_stale(path));
     }
 
     /// Closes all sockets and removes the files of Unix sockets on which nobody answers after that. A successor, or
     /// the service manager that bound the socket, still answers, so their files stay.
     pub fn close(mut self) {
-        self.shut();
+        let open = std::mem::take(&mut self.open);
+        self.abandoned.extend(open.keys().filter_map(|address| address.unix_path().map(PathBuf::from)));
+        drop(open);
         self.sweep();
     }
 }

@@ -47,7 +47,8 @@ impl Workers {
         Ok(Self { threads: Mutex::new(threads), changed })
     }
 
-    /// Has all workers accept on what the policy in force listens to, and waits until they do.
+    /// Has all workers accept on what the policy in force listens to, or on nothing once the process drains, and waits
+    /// until they do.
     pub async fn follow(&self) {
         self.changed.send_modify(|generation| *generation += 1);
         self.settled().await;
@@ -88,7 +89,7 @@ async fn work(
     let mut tasks: HashMap<ListenAddress, TaskHandle<()>> = HashMap::new();
     loop {
         let generation = *changes.borrow_and_update();
-        reconcile(&shared, &mut tasks);
+        reconcile(&shared, &mut tasks).await;
         accepting.send_replace(generation);
         tokio::select! {
             _ = &mut stopped => return,
@@ -97,16 +98,21 @@ async fn work(
     }
 }
 
-/// Accepts on every listener of the policy in force, and on no other.
-fn reconcile(shared: &Arc<Shared>, tasks: &mut HashMap<ListenAddress, TaskHandle<()>>) {
-    let snapshot = shared.snapshot.load();
-    tasks.retain(|address, task| {
-        let stays = snapshot.door(address).is_some();
-        if !stays {
-            task.abort();
-        }
-        stays
-    });
+/// Accepts on every listener of the policy in force, and on no other; on none in a process that drains.
+///
+/// Whatever it no longer accepts on is closed when it returns, and every connection it did accept is counted.
+async fn reconcile(shared: &Arc<Shared>, tasks: &mut HashMap<ListenAddress, TaskHandle<()>>) {
+    let snapshot = shared.snapshot.load_full();
+    let draining = *shared.draining().borrow();
+    let gone: Vec<_> = tasks.extract_if(|address, _| draining || snapshot.door(address).is_none()).collect();
+    for (_, task) in gone {
+        // Between two connections, for accepting one and handing it to a task is one step.
+        task.abort();
+        drop(task.await);
+    }
+    if draining {
+        return;
+    }
     for door in &snapshot.doors {
         if tasks.contains_key(&door.address) {
             continue;

@@ -44,6 +44,14 @@ impl Logs {
         Ok(writer)
     }
 
+    /// Takes in a writer that was opened elsewhere, so that it is reopened and flushed with the others: the operational
+    /// log's, which begins before there is anything else.
+    pub fn adopt(&self, destination: Destination, writer: &Arc<LineWriter>) {
+        self.metrics.watch(Log::Operational, writer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push((destination, Arc::downgrade(writer)));
+    }
+
     /// Every open writer.
     pub fn all(&self) -> Vec<Arc<LineWriter>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

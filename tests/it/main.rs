@@ -5,9 +5,16 @@
 
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
+mod load;
+mod long;
+mod process;
 
 mod conf;
 mod forwarding;
 mod layering;
 mod listeners;
 mod routing;
+mod reload;
+mod signals;
+mod systemd;
+mod upgrade;

@@ -19,7 +19,8 @@ pub struct Server {
     /// Where the upgrade socket and the pid file live. Default: `$RUNTIME_DIRECTORY`, else
     /// `$XDG_RUNTIME_DIR/edgeward`, else `/run/edgeward`.
     pub runtime_directory: Option<PathBuf>,
-    /// How long connections may take to end after a hand-over or a stop, e.g. `5m`. Default `5m`.
+    /// How long connections may take to end after a hand-over or a stop, e.g. `5m`. Default `1m`: a restart waits that
+    /// long for a WebSocket, and nobody is served meanwhile. Where only upgrades happen, longer costs nothing.
     pub drain: Duration,
     /// Reload by itself when the policy file or a file it names changes. Default `false`: a reload is asked for by
     /// SIGHUP or `POST /reload`.
@@ -41,7 +42,7 @@ impl Default for Server {
         Self {
             workers: None,
             runtime_directory: None,
-            drain: Duration::from_secs(300),
+            drain: Duration::from_secs(60),
             watch: false,
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),

@@ -9,13 +9,15 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::wire::{self, Message, VERSION};
-use super::{HandedOver, HandoverError, MESSAGE_WITHIN, Offer, Peer};
+use super::{HandedOver, HandoverError, Hold, MESSAGE_WITHIN, Offer, Peer};
 
 /// A conversation with one successor.
 pub(super) struct Conversation {
     peer: Peer,
     /// A duplicate of the connection, to see that the other end is gone.
     line: Option<OwnedFd>,
+    /// It asked to take over, and waits for an offer.
+    greeted: Option<UnixStream>,
     next: Pin<Box<dyn Future<Output = Step> + Send + Sync>>,
 }
 
@@ -32,7 +34,7 @@ pub(super) enum Step {
 impl Conversation {
     pub(super) fn begin(stream: UnixStream, peer: Peer) -> Self {
         let line = stream.as_fd().try_clone_to_owned().ok();
-        Self { peer, line, next: Box::pin(greet(stream, peer)) }
+        Self { peer, line, greeted: None, next: Box::pin(greet(stream, peer)) }
     }
 
     pub(super) const fn peer(&self) -> Peer {
@@ -44,9 +46,21 @@ impl Conversation {
         self.next.as_mut().await
     }
 
+    /// Keeps one that asked until there is an offer for it.
+    pub(super) fn greeted(&mut self, stream: UnixStream) {
+        self.greeted = Some(stream);
+    }
+
+    /// Whether it waits for an offer.
+    pub(super) const fn awaits_offer(&self) -> bool {
+        self.greeted.is_some()
+    }
+
     /// Goes on with the sockets, or with why there are none for this one.
-    pub(super) fn offer(&mut self, stream: UnixStream, offer: Result<Offer, String>, within: Duration) {
-        self.next = Box::pin(finish(stream, self.peer, offer, within));
+    pub(super) fn offer(&mut self, offer: Result<Offer, String>, within: Duration) {
+        if let Some(stream) = self.greeted.take() {
+            self.next = Box::pin(finish(stream, self.peer, offer, within));
+        }
     }
 
     /// Whether nobody is at the other end any more, even where unread data hides that: writing nothing fails then.
@@ -82,7 +96,7 @@ async fn greet(mut stream: UnixStream, peer: Peer) -> Step {
 async fn finish(mut stream: UnixStream, peer: Peer, offer: Result<Offer, String>, within: Duration) -> Step {
     let outcome = timeout(within, until_ready(&mut stream, offer)).await;
     match outcome.unwrap_or(Err(HandoverError::Silent(within))) {
-        Ok(()) => Step::Ready(HandedOver { stream, peer }),
+        Ok(hold) => Step::Ready(HandedOver { stream, peer, _hold: hold }),
         Err(error) => {
             log::warn!("process {} did not take over, this one goes on: {error}", peer.pid);
             refuse(&mut stream, error).await;
@@ -104,13 +118,13 @@ async fn hello(stream: &mut UnixStream) -> Result<(), HandoverError> {
     }
 }
 
-async fn until_ready(stream: &mut UnixStream, offer: Result<Offer, String>) -> Result<(), HandoverError> {
-    let offer = offer.map_err(HandoverError::Refused)?;
-    wire::send_offer(stream, &offer).await?;
+async fn until_ready(stream: &mut UnixStream, offer: Result<Offer, String>) -> Result<Hold, HandoverError> {
+    let Offer { sockets, hold } = offer.map_err(HandoverError::Refused)?;
+    wire::send_offer(stream, &sockets).await?;
     // The successor has its own duplicates now.
-    drop(offer);
+    drop(sockets);
     match wire::receive(stream).await? {
-        Message::Ready {} => Ok(()),
+        Message::Ready {} => Ok(hold),
         Message::Refused { reason } => Err(HandoverError::GaveUp(reason)),
         _ => Err(HandoverError::Protocol("expected `ready`")),
     }

@@ -19,8 +19,6 @@ use crate::server::sockets;
 pub struct Inherited {
     /// Its listening sockets.
     pub sockets: Vec<(ListenAddress, OwnedFd)>,
-    /// What else it kept for us, opaque here.
-    pub state: Vec<u8>,
     /// For the rest of the conversation. Dropping it before [`ready`](Successor::ready) calls the hand-over off.
     pub successor: Successor,
 }
@@ -61,15 +59,14 @@ impl Successor {
         let hello = Message::Hello { version: VERSION, pid: std::process::id() };
         // A refusal may have come before; it is read below.
         drop(wire::send(&mut stream, &hello).await);
-        let (addresses, state_bytes) = match wire::receive(&mut stream).await? {
-            Message::Offer { sockets, state_bytes } => (sockets, state_bytes),
+        let addresses = match wire::receive(&mut stream).await? {
+            Message::Offer { sockets } => sockets,
             Message::Refused { reason } => return Err(HandoverError::Refused(reason)),
             _ => return Err(HandoverError::Protocol("expected an offer")),
         };
         let descriptors = wire::receive_descriptors(&stream, addresses.len()).await?;
-        let state = wire::receive_state(&mut stream, state_bytes).await?;
         let successor = Self { stream, predecessor, directory: directory.clone() };
-        Ok(Inherited { sockets: addresses.into_iter().zip(descriptors).collect(), state, successor })
+        Ok(Inherited { sockets: addresses.into_iter().zip(descriptors).collect(), successor })
     }
 
     /// The process that hands over.

@@ -18,8 +18,8 @@ fn sockets(count: usize) -> Sockets {
     Sockets::from_listeners((0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())).unwrap()
 }
 
-fn offer(sockets: &Sockets, state: &[u8]) -> Offer {
-    Offer { sockets: sockets.duplicates().unwrap(), state: state.to_vec() }
+async fn offer(sockets: &Sockets) -> Result<Offer, String> {
+    Ok(Offer { sockets: sockets.duplicates().unwrap(), hold: None })
 }
 
 fn listener(sockets: &Sockets) -> TcpListener {
@@ -36,7 +36,7 @@ fn wait(
     within: Duration,
 ) -> JoinHandle<(HandedOver, Predecessor)> {
     tokio::spawn(async move {
-        let handing_over = predecessor.hand_over(|_| Ok(offer(&sockets, b"")), within);
+        let handing_over = predecessor.hand_over(|_| offer(&sockets), within);
         let handed_over = timeout(DEADLINE, handing_over).await.unwrap();
         (handed_over, predecessor)
     })
@@ -99,7 +99,7 @@ async fn no_connection_is_refused_while_a_successor_takes_over() {
     hear(b's', 100).await;
 
     let ready = tokio::spawn(inherited.successor.ready());
-    let (handed_over, _predecessor) = handing_over.await.unwrap();
+    let (mut handed_over, _predecessor) = handing_over.await.unwrap();
     old_worker.abort();
     assert!(old_worker.await.unwrap_err().is_cancelled());
     handed_over.acknowledge().await.unwrap();
@@ -117,7 +117,7 @@ async fn a_successor_has_the_socket_and_the_pid_file_and_can_be_succeeded() {
         let inherited = Successor::connect(&directory, DEADLINE).await.unwrap();
         assert_eq!(inherited.successor.predecessor().pid, std::process::id());
         let ready = tokio::spawn(inherited.successor.ready());
-        let (handed_over, former) = handing_over.await.unwrap();
+        let (mut handed_over, former) = handing_over.await.unwrap();
         assert_eq!(handed_over.successor().pid, std::process::id());
         handed_over.acknowledge().await.unwrap();
         let next = ready.await.unwrap().unwrap();
@@ -131,8 +131,7 @@ async fn a_successor_has_the_socket_and_the_pid_file_and_can_be_succeeded() {
 }
 
 #[tokio::test]
-async fn any_number_of_sockets_and_the_state_arrive_in_order() {
-    let state: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+async fn any_number_of_sockets_arrive_in_order() {
     for count in [0, 1, 32, 33, 70] {
         let scratch = Scratch::new();
         let directory = scratch.runtime();
@@ -140,9 +139,8 @@ async fn any_number_of_sockets_and_the_state_arrive_in_order() {
         let old = sockets(count);
         let inherited = tokio::select! {
             inherited = Successor::connect(&directory, DEADLINE) => inherited.unwrap(),
-            _ = predecessor.hand_over(|_| Ok(offer(&old, &state)), READY_WITHIN) => panic!("nobody was ready"),
+            _ = predecessor.hand_over(|_| offer(&old), READY_WITHIN) => panic!("nobody was ready"),
         };
-        assert_eq!(inherited.state, state);
         assert_eq!(inherited.sockets.len(), count);
         let new = Sockets::adopt(inherited.sockets).unwrap();
         assert!(new.addresses().eq(old.addresses()));
@@ -165,7 +163,7 @@ async fn goes_on_when_a_successor_dies_before_it_is_ready() {
 
     let inherited = Successor::connect(&directory, DEADLINE).await.unwrap();
     let ready = tokio::spawn(inherited.successor.ready());
-    let (handed_over, _predecessor) = handing_over.await.unwrap();
+    let (mut handed_over, _predecessor) = handing_over.await.unwrap();
     handed_over.acknowledge().await.unwrap();
     assert!(ready.await.unwrap().is_ok());
 }
@@ -203,7 +201,7 @@ async fn the_wait_may_be_dropped_and_taken_up_again_at_any_point() {
         loop {
             tokio::select! {
                 biased;
-                handed_over = predecessor.hand_over(|_| Ok(offer(&old, b"")), READY_WITHIN) => return handed_over,
+                handed_over = predecessor.hand_over(|_| offer(&old), READY_WITHIN) => return handed_over,
                 () = tokio::task::yield_now() => {}
             }
         }
@@ -220,7 +218,7 @@ async fn a_successor_that_is_too_late_ends_and_leaves_everything_as_it_was() {
     let impatient = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         drop(wire::receive(&mut stream).await.unwrap());
-        wire::send_offer(&mut stream, &Offer::default()).await.unwrap();
+        wire::send_offer(&mut stream, &[]).await.unwrap();
         refuse(&mut stream, HandoverError::Silent(Duration::from_secs(1))).await;
     };
     let (inherited, ()) = tokio::join!(Successor::connect(&directory, DEADLINE), impatient);
@@ -242,7 +240,7 @@ async fn refuses_a_second_successor_while_the_first_is_on_its_way() {
     assert!(matches!(&second, HandoverError::Refused(said) if *said == reason), "{second}");
 
     let ready = tokio::spawn(first.successor.ready());
-    let (handed_over, _predecessor) = handing_over.await.unwrap();
+    let (mut handed_over, _predecessor) = handing_over.await.unwrap();
     handed_over.acknowledge().await.unwrap();
     assert!(ready.await.unwrap().is_ok());
 }
@@ -253,7 +251,9 @@ async fn tells_a_successor_why_it_is_refused() {
     let directory = scratch.runtime();
     let mut predecessor = Predecessor::listen(&directory).unwrap();
     let waiting = tokio::spawn(async move {
-        drop(predecessor.hand_over(|peer| Err(format!("not {}", peer.pid)), READY_WITHIN).await);
+        drop(
+            predecessor.hand_over(|peer| async move { Err(format!("not {}", peer.pid)) }, READY_WITHIN).await,
+        );
     });
     let error = Successor::connect(&directory, DEADLINE).await.unwrap_err();
     let expected = format!("the running edgeward refused to hand over: not {}", std::process::id());
@@ -322,7 +322,7 @@ async fn a_predecessor_hears_that_a_ready_successor_is_gone() {
     let (mut stream, _) = asked(&directory, VERSION).await;
     wire::send(&mut stream, &Message::Ready {}).await.unwrap();
     drop(stream);
-    let (handed_over, _predecessor) = handing_over.await.unwrap();
+    let (mut handed_over, _predecessor) = handing_over.await.unwrap();
     assert!(matches!(handed_over.acknowledge().await, Err(HandoverError::Gone)));
 }
 
@@ -357,15 +357,13 @@ async fn two_processes_that_start_at_once_do_not_both_run() {
 #[tokio::test]
 async fn does_not_hand_over_more_than_the_protocol_carries() {
     let (mut one, mut two) = UnixStream::pair().unwrap();
-    let mut offer = Offer { sockets: Vec::new(), state: vec![0; STATE_MAX_BYTES + 1] };
-    assert!(matches!(wire::send_offer(&mut one, &offer).await, Err(HandoverError::TooMuch(_))));
-    offer.state.truncate(STATE_MAX_BYTES);
-    let (sent, state) = tokio::join!(wire::send_offer(&mut one, &offer), async {
-        drop(wire::receive(&mut two).await.unwrap());
-        wire::receive_state(&mut two, STATE_MAX_BYTES).await
-    });
-    assert!(sent.is_ok() && state.is_ok());
-    assert!(wire::receive_state(&mut two, STATE_MAX_BYTES + 1).await.is_err());
+    let open = sockets(1).duplicates().unwrap().remove(0);
+    let many: Vec<_> =
+        (0..=wire::SOCKETS_MAX).map(|_| (open.0.clone(), open.1.try_clone().unwrap())).collect();
+    assert!(matches!(wire::send_offer(&mut one, &many).await, Err(HandoverError::TooMuch(_))));
+    assert!(wire::send_offer(&mut one, &many[..1]).await.is_ok());
+    drop(wire::receive(&mut two).await.unwrap());
+    assert_eq!(wire::receive_descriptors(&two, 1).await.unwrap().len(), 1);
     assert!(wire::receive_descriptors(&two, usize::MAX).await.is_err());
 }
 

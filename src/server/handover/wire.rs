@@ -1,5 +1,5 @@
 //! The messages of a hand-over: JSON after a length of four bytes (big endian), then descriptors in batches, each
-//! with one byte that says how many, then the state as it is.
+//! with one byte that says how many.
 //!
 //! Nothing is read beyond what was announced, so no descriptor is lost to a read that did not expect one.
 
@@ -15,17 +15,15 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::UnixStream;
 
-use super::{HandoverError, Offer};
+use super::HandoverError;
 use crate::net::address::ListenAddress;
 
 /// The version both sides must speak. Fields may be added to messages without a new one.
 pub(super) const VERSION: u32 = 1;
-/// The state that may be handed over.
-pub const STATE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A message; addresses of 107 bytes for all descriptors fit.
 const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 /// Listening sockets of one process.
-const SOCKETS_MAX: usize = 4096;
+pub(super) const SOCKETS_MAX: usize = 4096;
 /// Descriptors in one batch. The kernel takes up to 253 (`SCM_MAX_FD`); few keep the buffer on the stack small.
 const BATCH: usize = 32;
 
@@ -33,7 +31,7 @@ const BATCH: usize = 32;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
     Hello { version: u32, pid: u32 },
-    Offer { sockets: Vec<ListenAddress>, state_bytes: usize },
+    Offer { sockets: Vec<ListenAddress> },
     Ready {},
     Draining {},
     Refused { reason: String },
@@ -58,21 +56,21 @@ pub(super) async fn receive(stream: &mut UnixStream) -> Result<Message, Handover
     serde_json::from_slice(&json).map_err(|_| HandoverError::Protocol("a message cannot be read"))
 }
 
-/// The offer, its descriptors and its state.
-pub(super) async fn send_offer(stream: &mut UnixStream, offer: &Offer) -> Result<(), HandoverError> {
-    if offer.sockets.len() > SOCKETS_MAX {
+/// The offer and its descriptors.
+pub(super) async fn send_offer(
+    stream: &mut UnixStream,
+    sockets: &[(ListenAddress, OwnedFd)],
+) -> Result<(), HandoverError> {
+    if sockets.len() > SOCKETS_MAX {
         return Err(HandoverError::TooMuch("more than 4096 sockets"));
     }
-    if offer.state.len() > STATE_MAX_BYTES {
-        return Err(HandoverError::TooMuch("the state exceeds 16 MiB"));
-    }
-    let sockets = offer.sockets.iter().map(|(address, _)| address.clone()).collect();
-    send(stream, &Message::Offer { sockets, state_bytes: offer.state.len() }).await?;
-    let descriptors: Vec<BorrowedFd<'_>> = offer.sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
+    let addresses = sockets.iter().map(|(address, _)| address.clone()).collect();
+    send(stream, &Message::Offer { sockets: addresses }).await?;
+    let descriptors: Vec<BorrowedFd<'_>> = sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
     for batch in descriptors.chunks(BATCH) {
         stream.async_io(Interest::WRITABLE, || send_batch(stream, batch)).await?;
     }
-    Ok(stream.write_all(&offer.state).await?)
+    Ok(())
 }
 
 pub(super) async fn receive_descriptors(
@@ -91,15 +89,6 @@ pub(super) async fn receive_descriptors(
         descriptors.extend(batch);
     }
     Ok(descriptors)
-}
-
-pub(super) async fn receive_state(stream: &mut UnixStream, bytes: usize) -> Result<Vec<u8>, HandoverError> {
-    if bytes > STATE_MAX_BYTES {
-        return Err(HandoverError::Protocol("the state exceeds 16 MiB"));
-    }
-    let mut state = vec![0; bytes];
-    stream.read_exact(&mut state).await?;
-    Ok(state)
 }
 
 fn send_batch(stream: &UnixStream, batch: &[BorrowedFd<'_>]) -> io::Result<()> {

@@ -28,8 +28,8 @@ fn tells_the_manager_each_step() {
     let (manager, notify) = Manager::new(None);
     notify.ready("serving");
     assert_eq!(manager.heard(), "READY=1\nSTATUS=serving");
-    notify.stopping("draining");
-    assert_eq!(manager.heard(), "STOPPING=1\nSTATUS=draining");
+    notify.stopping("draining", Duration::from_secs(60));
+    assert_eq!(manager.heard(), "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=70000000");
     notify.main_pid(7);
     assert_eq!(manager.heard(), "MAINPID=7");
     notify.reloading();
@@ -41,8 +41,8 @@ fn tells_the_manager_each_step() {
 #[test]
 fn a_status_cannot_add_a_field() {
     let (manager, notify) = Manager::new(None);
-    notify.status("bad policy\nMAINPID=1");
-    assert_eq!(manager.heard(), "STATUS=bad policy MAINPID=1");
+    notify.ready("bad policy\nMAINPID=1");
+    assert_eq!(manager.heard(), "READY=1\nSTATUS=bad policy MAINPID=1");
 }
 
 #[test]
@@ -59,10 +59,10 @@ fn feeds_the_watchdog_only_where_there_is_one() {
 fn finds_an_abstract_socket() {
     let name = format!("edgeward-notify-{}", std::process::id());
     let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    Notify::to(format!("@{name}").as_ref(), None).unwrap().status("here");
+    Notify::to(format!("@{name}").as_ref(), None).unwrap().ready("here");
     let mut buffer = [0; 64];
     let length = manager.recv(&mut buffer).unwrap();
-    assert_eq!(&buffer[..length], b"STATUS=here");
+    assert_eq!(&buffer[..length], b"READY=1\nSTATUS=here");
 }
 
 #[test]

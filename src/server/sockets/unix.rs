@@ -43,11 +43,21 @@ pub(in crate::server) fn answers(path: &Path) -> bool {
     matches!(look(path), Ok(Found::Answers))
 }
 
-/// Removes the file if it is a socket on which nobody answers.
-pub(super) fn remove_stale(path: &Path) {
-    if matches!(look(path), Ok(Found::Stale))
-        && let Err(error) = fs::remove_file(path)
-    {
-        log::warn!("cannot remove the socket {}: {error}", path.display());
+/// Whether a process has left a socket there, and is gone.
+pub(in crate::server) fn is_stale(path: &Path) -> bool {
+    matches!(look(path), Ok(Found::Stale))
+}
+
+/// Removes the file if it is a socket on which nobody answers. False while somebody does.
+pub(super) fn remove_stale(path: &Path) -> bool {
+    match look(path) {
+        Ok(Found::Answers) => false,
+        Ok(Found::Stale) => {
+            if let Err(error) = fs::remove_file(path) {
+                log::warn!("cannot remove the socket {}: {error}", path.display());
+            }
+            true
+        }
+        _ => true,
     }
 }
