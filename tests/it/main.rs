@@ -6,12 +6,15 @@
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
 
+mod check;
 mod conf;
+mod filters;
 mod forwarding;
 mod layering;
 mod listeners;
 mod load;
 mod long;
+mod observability;
 mod process;
 mod reload;
 mod routing;

@@ -82,9 +82,9 @@ fn least_connections_avoids_the_busy_backend() {
     let origins: Vec<_> = (0..2)
         .map(|at| {
             Origin::start(move |seen| match seen.target() {
-                "/slow" => {
-                    Reply::raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n").then(at.to_string()).hold()
-                }
+                "/slow" => Reply::raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n")
+                    .then(format!("{at}\r\n"))
+                    .hold(),
                 _ => Reply::text(&at.to_string()),
             })
         })
@@ -390,8 +390,10 @@ fn a_backend_that_takes_nothing_is_given_up() {
     listener.listen(8).unwrap();
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let held = std::thread::spawn(move || listener.accept().unwrap());
-    let edge =
-        before(&format!("'{address}'"), ", timeouts: { write: 300ms, read: 20s }, retries: { attempts: 0 }");
+    let edge = before(
+        &format!("'{address}'"),
+        ", timeouts: { write: 300ms, read: 500ms }, retries: { attempts: 0 }",
+    );
     let mut client = edge.client("listen");
     let mut sender = client.socket().try_clone().unwrap();
     let sending = std::thread::spawn(move || {
