@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::tools::{has, run};
-use crate::harness::{Client, Edge, Origin, Reply, Setup, Visitor};
+use crate::harness::{Client, Edge, Origin, Reply, Setup, Visitor, soon};
 
 /// bcrypt of `wonderland`.
 const WONDERLAND: &str = "$2y$05$ttWXLy8gW7v43jFpvsxPMeomR6hpAvTkiwULa0xcDFqDsaeZAKnfK";
@@ -210,6 +210,8 @@ fn requests_are_counted_by_route_method_and_class() {
 fn every_family_of_the_reference_is_there() {
     let (edge, _origin) = start("{ to: access.log }");
     ask(&edge, "GET", "/app/a", &[], b"");
+    // It is counted when it is over, which is after its answer.
+    soon("the request to be counted", || edge.metrics().sum("edgeward_requests_total", &[]) >= 1.0);
     let text = edge.metrics().text;
     for family in [
         "build_info",

@@ -265,7 +265,13 @@ fn sessions_are_resumed_unless_tickets_are_off() {
 
 #[test]
 fn a_handshake_may_not_take_for_ever() {
-    let edge = one(&Authority::new("ours"), ", handshake_timeout: 200ms");
+    let edge = Edge::policy(
+        "admin: { address: '{admin}' }
+listeners: [{ address: '{tls}', limits: { handshake_timeout: 200ms }, tls: { self_signed: [localhost] } }]
+routes: [{ name: app, match: { path: /** }, respond: { body: ok } }]
+",
+    )
+    .start();
     let mut silent = edge.client("tls").patience(Duration::from_secs(5));
     silent.send(b"\x16\x03\x01");
     assert!(silent.is_closed());
