@@ -11,7 +11,7 @@ use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
-use crate::config::{Diagnostics, Document, Issue, Path, Target};
+use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::state::{Clock, State};
@@ -144,13 +144,32 @@ impl Compiler<'_> {
         let https = https_port(listeners.iter().map(|(_, listener)| listener));
         let mut doors: Vec<Arc<Door>> = Vec::new();
         for (node, listener) in &listeners {
-            if let Some(other) = doors.iter().find(|door| door.address.overlaps(&listener.address)) {
-                let message = format!("overlaps the listener at {}", other.address);
-                self.issue(node.path().key("address"), message);
+            let other = doors.iter().map(|door| &door.address).find(|other| clash(other, &listener.address));
+            if let Some(other) = other {
+                self.issue(node.path().key("address"), format_args!("overlaps the listener at {other}"));
             }
             doors.extend(self.door(listener, node.path(), policy, https).map(Arc::new));
         }
+        self.operators(policy, &listeners);
         doors
+    }
+
+    /// What is not for clients needs addresses of its own.
+    fn operators(&mut self, policy: &Policy, listeners: &[(&Node, spec::Listener)]) {
+        let at = |section, key| Path::root().key(section).key(key);
+        let admin = policy.admin.as_ref().map(|admin| (at("admin", "address"), &admin.address));
+        let echo = policy.server.echo.as_ref().map(|echo| (at("server", "echo"), echo));
+        for (at, address) in admin.iter().chain(&echo) {
+            let addresses = listeners.iter().map(|(_, listener)| &listener.address);
+            if let Some(other) = addresses.into_iter().find(|other| clash(other, address)) {
+                self.issue(at.clone(), format_args!("overlaps the listener at {other}"));
+            }
+        }
+        if let (Some((_, admin)), Some((at, echo))) = (&admin, &echo)
+            && clash(admin, echo)
+        {
+            self.issue(at.clone(), format_args!("overlaps the admin listener at {admin}"));
+        }
     }
 
     fn door(&mut self, spec: &spec::Listener, at: &Path, policy: &Policy, https: u16) -> Option<Door> {
@@ -308,6 +327,11 @@ impl Compiler<'_> {
         files.dedup();
         files
     }
+}
+
+/// Whether two listeners cannot both have their address.
+fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
+    one == other || one.overlaps(other)
 }
 
 /// Where `redirect: https` leads: 443, unless TLS is spoken on other ports alone.

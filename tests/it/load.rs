@@ -68,7 +68,8 @@ impl Load {
 
     /// Waits until each client has had `count` more answers.
     pub fn goes_on(&self, count: u32) {
-        let before: Vec<_> = self.clients.iter().map(|(.., answers, _)| answers.load(Ordering::Acquire)).collect();
+        let before: Vec<_> =
+            self.clients.iter().map(|(.., answers, _)| answers.load(Ordering::Acquire)).collect();
         soon("more answers for each client", || {
             let all = self.clients.iter().zip(&before);
             all.into_iter().all(|((_, answers, thread), before)| {
@@ -148,7 +149,8 @@ impl Asker {
 fn streams(client: &H2Client, path: &str) -> u32 {
     let (sender, runtime) = client.sender();
     runtime.block_on(async {
-        let all: Vec<_> = (0..STREAMS).map(|_| tokio::spawn(stream(sender.clone(), path.to_owned()))).collect();
+        let all: Vec<_> =
+            (0..STREAMS).map(|_| tokio::spawn(stream(sender.clone(), path.to_owned()))).collect();
         let mut answers = 0;
         for one in all {
             answers += u32::from(tokio::time::timeout(DEADLINE, one).await.unwrap().unwrap());
@@ -161,7 +163,8 @@ async fn stream(sender: SendRequest<Bytes>, path: String) -> bool {
     let Ok(mut sender) = sender.ready().await else { return false };
     let request = Request::get(format!("http://localhost{path}")).body(()).unwrap();
     let Ok((response, _)) = sender.send_request(request, true) else { return false };
-    let (head, mut body) = response.await.unwrap_or_else(|error| panic!("a stream was lost: {error}")).into_parts();
+    let (head, mut body) =
+        response.await.unwrap_or_else(|error| panic!("a stream was lost: {error}")).into_parts();
     assert_eq!(head.status, 200, "{path}");
     while let Some(piece) = body.data().await {
         let piece = piece.unwrap_or_else(|error| panic!("a body was cut: {error}"));

@@ -14,7 +14,8 @@ const PIECES: usize = 60;
 const BETWEEN: Duration = Duration::from_millis(100);
 const PIECE: [u8; 1000] = [b'x'; 1000];
 
-const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A backend that answers `/slow` over six seconds, `/held` when it is told to, and anything else at once.
@@ -127,4 +128,3 @@ impl WebSocket {
         self.0.is_closed()
     }
 }
-

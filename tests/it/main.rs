@@ -5,16 +5,22 @@
 
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
-mod load;
-mod long;
-mod process;
 
+mod check;
 mod conf;
+mod filters;
 mod forwarding;
 mod layering;
 mod listeners;
-mod routing;
+mod load;
+mod long;
+mod observability;
+mod process;
 mod reload;
+mod routing;
 mod signals;
 mod systemd;
+mod tls;
 mod upgrade;
+mod upstream_tls;
+mod upstreams;

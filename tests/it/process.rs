@@ -204,7 +204,9 @@ impl Process {
 
     /// Waits for a line of its log.
     pub fn says(&self, message: &str) -> Value {
-        eventually(&format!("{message:?} in the log: {}", self.text()), || self.logged(message).into_iter().next())
+        eventually(&format!("{message:?} in the log: {}", self.text()), || {
+            self.logged(message).into_iter().next()
+        })
     }
 
     /// Sends it a signal.

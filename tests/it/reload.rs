@@ -74,7 +74,10 @@ fn reload_often(site: &Site, process: &mut Process, ask: impl Fn(&Process, u32))
         // The same connection, the new policy.
         for client in [&mut kept, &mut secret] {
             let answer = client.get("/hello");
-            assert_eq!((answer.text(), answer.header("connection")), (format!("generation-{number}"), Some("keep-alive")));
+            assert_eq!(
+                (answer.text(), answer.header("connection")),
+                (format!("generation-{number}"), Some("keep-alive"))
+            );
         }
         load.goes_on(5);
     }
@@ -137,7 +140,9 @@ fn counters_and_verdicts_outlive_a_reload() {
         (0..times).map(|_| site.client("listen").allow(&allowed).get("/limited").status).collect()
     };
     assert_eq!(limited(2), [200, 200]);
-    soon("the backend to be found dead", || site.client("listen").get("/dead").reason() == "no_healthy_backend");
+    soon("the backend to be found dead", || {
+        site.client("listen").get("/dead").reason() == "no_healthy_backend"
+    });
     for number in 1..=3 {
         site.rewrite(&generation(number));
         process.signal(Signal::HUP);
@@ -155,7 +160,8 @@ fn a_bad_policy_changes_nothing_and_is_told_everywhere() {
     let process = site.start();
     let load = load(&site);
     load.goes_on(5);
-    let bad = POLICY.replace("generation-0", "wrong").replace("respond: { body: within }", "upstream: nowhere");
+    let bad =
+        POLICY.replace("generation-0", "wrong").replace("respond: { body: within }", "upstream: nowhere");
     site.rewrite(&bad.replace("keep: ", "").replace("match: { path: /dead }", "match: { paht: /dead }"));
 
     process.signal(Signal::HUP);
@@ -187,7 +193,8 @@ fn listeners_come_and_go_with_the_policy() {
     let process = site.start();
     let mut kept = site.client("h2c");
     assert_eq!(kept.get("/hello").text(), "generation-0");
-    let other = generation(1).replace("  - { address: \"{h2c}\", h2c: true }\n", "  - { address: \"{listen2}\" }\n");
+    let other =
+        generation(1).replace("  - { address: \"{h2c}\", h2c: true }\n", "  - { address: \"{listen2}\" }\n");
     let moved = other.replace("{admin}", "unix:{dir}/admin.sock");
     site.rewrite(&moved);
     process.signal(Signal::HUP);
@@ -226,7 +233,10 @@ fn an_address_in_use_keeps_the_whole_policy_out() {
     process.says("policy not reloaded");
     assert_eq!(site.client("listen").get("/hello").text(), "generation-0");
     assert_eq!(site.client("h2c").get("/hello").text(), "generation-0");
-    assert!(std::net::TcpStream::connect(site.address("listen2")).is_err(), "the other new address is closed again");
+    assert!(
+        std::net::TcpStream::connect(site.address("listen2")).is_err(),
+        "the other new address is closed again"
+    );
 
     drop(held);
     assert_eq!(site.client("admin").request("POST", "/reload", &[], b"").status, 200);

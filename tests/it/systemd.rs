@@ -67,7 +67,8 @@ fn systemd_is_told_each_step() {
 
     first.signal(Signal::HUP);
     let reloading = manager.hears();
-    let usec = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{reloading}"));
+    let usec =
+        reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{reloading}"));
     let usec: u64 = usec.parse().unwrap();
     // The same clock, but for times asleep, and hundredths.
     assert!(usec <= monotonic_usec() + 20_000 && usec + 60_000_000 > monotonic_usec());

@@ -86,7 +86,9 @@ fn a_kept_connection_learns_with_its_next_answer_that_it_was_the_last() {
     assert_eq!(idle.get("/hello").header("connection"), Some("keep-alive"));
     let mut untouched = site.client("listen");
     // Until it is accepted, it would be the successor's.
-    soon("two connections", || site.metrics().sum("edgeward_connections", &[&site.address("listen").to_string()]) == 2.0);
+    soon("two connections", || {
+        site.metrics().sum("edgeward_connections", &[&site.address("listen").to_string()]) == 2.0
+    });
     let _second = site.upgrade();
     first.says("draining");
     for client in [&mut idle, &mut untouched] {
@@ -259,7 +261,10 @@ fn without_a_predecessor_there_is_no_upgrade() {
     let site = Site::new(POLICY, &[("origin", &"127.0.0.1:9"), ("echoing", &"127.0.0.1:9")]);
     let (code, said) = failed(&site);
     assert_eq!(code, Some(1));
-    assert!(said.contains("no running edgeward at") && said.contains("start it without `--upgrade`"), "{said}");
+    assert!(
+        said.contains("no running edgeward at") && said.contains("start it without `--upgrade`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -288,4 +293,3 @@ fn a_start_that_fails_leaves_the_runtime_directory_free() {
     drop(held);
     let _second: Process = site.start();
 }
-

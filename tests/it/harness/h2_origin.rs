@@ -1,7 +1,9 @@
 //! A backend that speaks HTTP/2, with prior knowledge or over TLS.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use boring::ssl::{Ssl, SslAcceptor};
 use bytes::Bytes;
@@ -35,6 +37,8 @@ pub struct H2Reply {
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
     pub trailers: Vec<(&'static str, String)>,
+    /// Answers after so long.
+    pub delay: Duration,
     /// Refuses the stream instead, so that the caller may try again (RFC 9113 section 8.7).
     pub refuse: bool,
 }
@@ -47,8 +51,15 @@ impl H2Reply {
             headers: vec![("content-type", "text/plain".into())],
             body: body.as_bytes().to_vec(),
             trailers: Vec::new(),
+            delay: Duration::ZERO,
             refuse: false,
         }
+    }
+
+    /// After a pause.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
     }
 
     /// As gRPC answers: one message, and the status in a trailer.
@@ -59,6 +70,7 @@ impl H2Reply {
             headers: vec![("content-type", "application/grpc".into())],
             body: [&[0], &length[..], message].concat(),
             trailers: vec![("grpc-status", status.to_string()), ("grpc-message", "said so".into())],
+            delay: Duration::ZERO,
             refuse: false,
         }
     }
@@ -70,6 +82,7 @@ type Script = Arc<dyn Fn(&H2Seen) -> H2Reply + Send + Sync>;
 pub struct H2Origin {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<H2Seen>>>,
+    accepted: Arc<AtomicUsize>,
     runtime: Option<Runtime>,
 }
 
@@ -91,8 +104,11 @@ impl H2Origin {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = requests.clone();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = accepted.clone();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::AcqRel);
                 let (script, seen) = (script.clone(), seen.clone());
                 let ssl = acceptor.as_ref().map(|acceptor| Ssl::new(acceptor.context()).unwrap());
                 tokio::spawn(async move {
@@ -104,12 +120,17 @@ impl H2Origin {
                 });
             }
         });
-        Self { address, requests, runtime: Some(runtime) }
+        Self { address, requests, accepted, runtime: Some(runtime) }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Acquire)
     }
 
     /// The requests so far.
@@ -161,6 +182,7 @@ async fn exchange(
     let seen = H2Seen { head, body, trailers: incoming.trailers().await? };
     all.lock().unwrap().push(seen.clone());
     let reply = script(&seen);
+    tokio::time::sleep(reply.delay).await;
     if reply.refuse {
         answer.send_reset(h2::Reason::REFUSED_STREAM);
         return Ok(());

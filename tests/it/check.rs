@@ -1,0 +1,125 @@
+//! `edgeward check`: every mistake at once, each with its place, in words that say what to do.
+//!
+//! `policies/` holds broken policies, each with the messages it must bring beside it in a `.txt`. After a deliberate
+//! change of wording, `EDGEWARD_BLESS=1 cargo test --test it check::` writes them anew; read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::tools::edgeward;
+
+fn policies() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/policies");
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths
+}
+
+/// What `check` says of a policy, without the directory it is in, and its exit code.
+fn checked(path: &Path, more: &[&str]) -> (String, i32) {
+    let path = path.to_str().unwrap();
+    let output = edgeward(&[&["check", path], more].concat());
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let folder = Path::new(path).parent().unwrap().to_str().unwrap();
+    (told.replace(&format!("{folder}/"), ""), output.status.code().unwrap())
+}
+
+#[test]
+fn every_broken_policy_is_told_what_is_wrong_with_it() {
+    let mut wrong = Vec::new();
+    for path in policies() {
+        let (told, code) = checked(&path, &[]);
+        let golden = path.with_extension("txt");
+        if std::env::var_os("EDGEWARD_BLESS").is_some() {
+            fs::write(&golden, &told).unwrap();
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_default();
+        if (told.as_str(), code) != (expected.as_str(), 64) {
+            wrong.push(format!("{}: exit {code}\n{told}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_are_enough_broken_policies_and_each_has_its_place_in_the_text() {
+    let policies = policies();
+    assert!(policies.len() >= 25, "{}", policies.len());
+    for path in policies {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let golden = fs::read_to_string(path.with_extension("txt")).unwrap();
+        let place = |line: &str| line.starts_with(&format!("{name}:"));
+        assert!(golden.lines().any(place), "{name}: no line with a place:\n{golden}");
+    }
+}
+
+#[test]
+fn a_good_policy_is_said_to_be_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/quickstart.yaml");
+    assert_eq!(checked(&path, &[]), ("quickstart.yaml: good (5 routes, 1 upstreams)\n".to_owned(), 0));
+    assert_eq!(checked(&path, &["--json"]), ("[]\n".to_owned(), 0));
+}
+
+#[test]
+fn errors_can_be_read_by_programs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/policies/many.yaml");
+    let (told, code) = checked(&path, &["--json"]);
+    let errors: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(code, 64);
+    let errors = errors.as_array().unwrap();
+    assert!(errors.len() >= 5, "{told}");
+    for error in errors {
+        assert!(error["line"].as_u64().unwrap() > 0 && error["column"].as_u64().unwrap() > 0, "{error}");
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()));
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_there_is_an_error_too() {
+    let (told, code) = checked(Path::new("/nowhere/policy.yaml"), &[]);
+    assert_eq!(code, 64);
+    assert!(told.contains("policy.yaml") && told.contains("No such file"), "{told}");
+}
+
+#[test]
+fn wrong_arguments_exit_with_64_and_help_with_0() {
+    assert_eq!(edgeward(&["chekc", "x"]).status.code(), Some(64));
+    assert_eq!(edgeward(&["check"]).status.code(), Some(64));
+    for arguments in
+        [&["--help"][..], &["check", "--help"], &["version"], &["schema"], &["completions", "bash"]]
+    {
+        let output = edgeward(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn run_refuses_a_broken_policy_with_64() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/policies/unknown_key.yaml");
+    let output = edgeward(&["run", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown key"), "{output:?}");
+}
+
+#[test]
+fn the_schema_knows_every_key() {
+    let schema: serde_json::Value = serde_json::from_slice(&edgeward(&["schema"]).stdout).unwrap();
+    let text = schema.to_string();
+    for key in [
+        "listeners",
+        "upstreams",
+        "rate_limit",
+        "basic_auth",
+        "health_check",
+        "proxy_protocol",
+        "strip_prefix",
+    ] {
+        assert!(text.contains(&format!("\"{key}\"")), "{key}");
+    }
+    let filters = &schema["$defs"]["Filter"]["properties"];
+    for kind in edgeward::filters::table::KINDS {
+        assert!(filters.get(kind).is_some(), "{kind}");
+    }
+}
