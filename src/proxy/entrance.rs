@@ -64,11 +64,14 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
             .map_err(|fault| bad(fault.status, fault.reason))?;
     }
     let host = host(&request.uri, &request.headers);
-    settle_host(request)?;
+    let authority = authority(request)?;
     let target = normalise(request.raw_path(), &request.uri, &ctx.snapshot.paths)?;
     edit(request, |parts| {
         if let Some(target) = target {
             parts.uri = Uri::from(target);
+        }
+        if let Some(authority) = authority {
+            parts.headers.insert(header::HOST, authority);
         }
     });
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
@@ -79,18 +82,18 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
     Ok(())
 }
 
-/// One name for the host from here on: `Host`, as HTTP/1 has it. HTTP/2's `:authority` says the same, or the head would
-/// not have passed.
-fn settle_host(request: &mut RequestHeader) -> Result<(), Decision> {
-    if let Some(authority) = request.uri.authority() {
-        let value = HeaderValue::from_str(authority.as_str());
-        let inserted = value.ok().and_then(|value| request.insert_header(header::HOST, value).ok());
-        return inserted.ok_or_else(|| bad(400, "bad_host"));
+/// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the
+/// same as a `Host` that came too, or the head would not have passed.
+fn authority(request: &RequestHeader) -> Result<Option<HeaderValue>, Decision> {
+    match request.uri.authority() {
+        Some(authority) => {
+            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| bad(400, "bad_host"))
+        }
+        None if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) => {
+            Err(bad(400, "missing_host"))
+        }
+        None => Ok(None),
     }
-    if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) {
-        return Err(bad(400, "missing_host"));
-    }
-    Ok(())
 }
 
 fn find_route(ctx: &mut Context, request: &RequestHeader, host: &str) {

@@ -40,6 +40,8 @@ const STAND_IN: &[u8] = b"GET * HTTP/1.1\r\nhost: stand-in.invalid\r\nconnection
 pub const STAND_IN_TARGET: &str = "*";
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What most responses fit in.
+const GATHER_FIRST: usize = 4 * 1024;
 /// Writes are gathered up to one TLS record.
 const GATHER: usize = 16 * 1024;
 
@@ -409,6 +411,10 @@ impl<S: IO> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.gathered.len() + data.len() <= GATHER {
+            if this.gathered.capacity() == 0 {
+                // A head and a short body without growing; nothing while the connection is idle.
+                this.gathered.reserve(GATHER_FIRST.max(data.len()));
+            }
             this.gathered.extend_from_slice(data);
             return Poll::Ready(Ok(data.len()));
         }

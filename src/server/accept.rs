@@ -74,16 +74,14 @@ async fn connection(
     peer: Option<SocketAddr>,
 ) -> CloseReason {
     let mut closing = shared.closing();
-    let arrived = tokio::time::timeout(door.limits.handshake_timeout, arrive(door, socket, peer));
     let arrived = tokio::select! {
         biased;
-        arrived = arrived => arrived,
+        arrived = arrive(door, socket, peer) => arrived,
         _ = closing.wait_for(|closing| *closing) => return CloseReason::Shutdown,
     };
     let (stream, connection) = match arrived {
-        Ok(Ok(arrived)) => arrived,
-        Ok(Err(reason)) => return reason,
-        Err(_) => return CloseReason::Timeout,
+        Ok(arrived) => arrived,
+        Err(reason) => return reason,
     };
     serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining(), &mut closing).await;
     match connection.fault() {
@@ -100,10 +98,14 @@ async fn arrive(
     socket: Socket,
     peer: Option<SocketAddr>,
 ) -> Result<(Stream, Arc<Connection>), CloseReason> {
+    let within = door.limits.handshake_timeout;
     let peer_ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip().to_canonical());
     let (socket, unread, client_ip) = match &door.proxy_protocol {
         None => (socket, Vec::new(), peer_ip),
-        Some(trusted) => introduced(socket, peer_ip, trusted).await?,
+        Some(trusted) => {
+            let introduced = tokio::time::timeout(within, introduced(socket, peer_ip, trusted));
+            introduced.await.map_err(|_| CloseReason::Timeout)??
+        }
     };
     if let Socket::Tcp(tcp) = &socket {
         // A connection that cannot be tuned is served all the same.
@@ -114,7 +116,7 @@ async fn arrive(
         let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
         return Ok((Box::new(Guard::new(wire, connection.clone())), connection));
     };
-    let stream = acceptor.accept(wire.with_read_ahead()).await.map_err(|error| failed(door, &error))?;
+    let stream = acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
     let digest = stream.get_ssl_digest();
     let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
     let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);

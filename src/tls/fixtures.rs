@@ -282,7 +282,7 @@ impl Visitor<'_> {
     pub(super) async fn visit(&self, acceptor: &Acceptor) -> (Result<TlsFacts, HandshakeError>, Seen) {
         let (near, far) = duplex(64 * 1024);
         let server = async {
-            let stream = acceptor.accept(far).await?;
+            let stream = acceptor.accept(far, std::time::Duration::from_secs(10)).await?;
             let digest = stream.ssl_digest().unwrap();
             Ok(digest.extension.get::<TlsFacts>().unwrap().clone())
         };

@@ -38,7 +38,7 @@ pub enum Reason {
     ClientAlert,
     /// The connection ended in mid-handshake.
     Closed,
-    /// It took longer than `handshake_timeout`.
+    /// It took longer than it may.
     Timeout,
     Other,
 }

@@ -22,8 +22,6 @@ use super::store::Store;
 use super::{Clock, system_clock};
 use crate::values::Problem;
 
-const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Does the TLS handshakes of a listener.
 pub struct Acceptor {
     spec: ServerSpec,
@@ -87,12 +85,11 @@ impl Acceptor {
     /// Does the server's part of a handshake. The connection's `SslDigest` then has [`TlsFacts`] as its extension.
     ///
     /// # Errors
-    /// When the handshake fails or takes longer than the spec allows. The connection is closed; BoringSSL has sent the
+    /// When the handshake fails or takes longer than `within`. The connection is closed; BoringSSL has sent the
     /// alert.
-    pub async fn accept<S: IO>(&self, stream: S) -> Result<SslStream<S>, HandshakeError> {
+    pub async fn accept<S: IO>(&self, stream: S, within: Duration) -> Result<SslStream<S>, HandshakeError> {
         let entrance = self.live.load().entrance.clone();
-        let limit = self.spec.handshake_timeout.map_or(DEFAULT_HANDSHAKE_TIMEOUT, Duration::from);
-        let stream = handshake::observe(limit, handshake_with_callback(&entrance, stream, &Observer)).await?;
+        let stream = handshake::observe(within, handshake_with_callback(&entrance, stream, &Observer)).await?;
         self.check_resumed(&stream)?;
         Ok(stream)
     }

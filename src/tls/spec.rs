@@ -28,8 +28,6 @@ pub struct ServerSpec {
     /// Protocols offered by ALPN, best first. Default `[h2, http/1.1]`. A client that asks for others only is refused
     /// (RFC 7301 section 3.2); one that does not use ALPN speaks HTTP/1.1.
     pub protocols: Option<Vec<Protocol>>,
-    /// How long a handshake may take before the connection is closed. Default `10s`.
-    pub handshake_timeout: Option<Duration>,
 }
 
 /// A certificate with its key.

@@ -32,7 +32,7 @@ async fn openssl(acceptor: &Acceptor, folder: &Path, version: &str) -> Result<Tl
 
 async fn serve(acceptor: &Acceptor, sockets: &UnixListener) -> Result<TlsFacts, HandshakeError> {
     let (stream, _): (UnixStream, _) = sockets.accept().await.unwrap();
-    let mut stream = acceptor.accept(stream).await?;
+    let mut stream = acceptor.accept(stream, std::time::Duration::from_secs(10)).await?;
     stream.write_all(b"bye").await.unwrap();
     AsyncWriteExt::shutdown(&mut stream).await.unwrap();
     let digest = stream.ssl_digest().unwrap();
