@@ -83,7 +83,7 @@ async fn wait(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending, dead
 }
 
 fn ignored(signal: &str) {
-    log::warn!(signal; "ignored by a process that drains");
+    log::warn!("{signal} is ignored by a process that drains");
 }
 
 /// Whether SIGTERM leaves connections the time they have.
