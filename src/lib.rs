@@ -25,3 +25,9 @@ pub mod proxy;
 pub mod server;
 
 pub mod cli;
+
+/// The source revision this was built from, if the build was told (`make release` does); else empty.
+pub const REVISION: &str = match option_env!("EDGEWARD_REVISION") {
+    Some(revision) => revision,
+    None => "",
+};

@@ -7,14 +7,51 @@ mod schema;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 
 /// The policy or the arguments are wrong (`EX_USAGE`).
 const EXIT_WRONG: u8 = 64;
 
+const RUN_HELP: &str = "\
+Signals:
+  HUP   read the policy again; a wrong one changes nothing
+  USR1  open log files anew, after they were rotated away
+  USR2  start the installed binary with --upgrade; it takes over without a lost request
+  TERM  stop accepting, let open requests end (at most server.drain), then exit; twice: at once
+  QUIT  ignored: without a successor it would be an outage
+
+Exit codes: 0 ended as asked, 1 could not start, 64 the policy or the arguments are wrong
+
+Examples:
+  edgeward run conf/quickstart.yaml
+  edgeward run /etc/edgeward/policy.yaml --upgrade";
+
+const CHECK_HELP: &str = "\
+Exit codes: 0 good, 64 wrong (everything that is wrong is on standard error, or with --json on standard output)
+
+Examples:
+  edgeward check policy.yaml
+  edgeward check policy.yaml && systemctl reload edgeward
+  edgeward check policy.yaml --json | jq -r '.[] | \"\\(.file):\\(.line): \\(.message)\"'";
+
+const SCHEMA_HELP: &str = "\
+Examples:
+  edgeward schema > policy.schema.json
+  edgeward schema --markdown > reference.md
+
+In a policy, as its first line, for editors with the YAML language server:
+  # yaml-language-server: $schema=policy.schema.json";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  edgeward completions bash > /etc/bash_completion.d/edgeward
+  edgeward completions zsh > ~/.zfunc/_edgeward
+  edgeward completions fish > ~/.config/fish/completions/edgeward.fish";
+
 /// An edge proxy for APIs: one binary, one YAML policy.
 #[derive(Parser)]
 #[command(name = "edgeward", version, about, propagate_version = true)]
+#[command(after_help = "Start here: edgeward run conf/quickstart.yaml")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,29 +59,29 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve what the policy says.
-    ///
-    /// SIGHUP reloads the policy, SIGUSR1 reopens log files, SIGUSR2 starts a successor that takes over without a lost
-    /// request, SIGTERM stops after open requests have ended.
-    #[command(after_help = "Examples:\n  edgeward run conf/quickstart.yaml\n  edgeward run /etc/edgeward/policy.yaml --upgrade")]
+    /// Serve what the policy says, until a signal or a successor ends it.
+    #[command(after_help = RUN_HELP)]
     Run {
         /// The policy's file.
+        #[arg(value_hint = ValueHint::FilePath)]
         policy: PathBuf,
-        /// Take over from the process that runs with the same runtime directory.
+        /// Take over from the process that runs with the same runtime directory. If this one cannot serve, that one
+        /// goes on as if nothing had happened.
         #[arg(long)]
         upgrade: bool,
     },
     /// Tell everything that is wrong with a policy, without running it.
-    #[command(after_help = "Examples:\n  edgeward check conf/quickstart.yaml && systemctl reload edgeward")]
+    #[command(after_help = CHECK_HELP)]
     Check {
         /// The policy's file.
+        #[arg(value_hint = ValueHint::FilePath)]
         policy: PathBuf,
-        /// Print the errors as JSON.
+        /// Print the errors as a JSON list of `file`, `line`, `column`, `path` and `message`.
         #[arg(long)]
         json: bool,
     },
     /// Print the JSON Schema of policies, for editors.
-    #[command(after_help = "Examples:\n  edgeward schema > policy.schema.json\n  edgeward schema --markdown > reference.md")]
+    #[command(after_help = SCHEMA_HELP)]
     Schema {
         /// Print the reference as Markdown instead.
         #[arg(long)]
@@ -53,9 +90,9 @@ enum Command {
     /// Print the version and what it was built with.
     Version,
     /// Print a completion script for a shell.
-    #[command(after_help = "Examples:\n  edgeward completions bash > /etc/bash_completion.d/edgeward")]
+    #[command(after_help = COMPLETIONS_HELP)]
     Completions {
-        /// bash, elvish, fish, powershell or zsh.
+        /// The shell.
         shell: clap_complete::Shell,
     },
 }
@@ -76,11 +113,7 @@ pub fn main() -> ExitCode {
         Command::Check { policy, json } => return check::check(&policy, json),
         Command::Schema { markdown } => print(&if markdown { schema::markdown() } else { schema::json() }),
         Command::Version => print(&version()),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "edgeward", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => print(&completions(shell)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,6 +126,20 @@ fn print(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
-fn version() -> String {
-    format!("edgeward {}\ntls: BoringSSL\npingora: 0.9.1\n", env!("CARGO_PKG_VERSION"))
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "edgeward", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
+
+/// The first line is what `--version` says, and the revision where it is known.
+fn version() -> String {
+    let revision = match crate::REVISION {
+        "" => String::new(),
+        revision => format!(" ({revision})"),
+    };
+    format!("edgeward {}{revision}\ntls: BoringSSL\npingora: 0.9.1\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,24 @@
-//! `edgeward schema`: what a policy may say, from the specs themselves, for editors and for the reference.
+//! `edgeward schema`: what a policy may say, as a JSON Schema for editors and as the reference for people.
+//!
+//! Both are made from the specs that read policies, so they cannot fall behind: a key that is read is in the schema,
+//! its description is its doc comment, and a default or example that a doc comment tells becomes the schema's own.
+//! What the schema accepts may still be refused by `edgeward check`, which sees how parts belong together; what it
+//! refuses is refused there too.
 
-use std::fmt::Write;
+mod notes;
+mod reference;
 
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+pub(super) use reference::markdown;
+
 use crate::config::spec::Policy;
-use crate::filters::table::{self, Visitor};
-use crate::filters::{Spec, table::KINDS};
+use crate::filters::Spec;
+use crate::filters::table::{self, KINDS, Visitor};
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The JSON Schema of policies.
 pub(super) fn json() -> String {
@@ -17,115 +27,126 @@ pub(super) fn json() -> String {
 
 fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let policy = generator.subschema_for::<Policy>();
-    let mut filters = Map::new();
-    for kind in KINDS {
-        if let Some(spec) = table::visit(kind, SchemaOf(&mut generator)) {
-            filters.insert((*kind).to_owned(), with_mode(spec.into()));
-        }
-    }
-    filters.insert("chain".to_owned(), json!({ "type": "string", "description": "A chain of `chains`, by name." }));
+    let policy = Value::from(generator.subschema_for::<Policy>());
+    let (filter, kinds) = filters(&mut generator);
     let mut definitions = generator.take_definitions(true);
-    let filter = json!({
-        "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-        "properties": filters, "description": "One filter, or a chain of them."
-    });
+    definitions.extend(kinds);
     definitions.insert("Filter".to_owned(), filter);
-    let list = json!({ "type": "array", "items": { "$ref": "#/$defs/Filter" } });
-    for (owner, key) in [("Policy", "filters"), ("Route", "filters")] {
-        set(&mut definitions, owner, key, &list);
+    type_filter_lists(&mut definitions);
+    let mut root = Map::from_iter([
+        ("$schema".to_owned(), DIALECT.into()),
+        ("title".to_owned(), "Edgeward policy".into()),
+        ("$defs".to_owned(), Value::Object(definitions)),
+    ]);
+    if let Value::Object(policy) = policy {
+        root.extend(policy);
     }
-    set(&mut definitions, "Policy", "chains", &json!({ "type": "object", "additionalProperties": list }));
-    let mut root = Value::from(policy);
-    if let Value::Object(root) = &mut root {
-        root.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-        root.insert("title".into(), "Edgeward policy".into());
-        root.insert("$defs".into(), Value::Object(definitions));
-    }
+    let mut root = Value::Object(root);
+    polish(&mut root);
     root
 }
 
-/// Types the lists that the specs leave open, keeping their descriptions.
-fn set(definitions: &mut Map<String, Value>, owner: &str, key: &str, schema: &Value) {
-    let property = definitions.get_mut(owner).and_then(|owner| owner.pointer_mut(&format!("/properties/{key}")));
-    if let (Some(property), Value::Object(schema)) = (property, schema) {
-        let description = property.get("description").cloned();
-        let mut schema = schema.clone();
-        schema.extend(description.map(|text| ("description".to_owned(), text)));
-        *property = Value::Object(schema);
+/// The schema of an entry in a list of filters, and those of the kinds it may name.
+fn filters(generator: &mut SchemaGenerator) -> (Value, Map<String, Value>) {
+    let mut choices = Map::new();
+    let mut kinds = Map::new();
+    for kind in KINDS {
+        let Some(spec) = table::visit(kind, SchemaOf(&mut *generator)) else { continue };
+        let reference = format!("#/$defs/{kind}");
+        choices.insert((*kind).to_owned(), json!({ "$ref": reference }));
+        kinds.insert((*kind).to_owned(), spec);
     }
+    let chain =
+        json!({ "type": "string", "description": "All filters of a chain in `chains`, by its name." });
+    choices.insert("chain".to_owned(), chain);
+    let filter = json!({
+        "description": "One filter, written as `- kind: { … }`, or a chain of them, `- chain: NAME`.",
+        "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
+        "properties": choices,
+    });
+    (filter, kinds)
 }
 
-/// Every filter takes `mode` beside its own keys.
-fn with_mode(schema: Value) -> Value {
-    schema
-}
-
+/// Makes the schema of a kind. It is a definition of its own, named as the kind.
 struct SchemaOf<'a>(&'a mut SchemaGenerator);
 
 impl Visitor for SchemaOf<'_> {
-    type Output = Schema;
+    type Output = Value;
 
-    fn visit<S: Spec>(self) -> Schema {
-        self.0.subschema_for::<S>()
+    fn visit<S: Spec>(self) -> Value {
+        let mut schema = Value::from(S::json_schema(self.0));
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        if let (true, Some(properties)) = (S::DECIDES, properties) {
+            properties.insert("mode".to_owned(), mode());
+        }
+        schema
     }
 }
 
-/// The reference as Markdown.
-pub(super) fn markdown() -> String {
-    let schema = schema();
-    let mut out = String::from("# Reference\n\nMade by `edgeward schema --markdown`; do not edit.\n");
-    let Some(definitions) = schema.get("$defs").and_then(Value::as_object) else { return out };
-    let mut names: Vec<_> = definitions.keys().collect();
-    names.sort_by_key(|name| (name.as_str() != "Policy", name.as_str() != "Filter", name.as_str()));
-    for name in names {
-        if let Some(definition) = definitions.get(name) {
-            section(&mut out, name, definition);
+/// What every filter that can refuse takes beside its own keys.
+fn mode() -> Value {
+    json!({
+        "description": "Whether the filter's decisions count.",
+        "default": "enforce",
+        "oneOf": [
+            { "const": "enforce", "description": "They do." },
+            { "const": "shadow", "description":
+                "They are counted (`edgeward_shadow_refusals_total`) and logged (`shadow_refusals`), and the request \
+                 goes on as if the filter were not there." },
+        ],
+    })
+}
+
+/// The specs leave lists of filters open, for the table knows the kinds.
+fn type_filter_lists(definitions: &mut Map<String, Value>) {
+    let list = json!({ "type": "array", "items": { "$ref": "#/$defs/Filter" } });
+    let chains = json!({ "type": "object", "additionalProperties": list });
+    for (owner, key, schema) in
+        [("Policy", "filters", &list), ("Route", "filters", &list), ("Policy", "chains", &chains)]
+    {
+        let property =
+            definitions.get_mut(owner).and_then(|owner| owner.pointer_mut(&format!("/properties/{key}")));
+        if let (Some(Value::Object(property)), Value::Object(schema)) = (property, schema) {
+            property.extend(schema.clone());
         }
     }
-    out
 }
 
-fn section(out: &mut String, name: &str, schema: &Value) {
-    let _ = writeln!(out, "\n## {name}\n\n{}", text(schema));
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        out.push_str("\n| key | what | meaning |\n|---|---|---|\n");
-        let required = schema.get("required").and_then(Value::as_array);
-        for (key, property) in properties {
-            let needed = required.is_some_and(|required| required.iter().any(|name| name == key));
-            let needed = if needed { " (needed)" } else { "" };
-            let meaning = text(property).replace("\n\n", "<br>").replace('\n', " ").replace('|', "\\|");
-            let _ = writeln!(out, "| `{key}`{needed} | {} | {meaning} |", kind(property));
+/// Adds what the generator does not know: that unknown keys are errors everywhere, and the defaults and examples that
+/// descriptions tell.
+fn polish(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(polish),
+        Value::Object(object) => {
+            let is_map = object.contains_key("properties") && !object.contains_key("additionalProperties");
+            if is_map && object.get("type").is_some_and(|kind| kind == "object") {
+                object.insert("additionalProperties".to_owned(), false.into());
+            }
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                properties.values_mut().for_each(annotate);
+            }
+            // Values are not schemas.
+            let inner = object
+                .iter_mut()
+                .filter(|(key, _)| !matches!(key.as_str(), "default" | "examples" | "const"));
+            inner.for_each(|(_, value)| polish(value));
         }
-    }
-    for variant in ["oneOf", "anyOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten() {
-        let word = variant.get("const").or_else(|| variant.get("enum")?.get(0));
-        let word = word.map_or_else(|| kind(variant), |word| format!("`{}`", word.as_str().unwrap_or_default()));
-        let _ = writeln!(out, "\n* {word}: {}", text(variant).replace('\n', " "));
+        _ => {}
     }
 }
 
-fn text(schema: &Value) -> &str {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default()
+fn annotate(property: &mut Value) {
+    let Value::Object(property) = property else { return };
+    let Some(text) = property.get("description").and_then(Value::as_str) else { return };
+    let notes = notes::Notes::of(text);
+    let (default, examples) = (notes.default_value(), notes.examples());
+    if let Some(default) = default {
+        property.entry("default").or_insert(default);
+    }
+    if !examples.is_empty() {
+        property.entry("examples").or_insert(Value::Array(examples));
+    }
 }
 
-/// A few words for a type, with links to those that have a section.
-fn kind(schema: &Value) -> String {
-    if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
-        return format!("[{name}](#{})", name.to_lowercase());
-    }
-    if let Some(any) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array) {
-        let kinds: Vec<_> = any.iter().map(kind).filter(|kind| kind != "null").collect();
-        return kinds.join(" or ");
-    }
-    match schema.get("type") {
-        Some(Value::String(kind)) if kind == "array" => {
-            format!("list of {}", schema.get("items").map_or_else(|| "anything".into(), self::kind))
-        }
-        Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => {
-            kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null").to_owned()
-        }
-        _ => "anything".into(),
-    }
-}
+#[cfg(test)]
+mod tests;

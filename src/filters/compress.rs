@@ -59,6 +59,7 @@ pub struct Spec {
 /// A way to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CompressionAlgorithm")]
 pub enum Algorithm {
     /// Zstandard (RFC 8878).
     Zstd,
@@ -72,6 +73,7 @@ pub enum Algorithm {
 /// memory for one response are not offered.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CompressionLevels")]
 pub struct Levels {
     /// 1 to 12. Default 3.
     pub zstd: u8,

@@ -55,6 +55,7 @@ pub struct Spec {
 /// How errors are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ErrorFormat")]
 pub enum Format {
     /// `application/problem+json` (RFC 9457).
     #[default]

@@ -45,6 +45,7 @@ pub enum EncodedSlash {
 /// How paths are normalised before anything looks at them. The defaults are the safe ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "PathRules")]
 pub struct Rules {
     /// What becomes of `//`: `merge` (default), `keep` or `refuse`.
     pub duplicate_slashes: DuplicateSlashes,

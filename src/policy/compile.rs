@@ -55,7 +55,7 @@ impl Materials {
 
     fn with(logs: fn(Arc<Metrics>) -> Logs) -> Result<Self, prometheus::Error> {
         let version = env!("CARGO_PKG_VERSION");
-        let metrics = Arc::new(Metrics::new(Build { version, revision: "", tls: "boringssl" })?);
+        let metrics = Arc::new(Metrics::new(Build { version, revision: crate::REVISION, tls: "boringssl" })?);
         let logs = logs(metrics.clone());
         let state = Arc::new(State::new(Clock::system()));
         Ok(Self { state, metrics, backends: Registry::default(), logs })

@@ -54,6 +54,9 @@ fn prepare(session: &mut Session, connection: &Connection, draining: bool) {
 fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connection>) -> Result<(), Decision> {
     let http2 = session.is_http2();
     let request = session.req_header_mut();
+    // First of all, so that the line about a refusal says whom it concerns.
+    identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
+    trace(ctx, &request.headers);
     if !http2 && request.raw_path() == STAND_IN_TARGET.as_bytes() && request.method != http::Method::OPTIONS {
         let fault = connection.fault();
         let (status, reason) = fault.map_or((400, "bad_request"), |fault| (fault.status, fault.reason));
@@ -74,8 +77,6 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
             parts.headers.insert(header::HOST, authority);
         }
     });
-    identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
-    trace(ctx, &request.headers);
     find_route(ctx, request, &host);
     ctx.facts.route = ctx.route.name.clone();
     ctx.facts.host = host.into();

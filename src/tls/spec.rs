@@ -11,6 +11,7 @@ use crate::values::Duration;
 /// TLS at a listener. Give `certificates`, or `self_signed` for trials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ListenerTls")]
 pub struct ServerSpec {
     /// Certificates, chosen by the name the client asks for (SNI): an exact name before a wildcard, a wildcard before
     /// the default. Several for one name may differ in key type; ECDSA is preferred where the client can. Of two that
@@ -33,6 +34,7 @@ pub struct ServerSpec {
 /// A certificate with its key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Certificate")]
 pub struct CertificateSpec {
     /// PEM file: the certificate first, then each issuer in turn; the root is not needed.
     pub cert: PathBuf,
@@ -51,6 +53,7 @@ pub struct CertificateSpec {
 /// A profile of Mozilla's "Server Side TLS" recommendations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TlsProfile")]
 pub enum Profile {
     /// TLS 1.2 and 1.3, forward secrecy and authenticated encryption alone.
     #[default]
@@ -62,6 +65,7 @@ pub enum Profile {
 /// Certificates of clients (mutual TLS).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ClientCertificates")]
 pub struct ClientAuthSpec {
     /// `off` (default), `optional` (a client may come without one, but not with a bad one) or `required`.
     pub mode: ClientAuthMode,
@@ -78,6 +82,7 @@ pub struct ClientAuthSpec {
 /// Whether clients must show a certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ClientCertificateMode")]
 pub enum ClientAuthMode {
     /// None is asked for.
     #[default]
@@ -91,6 +96,7 @@ pub enum ClientAuthMode {
 /// Session tickets (RFC 5077, RFC 8446 section 4.6.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Tickets")]
 pub struct TicketsSpec {
     /// `on` (default) or `off`.
     pub mode: TicketsMode,
@@ -112,6 +118,7 @@ pub enum TicketsMode {
 
 /// An application protocol, as ALPN names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[schemars(rename = "AlpnProtocol")]
 pub enum Protocol {
     /// HTTP/2.
     #[serde(rename = "h2")]
@@ -140,6 +147,7 @@ impl Protocol {
 /// otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "UpstreamTls")]
 pub struct ClientSpec {
     /// Name to ask for (SNI) and to find in the backend's certificate. Default: the backend's host name; a backend
     /// written as an IP address needs it.
@@ -157,6 +165,7 @@ pub struct ClientSpec {
 /// A certificate to show, with its key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyPair")]
 pub struct KeyPairSpec {
     /// PEM file: the certificate first, then each issuer in turn.
     pub cert: PathBuf,

@@ -15,7 +15,7 @@ use crate::values::{Duration, Problem};
 
 /// Keeps backends out whose requests keep failing, or `off`. On by default.
 #[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(rename = "Eject", untagged)]
 pub enum Spec {
     /// Turned off.
     Word(Word),
@@ -26,6 +26,7 @@ pub enum Spec {
 /// `off`: no backend is kept out because requests to it failed.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EjectOff")]
 pub enum Word {
     Off,
 }
@@ -33,6 +34,7 @@ pub enum Word {
 /// When a backend is kept out, and for how long.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "EjectLimits")]
 pub struct Limits {
     /// Failures in a row: no connection, no answer in time, a broken answer, or status 502, 503 or 504. Other
     /// statuses count as success, 500 too: it is the application's own.

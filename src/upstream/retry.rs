@@ -28,6 +28,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Repeating requests that failed before any of the response was passed on.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Retries")]
 pub struct Spec {
     /// Tries beyond the first, 0 to 10; 0 turns retries off. Only idempotent requests (RFC 9110 §9.2.2) are
     /// tried again, and others only while nothing of them was sent.
@@ -39,6 +40,7 @@ pub struct Spec {
 /// Limits of retries, over all requests to the upstream.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RetryBudget")]
 pub struct Budget {
     /// Retries per hundred requests, 0 to 100. At most 1,000 unused ones are kept.
     pub percent: u8,

@@ -24,19 +24,20 @@ pub(super) use either::word_or_map;
 /// ```
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Upstream")]
 pub struct Spec {
     /// Where they are, at least one: `10.0.0.1:8080`, `[2001:db8::1]:80`, `unix:/run/app.sock`, or a DNS name
     /// with port. A name stands for all of its addresses; it is resolved at start and again whenever its TTL
     /// ends (at least every 5 minutes). While it cannot be resolved, its last addresses stay in use.
     pub backends: Vec<BackendSpec>,
-    /// How requests are spread over them.
+    /// How requests are spread over them. Default `round_robin`.
     #[serde(default)]
     pub balance: balance::Spec,
     /// Probes that take a backend out of use before requests fail. Without it, only failing requests do
     /// (`eject`). When every backend fails its checks, requests get 503 `no_healthy_backend`; none is sent to
     /// a backend known to be down.
     pub health_check: Option<health::Spec>,
-    /// What the backends speak.
+    /// What the backends speak. Default `http1`.
     #[serde(default)]
     pub protocol: Protocol,
     /// Connects with TLS. `{}` verifies the backend's certificate against the system's authorities and its
@@ -48,7 +49,7 @@ pub struct Spec {
     /// Trying again elsewhere.
     #[serde(default)]
     pub retries: retry::Spec,
-    /// Keeping out backends whose requests keep failing.
+    /// Keeping out backends whose requests keep failing, or `off`. Default: on, with these limits.
     #[serde(default)]
     pub eject: eject::Spec,
     /// Limits of connections.
@@ -58,7 +59,7 @@ pub struct Spec {
 
 /// An address, or an address with its weight.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(rename = "Backend", untagged)]
 pub enum BackendSpec {
     /// Weight 1.
     Address(String),
@@ -69,6 +70,7 @@ pub enum BackendSpec {
 /// An address with its weight.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "WeightedBackend")]
 pub struct Weighted {
     /// `host:port` or `unix:/path`.
     pub address: String,
@@ -80,6 +82,7 @@ pub struct Weighted {
 /// What the backends speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "UpstreamProtocol")]
 pub enum Protocol {
     /// HTTP/1.1.
     #[default]

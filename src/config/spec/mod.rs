@@ -25,8 +25,7 @@ use crate::http::path::Rules;
 use crate::upstream;
 
 /// An Edgeward policy: everything one process does, in one file.
-///
-/// What repeats is kept as it stands and read one by one, so that a mistake in one route hides none in another.
+// What repeats is kept as it stands and read one by one, so that a mistake in one route hides none in another.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {

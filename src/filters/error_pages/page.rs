@@ -17,6 +17,7 @@ use crate::values::Problem;
 /// A page: exactly one of `body` and `file`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ErrorPage")]
 pub struct PageSpec {
     /// The page itself.
     pub body: Option<String>,

@@ -18,6 +18,7 @@ use crate::values::Problem;
 /// One thing that requests are counted by.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RateKeyPart")]
 pub enum KeyPart {
     /// The client's address, cut to `ip_prefix`.
     Ip,
@@ -31,7 +32,7 @@ pub enum KeyPart {
 
 /// What requests are counted by: one part, or a list whose combination counts.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(rename = "RateKey", untagged)]
 pub enum KeySpec {
     /// One part alone.
     One(KeyPart),

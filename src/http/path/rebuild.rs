@@ -92,18 +92,20 @@ fn decode(text: &[u8]) -> Option<u8> {
 
 /// Dots that become a dot segment once a server strips `;parameters` or decodes `%2F`.
 fn check_hidden_dots(segment: &str) -> Result<(), PathError> {
-    let parameters = segment.find(';').into_iter().chain(segment.find("%3B")).min();
-    if parameters.and_then(|at| segment.get(..at)).is_some_and(is_dots) {
+    if before_parameters(segment).is_some_and(is_dots) {
         return Err(PathError::DotParameters);
     }
-    if segment.contains("%2F") && segment.split("%2F").any(|piece| is_dots(before_parameters(piece))) {
+    let hides_dots = |piece: &str| is_dots(before_parameters(piece).unwrap_or(piece));
+    if segment.contains("%2F") && segment.split("%2F").any(hides_dots) {
         return Err(PathError::EncodedSlash);
     }
     Ok(())
 }
 
-fn before_parameters(piece: &str) -> &str {
-    piece.split_once(';').map_or(piece, |(before, _)| before)
+/// What stands before the first semicolon, encoded or not, if there is one.
+fn before_parameters(piece: &str) -> Option<&str> {
+    let semicolons = [piece.find(';'), piece.find("%3B")];
+    piece.get(..semicolons.into_iter().flatten().min()?)
 }
 
 fn is_dots(text: &str) -> bool {

@@ -16,6 +16,7 @@ macro_rules! fields {
     ($($(#[$doc:meta])* $variant:ident = $key:literal,)+) => {
         /// A field of the access log, named as in the line. Names and identifiers are cut after 256 bytes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[schemars(rename = "AccessLogField")]
         pub enum Field {
             $($(#[$doc])* #[serde(rename = $key)] $variant,)+
         }

@@ -17,7 +17,7 @@ use crate::values::Problem;
 /// balance: { consistent_hash: { header: x-tenant } }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(rename = "Balance", untagged)]
 pub enum Spec {
     /// By name.
     Word(Word),
@@ -28,6 +28,7 @@ pub enum Spec {
 /// The algorithms that need nothing but their name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BalanceAlgorithm")]
 pub enum Word {
     /// In turn, by weight, a heavy backend's turns spread evenly between the others'.
     RoundRobin,
@@ -44,6 +45,7 @@ pub enum Word {
 /// not.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ConsistentHash")]
 pub struct Hash {
     /// `ip`, `{ header: NAME }`, `{ cookie: NAME }` or `{ filter: KIND }`. A request without it goes to any backend.
     pub consistent_hash: Key,
@@ -51,7 +53,7 @@ pub struct Hash {
 
 /// What is hashed.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(rename = "HashKey", untagged)]
 pub enum Key {
     /// Something about the connection.
     Word(KeyWord),
@@ -62,6 +64,7 @@ pub enum Key {
 /// Something about the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "HashKeyWord")]
 pub enum KeyWord {
     /// The client's address.
     Ip,
@@ -70,6 +73,7 @@ pub enum KeyWord {
 /// A part of the request: exactly one of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "HashKeyPart")]
 pub struct Part {
     /// Name of a request header, e.g. `x-tenant`.
     pub header: Option<String>,

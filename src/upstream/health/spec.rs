@@ -24,6 +24,7 @@ const LONGEST_SERVICE: usize = 1024;
 /// ```
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "HealthCheck")]
 pub struct Spec {
     /// Passes when a connection can be made, TLS included. Written `tcp: {}`.
     pub tcp: Option<Tcp>,
@@ -51,11 +52,13 @@ pub struct Spec {
 /// A connection and nothing else.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TcpCheck")]
 pub struct Tcp {}
 
 /// A request and the answer it must get.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "HttpCheck")]
 pub struct Http {
     /// What to ask for, with its query, e.g. `/healthz`.
     pub path: String,
@@ -76,6 +79,7 @@ pub struct Http {
 /// A call of the gRPC health service.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GrpcCheck")]
 pub struct Grpc {
     /// The service to ask about, e.g. `orders.v1.Orders`. Default: the server as a whole.
     #[serde(default)]

@@ -1,0 +1,61 @@
+//! What the command line promises: names, examples that parse, and completions that know them.
+
+use clap_complete::Shell;
+
+use super::*;
+
+#[test]
+fn the_command_line_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn names_that_others_rely_on_are_kept() {
+    for line in [
+        "run policy.yaml",
+        "run policy.yaml --upgrade",
+        "check policy.yaml",
+        "check --json policy.yaml",
+        "schema",
+        "schema --markdown",
+        "version",
+        "completions bash",
+    ] {
+        let words = std::iter::once("edgeward").chain(line.split(' '));
+        assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+    }
+    for line in ["", "run", "run a b", "check", "serve policy.yaml", "completions cmd.exe"] {
+        let words = std::iter::once("edgeward").chain(line.split_terminator(' '));
+        assert!(Arguments::try_parse_from(words).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn every_example_in_a_help_text_parses() {
+    let mut seen = 0;
+    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, COMPLETIONS_HELP] {
+        let examples = help.lines().filter_map(|line| line.strip_prefix("  edgeward "));
+        for example in examples {
+            let words = example.split(['>', '|', '&']).next().unwrap_or_default().split_whitespace();
+            let parsed = Arguments::try_parse_from(std::iter::once("edgeward").chain(words));
+            assert!(parsed.is_ok(), "{example}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10);
+}
+
+#[test]
+fn completions_of_every_shell_know_the_commands() {
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+        let script = completions(shell);
+        assert!(script.contains("completions") && script.contains("upgrade"), "{shell}");
+    }
+}
+
+#[test]
+fn the_version_names_the_program_and_its_tls_library() {
+    let version = version();
+    assert!(version.starts_with(&format!("edgeward {}", env!("CARGO_PKG_VERSION"))));
+    assert!(version.lines().any(|line| line == "tls: BoringSSL"));
+}
