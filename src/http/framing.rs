@@ -88,6 +88,12 @@ impl Framing {
         taken
     }
 
+    /// Whether it is the body itself that says where it ends.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        matches!(self.0, Kind::Chunked(_))
+    }
+
     /// Whether the body has come to its end.
     #[must_use]
     pub fn is_done(&self) -> bool {

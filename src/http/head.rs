@@ -14,7 +14,7 @@
 //! * `CONNECT` and `TRACE` have no body, and neither has an upgrade, save to `h2c`, which is never acted
 //!   upon;
 //! * `Host` is required in HTTP/1.1, never empty, never a list, never with user information; an absolute or
-//!   authority target must name the same host.
+//!   authority target must name the same host in the same spelling.
 
 mod fields;
 mod h2;
@@ -202,6 +202,33 @@ pub fn head_length(buffer: &[u8], searched: usize) -> Option<usize> {
         let end = from + at + 1;
         buffer.get(end..).and_then(empty_line).map(|length| end + length)
     })
+}
+
+/// The fault that a head has already although its end has not come: in the lines from the one in which byte
+/// `searched` lies, or a byte that no line may hold. Whoever sends such a head need not be waited for.
+#[must_use]
+pub fn early_fault(partial: &[u8], searched: usize, limits: &HeadLimits) -> Option<HeadFault> {
+    let start = if partial.starts_with(b"\r\n") { 2 } else { 0 };
+    let seen = partial.get(start..searched.max(start)).unwrap_or_default();
+    let line_start = memchr::memrchr(b'\n', seen).map_or(start, |at| start + at + 1);
+    let (mut rest, mut first) = (partial.get(line_start..)?, line_start == start);
+    while memchr::memchr(b'\n', rest).is_some() {
+        let fault = match next_line(rest) {
+            Err(fault) => Some(fault),
+            Ok((line, after)) => {
+                rest = after;
+                if first { request_line::parse(line, limits).err() } else { field_line(line).err().map(HeadFault::bad) }
+            }
+        };
+        if fault.is_some() {
+            return fault;
+        }
+        first = false;
+    }
+    let line = rest.strip_suffix(b"\r").unwrap_or(rest);
+    let bad = |byte: &u8| (*byte < b' ' && (first || *byte != b'\t')) || *byte == 0x7f || (first && *byte > 0x7f);
+    let reason = |byte: &u8| if *byte == b'\r' { "bare_cr" } else { "control_in_head" };
+    line.iter().find(|byte| bad(byte)).map(|byte| HeadFault::bad(reason(byte)))
 }
 
 /// The fault of a head that outgrew its limits before its end came; call it once the buffer is longer than

@@ -4,15 +4,23 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use http::HeaderValue;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora::http::ResponseHeader;
 use pingora_proxy::Session;
+use tokio::sync::Notify;
 
 use crate::net::forwarded;
 use crate::policy::Door;
 use crate::tls::TlsFacts;
+
+/// How many times the least rate one write must reach.
+const WRITE_RATE: u64 = 8;
+
+/// The reason where a client does not read what it asked for.
+pub const CLIENT_TOO_SLOW: &str = "client_too_slow";
 
 /// Why the guard gave up on what a client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +63,10 @@ pub struct Connection {
     /// HTTP/2 streams whose request body is still to come, and the bytes of it that have.
     bodies_open: AtomicU32,
     body_bytes: AtomicU64,
+    /// Requests that the client gave up before there was an answer, less those that were answered (HTTP/2).
+    given_up: AtomicU32,
+    overrun: Notify,
+    unread: AtomicBool,
 }
 
 impl Connection {
@@ -74,13 +86,22 @@ impl Connection {
             requests: AtomicU32::new(0),
             bodies_open: AtomicU32::new(0),
             body_bytes: AtomicU64::new(0),
+            given_up: AtomicU32::new(0),
+            overrun: Notify::new(),
+            unread: AtomicBool::new(false),
         })
     }
 
     /// The connection a session came by. `None` only where a session was not made from a guarded stream.
     #[must_use]
     pub fn of(session: &Session) -> Option<&Arc<Self>> {
-        session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref::<Arc<Self>>()
+        Self::behind(session.digest()?.proxy_digest.as_deref()?)
+    }
+
+    /// The connection that a stream's digest carries.
+    #[must_use]
+    pub fn behind(digest: &ProxyDigest) -> Option<&Arc<Self>> {
+        digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>()
     }
 
     /// What makes [`Connection::of`] find it: Pingora carries the digest of a stream into each of its sessions.
@@ -148,6 +169,44 @@ impl Connection {
     /// Some of a body came.
     pub fn body_progress(&self, bytes: usize) {
         self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A request over HTTP/2 has ended: was it answered, or did the client reset it before (CVE-2023-44487)?
+    pub fn request_ended(&self, answered: bool) {
+        let next = |count: u32| if answered { count.saturating_sub(1) } else { count.saturating_add(1) };
+        let before = self.given_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(next(count)));
+        if before.map_or(0, next) > self.door.limits.h2_resets {
+            self.overrun("http2_rapid_reset");
+        }
+    }
+
+    /// The client asks too much of us: the connection is to end.
+    pub(super) fn overrun(&self, reason: &'static str) {
+        self.set_fault(Fault { status: 429, reason });
+        self.overrun.notify_one();
+    }
+
+    /// Resolves once the client has asked too much.
+    pub async fn overran(&self) {
+        self.overrun.notified().await;
+    }
+
+    /// How long one write of so many bytes may take over HTTP/2, where the client's windows and not the socket hold it
+    /// up: what a stall may last, and the length at a modest multiple of the least rate.
+    pub fn write_patience(&self, bytes: usize) -> Duration {
+        let limits = &self.door.limits;
+        let millis = (bytes as u64).saturating_mul(1000).checked_div(limits.min_rate.saturating_mul(WRITE_RATE));
+        limits.stall * 3 + Duration::from_millis(millis.unwrap_or(0))
+    }
+
+    /// Says whether the client may still be sending what nobody reads.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Release);
+    }
+
+    /// Whether the client may still be sending what nobody has read, although the connection is over.
+    pub fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Acquire)
     }
 
     /// Whether any body is awaited, and how many bytes came since the last call.

@@ -35,6 +35,10 @@ pub struct Context {
     pub origin: Origin,
     /// The backends that were asked.
     pub attempts: Attempts,
+    /// Whether the last try failed after its connection stood: Pingora then gives the client's up, too.
+    pub broken: bool,
+    /// Interim answers of the upstream so far.
+    pub interim: u16,
     /// The status the client was sent; 0 if none.
     pub status: u16,
     /// Bytes of the request's body so far.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Uri, Version};
 use pingora::http::RequestHeader;
@@ -17,6 +18,7 @@ use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
 use crate::filters::{Facts, Spec, cors};
 use crate::filters::chain::Decision;
+use crate::http::fields::list;
 use crate::http::trace::TraceParent;
 use crate::http::{head, path};
 use crate::net::forwarded::{self, Style};
@@ -37,10 +39,13 @@ fn prepare(session: &mut Session, connection: &Connection, draining: bool) {
     let limits = &connection.door.limits;
     let last = draining || connection.count_request() >= limits.requests;
     if session.is_http2() {
-        session.set_write_timeout(Some(limits.stall * 3));
+        session.set_write_timeout(Some(connection.write_patience(0)));
     } else {
         session.set_read_timeout(None);
         session.set_pipelining_enabled(true);
+        // RFC 9110 section 15.2: HTTP/1.0 knows no interim responses.
+        let old = session.req_header().version == Version::HTTP_10;
+        session.set_ignore_info_resp(old);
     }
     // The client's own wish to close stays: `None` is the only way this ever changes it.
     if last {
@@ -56,8 +61,8 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
     let request = session.req_header_mut();
     // First of all, so that the line about a refusal says whom it concerns.
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
-    trace(ctx, &request.headers);
-    if !http2 && request.raw_path() == STAND_IN_TARGET.as_bytes() && request.method != http::Method::OPTIONS {
+    trace(ctx, request);
+    if !http2 && request.raw_path() == STAND_IN_TARGET.as_bytes() && request.method != Method::OPTIONS {
         let fault = connection.fault();
         let (status, reason) = fault.map_or((400, "bad_request"), |fault| (fault.status, fault.reason));
         return Err(decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason));
@@ -65,6 +70,9 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
     if http2 {
         head::check_h2(&request.method, &request.uri, &request.headers, &connection.door.limits.head)
             .map_err(|fault| bad(fault.status, fault.reason))?;
+    }
+    if request.method == Method::CONNECT {
+        return Err(bad(501, "connect"));
     }
     let host = host(&request.uri, &request.headers);
     let authority = authority(request)?;
@@ -76,11 +84,32 @@ fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connect
         if let Some(authority) = authority {
             parts.headers.insert(header::HOST, authority);
         }
+        settle_upgrade(parts);
     });
     find_route(ctx, request, &host);
     ctx.facts.route = ctx.route.name.clone();
     ctx.facts.host = host.into();
     Ok(())
+}
+
+/// WebSocket is the one protocol that is upgraded to, and asking for it has one spelling from here on. Other offers may
+/// be ignored (RFC 9110 section 7.8); passed on, they would be accepted by someone who does not know whom he speaks to.
+fn settle_upgrade(request: &mut Parts) {
+    let headers = &mut request.headers;
+    if !headers.contains_key(header::UPGRADE) {
+        return;
+    }
+    let lists = |name: HeaderName| headers.get_all(name).iter().flat_map(|value| list(value.as_bytes()));
+    let websocket = {
+        let mut offers = lists(header::UPGRADE);
+        offers.next().is_some_and(|offer| offer.eq_ignore_ascii_case(b"websocket")) && offers.next().is_none()
+    };
+    let nominated = lists(header::CONNECTION).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    if websocket && nominated && request.version == Version::HTTP_11 && request.method == Method::GET {
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    } else {
+        headers.remove(header::UPGRADE);
+    }
 }
 
 /// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the
@@ -180,8 +209,17 @@ fn client_ip(peer: IpAddr, forwarding: &Forwarding, headers: &HeaderMap) -> IpAd
 }
 
 /// Continues the caller's trace, or begins one (W3C Trace Context).
-fn trace(ctx: &mut Context, headers: &HeaderMap) {
-    let given = headers.get("traceparent").and_then(|value| TraceParent::parse(value.as_bytes()));
+fn trace(ctx: &mut Context, request: &mut RequestHeader) {
+    let mut lines = request.headers.get_all("traceparent").iter();
+    let given = match (lines.next(), lines.next()) {
+        (Some(line), None) => TraceParent::parse(line.as_bytes()),
+        // More than one counts as none.
+        _ => None,
+    };
+    if given.is_none() && request.headers.contains_key("traceparent") {
+        // What follows `traceparent` then means nothing either.
+        request.remove_header("traceparent");
+    }
     let span = fastrand::u64(1..);
     ctx.trace = match given {
         Some(parent) => parent.child(span),

@@ -51,8 +51,9 @@ fn is_claim(name: &str) -> bool {
     )
 }
 
-/// Turns a copy of the client's request into what the upstream gets.
-pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol) -> Result<()> {
+/// Turns a copy of the client's request into what the upstream gets. What goes `alone` has a body that an upstream may
+/// leave unread and then take for the next request (CL.0 desync), so its connection is not used again.
+pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, alone: bool) -> Result<()> {
     edit(request, |parts| {
         let headers = &mut parts.headers;
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
@@ -64,6 +65,9 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol) -
         trace(headers, ctx)?;
         if protocol == Protocol::Grpc {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if alone {
+            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         rewrite(parts, ctx, &ctx.route)
     })

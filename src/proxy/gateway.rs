@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
@@ -16,6 +17,7 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Sess
 
 use super::connection::Activity;
 use super::context::Context;
+use super::reply;
 use super::rescue::{self, decision, refused};
 use super::upstream::Attempts;
 use super::{entrance, forward, ledger, upstream};
@@ -25,7 +27,7 @@ use crate::http::trace::TraceParent;
 use crate::policy::{Action, Filled, Snapshot};
 use crate::state::State;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::Reached;
+use crate::upstream::{Protocol, Reached};
 
 /// What all requests share.
 pub struct Gateway {
@@ -49,7 +51,12 @@ pub fn proxy(gateway: Gateway, workers: usize) -> HttpProxy<Gateway> {
         upstream_keepalive_pool_size: 1024,
         ..ServerConf::default()
     };
-    HttpProxy::new(gateway, Arc::new(conf))
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    // Pingora would refuse CONNECT without a word in the log; the entrance refuses it like anything else.
+    let mut options = HttpServerOptions::default();
+    options.allow_connect_method_proxying = true;
+    proxy.server_options = Some(options);
+    proxy
 }
 
 impl Gateway {
@@ -162,6 +169,8 @@ impl ProxyHttp for Gateway {
             decision: None,
             origin: Origin::Upstream,
             attempts: Attempts::default(),
+            broken: false,
+            interim: 0,
             status: 0,
             body_bytes: 0,
             body_open: false,
@@ -224,12 +233,13 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
-        forward::forward(request, ctx, protocol)
+        let alone = protocol == Protocol::Http1 && !session.is_body_empty() && !means_body(&request.method);
+        forward::forward(request, ctx, protocol, alone)
     }
 
     async fn request_body_filter(
@@ -268,10 +278,11 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        reply::receive(response, session.is_upgrade_req(), &mut ctx.interim)?;
         if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
             upstream::answered(ctx, response.status.as_u16(), self.now_ns());
         }
@@ -314,6 +325,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
+        if let (true, Some(connection), Some(body)) = (session.is_http2(), &ctx.connection, &*body) {
+            session.set_write_timeout(Some(connection.write_patience(body.len())));
+        }
         let route = ctx.route.clone();
         if route.chain.has_response_body() && ctx.status != 101 {
             let request = session.req_header_mut();
@@ -330,6 +344,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        ctx.broken = false;
         upstream::failed(session, ctx, &mut error, Reached::Nothing, self.now_ns());
         error
     }
@@ -343,6 +358,7 @@ impl ProxyHttp for Gateway {
         reused: bool,
     ) -> Box<Error> {
         error.retry.decide_reuse(reused);
+        ctx.broken = true;
         upstream::failed(session, ctx, &mut error, Reached::Backend, self.now_ns());
         error
     }
@@ -357,6 +373,9 @@ impl ProxyHttp for Gateway {
         upstream::finished(ctx, error, now_ns);
         ledger::record(session, ctx, now_ns);
         if let Some(connection) = ctx.connection.clone() {
+            if session.is_http2() {
+                connection.request_ended(ctx.status != 0);
+            }
             rescue::release(&connection, ctx);
         }
     }
@@ -369,6 +388,11 @@ impl ProxyHttp for Gateway {
     fn suppress_proxy_warn_log(&self, _: &Session, _: &Box<Context>, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
+}
+
+/// Whether a body means something to the method (RFC 9110 section 9.3).
+fn means_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
 }
 
 /// A filter that changes a body's length takes `Content-Length` away, after Pingora has decided on the framing.

@@ -10,11 +10,12 @@ mod gateway;
 mod guard;
 mod ledger;
 mod pace;
+mod reply;
 mod rescue;
 mod upstream;
 mod wire;
 
-pub use connection::{Activity, Connection, Fault};
+pub use connection::{Activity, CLIENT_TOO_SLOW, Connection, Fault};
 pub use gateway::{Gateway, proxy};
 pub use guard::Guard;
-pub use wire::{Socket, Wire};
+pub use wire::{Remains, Socket, Wire};

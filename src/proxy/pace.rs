@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// At most, and never so much that using it up again and again would pay.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
+const LAST_CHANCE_SHARE: u32 = 4;
 
 /// The patience left with one direction of a connection.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Pace {
         }
         self.warned = true;
         self.waiting_since = Some(now);
-        self.patience = LAST_CHANCE.min(self.stall);
+        self.patience = LAST_CHANCE.min(self.stall / LAST_CHANCE_SHARE);
         false
     }
 
@@ -87,6 +89,20 @@ mod tests {
             pace.wait(now);
             now += SECOND;
             let over = pace.is_over(now) || pace.is_over(now);
+            pace.progress(1, || now);
+            over
+        });
+        assert!(cut);
+    }
+
+    #[test]
+    fn a_short_patience_is_used_up_likewise() {
+        let mut pace = Pace::new(SECOND / 4, 1000);
+        let mut now = Instant::now();
+        let cut = (0..100).any(|_| {
+            let deadline = pace.wait(now);
+            now += SECOND / 50;
+            let over = now >= deadline && (pace.is_over(now) || pace.is_over(now));
             pace.progress(1, || now);
             over
         });

@@ -56,7 +56,7 @@ pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> 
         return (0, false);
     }
     let status = decision.refusal.status;
-    let keeps = !closes(status) && fault.is_none();
+    let keeps = !closes(status) && fault.is_none() && !ctx.broken;
     if !keeps {
         session.set_keepalive(None);
     }
@@ -148,6 +148,9 @@ pub async fn answer(session: &mut Session, ctx: &mut Context, mut head: Response
     }
     ctx.status = status.as_u16();
     let silent = bodiless || body.is_empty() || session.req_header().method == Method::HEAD;
+    if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
+        session.set_write_timeout(Some(connection.write_patience(body.len())));
+    }
     session.write_response_header(Box::new(head), silent).await?;
     if !silent {
         session.write_response_body(Some(body), true).await?;

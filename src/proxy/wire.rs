@@ -3,12 +3,13 @@
 //! An idle connection holds no buffer: cleartext reads go straight into the parser's buffer, and the buffer that
 //! spares TLS a system call for each record header is made when bytes arrive and dropped when they are taken.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -16,11 +17,15 @@ use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// One TLS record and its header fit.
 const READ_AHEAD: usize = 17 * 1024;
+/// How long a client may go on to send what nobody reads.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A connected client.
 #[derive(Debug)]
@@ -29,7 +34,16 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// No more.
+    Closed,
 }
+
+/// What is left of a connection once nobody serves it any more.
+///
+/// To close a socket with bytes unread makes the kernel reset the connection, and the reset may overtake our last
+/// answer: the client would see an error in place of a 413. So such a socket is emptied before it is closed.
+#[derive(Debug, Default)]
+pub struct Remains(Mutex<Option<Socket>>);
 
 /// A socket with as little around it as TLS and HTTP need.
 #[derive(Debug)]
@@ -41,6 +55,7 @@ pub struct Wire {
     read_ahead: bool,
     established: SystemTime,
     digest: Arc<SocketDigest>,
+    remains: Arc<Remains>,
 }
 
 impl Wire {
@@ -48,7 +63,21 @@ impl Wire {
     #[must_use]
     pub fn new(socket: Socket, unread: Vec<u8>) -> Self {
         let digest = Arc::new(SocketDigest::from_raw_fd(socket.as_raw_fd()));
-        Self { socket, ahead: unread, taken: 0, read_ahead: false, established: SystemTime::now(), digest }
+        Self {
+            socket,
+            ahead: unread,
+            taken: 0,
+            read_ahead: false,
+            established: SystemTime::now(),
+            digest,
+            remains: Arc::default(),
+        }
+    }
+
+    /// Where the socket will be found once the wire is dropped.
+    #[must_use]
+    pub fn remains(&self) -> Arc<Remains> {
+        self.remains.clone()
     }
 
     /// Reads whole TLS records in one system call from here on.
@@ -75,7 +104,57 @@ impl Socket {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, out),
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, out),
+            Self::Closed => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Says that no more will be sent, and reads what still comes until the client has understood.
+    async fn drain(&mut self) {
+        if poll_fn(|cx| self.poll_shutdown(cx)).await.is_err() {
+            return;
+        }
+        let mut scratch = vec![std::mem::MaybeUninit::uninit(); READ_AHEAD];
+        loop {
+            let mut read = ReadBuf::uninit(&mut scratch);
+            match poll_fn(|cx| self.poll_read(cx, &mut read)).await {
+                Ok(()) if !read.filled().is_empty() => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Self::Closed => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Remains {
+    /// Closes the socket and forgets what the client has not taken yet, which it would not soon.
+    pub fn reset(&self) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Socket::Tcp(tcp)) = socket {
+            // Without it, the socket is closed all the same, but the kernel goes on to offer what is left.
+            drop(tcp.set_zero_linger());
+        }
+    }
+
+    /// Reads what still comes for a while, if `unread`, and closes the socket.
+    pub async fn close(&self, unread: bool) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut socket) = socket.filter(|_| unread) {
+            drop(tokio::time::timeout(LINGER, socket.drain()).await);
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let socket = std::mem::replace(&mut self.socket, Socket::Closed);
+        *self.remains.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
     }
 }
 
@@ -84,6 +163,7 @@ impl AsRawFd for Socket {
         match self {
             Self::Tcp(tcp) => tcp.as_raw_fd(),
             Self::Unix(unix) => unix.as_raw_fd(),
+            Self::Closed => -1,
         }
     }
 }
@@ -113,8 +193,12 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.socket {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_write(cx, data),
+            Socket::Tcp(tcp) => match Pin::new(&mut *tcp).poll_write(cx, data) {
+                Poll::Pending => press(tcp, data),
+                written => written,
+            },
             Socket::Unix(unix) => Pin::new(unix).poll_write(cx, data),
+            Socket::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -126,6 +210,7 @@ impl AsyncWrite for Wire {
         match &mut self.socket {
             Socket::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Socket::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
+            Socket::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -138,10 +223,17 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Socket::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
-        }
+        self.socket.poll_shutdown(cx)
+    }
+}
+
+/// Tries once more although the kernel has not said that there is room: it says so only once a third of what may be
+/// megabytes is free, and to a slow client that takes minutes in which it would seem not to read at all.
+fn press(tcp: &TcpStream, data: &[u8]) -> Poll<io::Result<usize>> {
+    match rustix::net::send(tcp, data, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(count) if count > 0 => Poll::Ready(Ok(count)),
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error.into())),
     }
 }
 

@@ -15,7 +15,7 @@ use super::sockets::Listener;
 use crate::net::proxy_protocol::{self, Parsed};
 use crate::net::{IpSet, ListenAddress};
 use crate::policy::Door;
-use crate::proxy::{Connection, Guard, Socket, Wire};
+use crate::proxy::{CLIENT_TOO_SLOW, Connection, Guard, Remains, Socket, Wire};
 use crate::telemetry::metrics::{CloseReason, HandshakeFailure};
 use crate::tls::{HandshakeError, Reason, TlsFacts};
 
@@ -79,11 +79,16 @@ async fn connection(
         arrived = arrive(door, socket, peer) => arrived,
         _ = closing.wait_for(|closing| *closing) => return CloseReason::Shutdown,
     };
-    let (stream, connection) = match arrived {
+    let (stream, connection, remains) = match arrived {
         Ok(arrived) => arrived,
         Err(reason) => return reason,
     };
     serve(&shared.proxy, stream, door.h2c, &door.limits, &shared.draining(), &mut closing).await;
+    if connection.fault().is_some_and(|fault| fault.reason == CLIENT_TOO_SLOW) {
+        remains.reset();
+    } else {
+        remains.close(connection.is_unread()).await;
+    }
     match connection.fault() {
         Some(fault) if fault.status == 408 => CloseReason::Timeout,
         Some(_) => CloseReason::Protocol,
@@ -97,7 +102,7 @@ async fn arrive(
     door: &Arc<Door>,
     socket: Socket,
     peer: Option<SocketAddr>,
-) -> Result<(Stream, Arc<Connection>), CloseReason> {
+) -> Result<(Stream, Arc<Connection>, Arc<Remains>), CloseReason> {
     let within = door.limits.handshake_timeout;
     let peer_ip = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip().to_canonical());
     let (socket, unread, client_ip) = match &door.proxy_protocol {
@@ -112,15 +117,16 @@ async fn arrive(
         drop(tcp.set_nodelay(true));
     }
     let wire = Wire::new(socket, unread);
+    let remains = wire.remains();
     let Some(acceptor) = &door.tls else {
         let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
-        return Ok((Box::new(Guard::new(wire, connection.clone())), connection));
+        return Ok((Box::new(Guard::new(wire, connection.clone())), connection, remains));
     };
     let stream = acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
     let digest = stream.get_ssl_digest();
     let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
     let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);
-    Ok((Box::new(Guard::new(stream, connection.clone())), connection))
+    Ok((Box::new(Guard::new(stream, connection.clone())), connection, remains))
 }
 
 fn failed(door: &Door, error: &HandshakeError) -> CloseReason {

@@ -13,9 +13,12 @@ use pingora_core::server::ShutdownWatch;
 use tokio::sync::Notify;
 
 use crate::policy::DoorLimits;
+use crate::proxy::Connection;
 
 /// The client's preface of HTTP/2 without TLS (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
+/// RFC 9113 section 7.
+const ENHANCE_YOUR_CALM: u32 = 0xb;
 /// Streams that Pingora turned away before they became requests; with one more the connection ends.
 const MAX_REJECTED: usize = 32;
 /// How long a client may take to leave that has nothing open and was told to. Longer than any round trip.
@@ -86,6 +89,9 @@ where
     let greeted = tokio::time::timeout(limits.head_timeout, handshake(stream, Some(options(limits))));
     let Ok(Ok(mut connection)) = greeted.await else { return };
     let streams = Arc::new(Streams::default());
+    let guarded = digest.proxy_digest.as_deref().and_then(Connection::behind).cloned();
+    let mut overran = pin!(overran(guarded.as_deref()));
+    let mut calmed = false;
     let (mut rejected, mut accepted) = (0, 0_u32);
     let mut shutdown = shutdown.clone();
     let app_shutdown = shutdown.clone();
@@ -102,6 +108,11 @@ where
             _ = shutdown.changed(), if !leaving => {
                 connection.graceful_shutdown();
                 leaving = true;
+                continue;
+            }
+            () = &mut overran, if !calmed => {
+                connection.abrupt_shutdown(ENHANCE_YOUR_CALM.into());
+                calmed = true;
                 continue;
             }
             next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => next,
@@ -135,6 +146,14 @@ where
     drop(connection);
     // Their last lines are written, and what they cost counts as long as it is there.
     streams.ended().await;
+}
+
+/// Resolves once the client has asked more of the connection than it may.
+async fn overran(connection: Option<&Connection>) {
+    match connection {
+        Some(connection) => connection.overran().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn options(limits: &DoorLimits) -> H2Options {

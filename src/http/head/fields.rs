@@ -157,7 +157,8 @@ impl<'a> Fields<'a> {
             return Err(HeadFault::bad("empty_host"));
         }
         let host = authority(host).ok_or(HeadFault::bad("bad_host"))?;
-        let differs = request.authority.is_some_and(|target| !target.names_same_as(&host));
+        // RFC 9112 section 3.2.2: they are to be identical, and so they are to be spelled.
+        let differs = request.authority.is_some_and(|target| !target.is_spelled_as(&host));
         once(differs, "host_differs_from_target")
     }
 

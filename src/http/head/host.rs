@@ -11,16 +11,13 @@ pub struct Authority<'a> {
     /// A DNS name or IPv4 address as written, or an IPv6 address with its brackets.
     pub host: &'a [u8],
     pub port: Option<u16>,
-    /// The port that is meant where none is written, if a scheme says so.
-    pub default_port: Option<u16>,
 }
 
 impl Authority<'_> {
-    /// Whether both mean one host and port; a scheme known to one counts for both.
+    /// Whether both are one host and port in one spelling, as RFC 9112 section 3.2.2 wants `Host` and target to be.
     #[must_use]
-    pub fn names_same_as(&self, other: &Self) -> bool {
-        let default = self.default_port.or(other.default_port);
-        self.host.eq_ignore_ascii_case(other.host) && self.port.or(default) == other.port.or(default)
+    pub fn is_spelled_as(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
     }
 }
 
@@ -45,7 +42,7 @@ pub fn authority(text: &[u8]) -> Option<Authority<'_>> {
         [b':', digits @ ..] => Some(port(digits)?),
         _ => return None,
     };
-    valid.then_some(Authority { host, port, default_port: None })
+    valid.then_some(Authority { host, port})
 }
 
 fn is_name(host: &[u8]) -> bool {

@@ -104,17 +104,14 @@ fn form<'a>(method: &[u8], target: &'a [u8]) -> Result<(Target, Option<Authority
     }
 }
 
-/// The authority of `http://authority/path` or `https://authority?query`, its port filled in by the scheme.
+/// The authority of `http://authority/path` or `https://authority?query`.
 fn absolute(target: &[u8]) -> Option<Authority<'_>> {
     let colon = memchr::memchr(b':', target)?;
     let (scheme, rest) = target.split_at_checked(colon)?;
-    let default_port = match scheme {
-        scheme if scheme.eq_ignore_ascii_case(b"http") => 80,
-        scheme if scheme.eq_ignore_ascii_case(b"https") => 443,
-        _ => return None,
-    };
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return None;
+    }
     let rest = rest.strip_prefix(b"://")?;
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
-    let named = authority(rest.get(..end)?)?;
-    Some(Authority { default_port: Some(default_port), ..named })
+    authority(rest.get(..end)?)
 }

@@ -151,8 +151,8 @@ fn takes_each_target_form_with_its_own_method_alone() {
     assert_eq!(form("OPTIONS *", "h").map(|head| head.target), Ok(Target::Asterisk));
     assert_eq!(form("CONNECT h:443", "h:443").map(|head| head.target), Ok(Target::Authority));
     assert_eq!(form("GET http://h", "h").map(|head| head.target), Ok(Target::Absolute));
-    assert_eq!(form("GET HTTPS://H:443/x", "h").map(|head| head.target), Ok(Target::Absolute));
-    assert_eq!(form("GET http://[::1]:80?x", "[::1]").map(|head| head.target), Ok(Target::Absolute));
+    assert_eq!(form("GET HTTPS://h:443/x", "h:443").map(|head| head.target), Ok(Target::Absolute));
+    assert_eq!(form("GET http://[::1]:80?x", "[::1]:80").map(|head| head.target), Ok(Target::Absolute));
     for (line, host, reason) in [
         ("GET *", "h", "asterisk_without_options"),
         ("CONNECT h", "h", "bad_connect_target"),
@@ -164,6 +164,8 @@ fn takes_each_target_form_with_its_own_method_alone() {
         ("GET http://h/", "other", "host_differs_from_target"),
         ("GET http://h:8080/", "h", "host_differs_from_target"),
         ("GET http://h/", "h:443", "host_differs_from_target"),
+        ("GET http://h/", "H", "host_differs_from_target"),
+        ("GET http://h:80/", "h", "host_differs_from_target"),
         ("GET https://h/", "h:80", "host_differs_from_target"),
         ("GET http://h.evil/", "h", "host_differs_from_target"),
         ("GET http://u@h/", "h", "bad_target"),
@@ -608,4 +610,32 @@ fn what_is_accepted_has_one_reading() {
         }
     }
     assert!(accepted > 1_000, "{accepted}");
+}
+
+#[test]
+fn tells_a_fault_before_the_head_has_ended() {
+    let limits = HeadLimits::default();
+    let early = |text: &[u8], searched| early_fault(text, searched, &limits).map(|fault| fault.reason);
+    for (text, reason) in [
+        (&b"GET / HTTP/1.1\rHost: h\r\r"[..], "bare_cr"),
+        (b"\x16\x03\x01", "control_in_head"),
+        (b"GET / HTTP/1.1 \r\nHost", "bad_version"),
+        (b"GET / HTTP/1.1\r\nHost : h\r\nX", "space_before_colon"),
+        (b"GET / HTTP/1.1\r\nHost: h\nX", "bare_lf"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n X: y\r\n", "obs_fold"),
+        (b"GET / HTTP/1.1\r\nHost: \0", "control_in_head"),
+        (b"GET /\x85", "control_in_head"),
+        (b"\r\nGET /\0", "control_in_head"),
+    ] {
+        for searched in 0..text.len() {
+            let before = text.get(..searched).unwrap();
+            assert!(early(before, 0).is_some() || early(text, searched) == Some(reason), "{text:?} at {searched}");
+        }
+    }
+    let good = b"\r\nGET /a HTTP/1.1\r\nHost: h\r\nX:\ty \xff z\r\nCookie: a=b\r\n\r";
+    for end in 0..good.len() {
+        for searched in 0..=end {
+            assert_eq!(early(good.get(..end).unwrap(), searched), None, "{end} {searched}");
+        }
+    }
 }
