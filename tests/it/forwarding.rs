@@ -390,6 +390,30 @@ fn http2_clients_reach_http1_upstreams() {
 }
 
 #[test]
+fn large_bodies_pass_both_ways_over_http2() {
+    let origin = H2Origin::cleartext(|seen| H2Reply { body: seen.body.clone(), ..H2Reply::text("") });
+    let edge = before_h2(origin.address(), "protocol: http2");
+    let client = H2Client::tls(edge.address("tls"), &Visitor::named("localhost"));
+    let body: Vec<u8> = (0..6_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let request = Request::post("https://localhost/").body(()).unwrap();
+    let answer = client.request(request, &body, None);
+    assert!(answer.body == body, "{} of {} bytes", answer.body.len(), body.len());
+}
+
+#[test]
+fn many_streams_are_served_side_by_side() {
+    let origin = Origin::start(|seen| Reply::text(seen.target()).after(Duration::from_millis(100)));
+    let edge = before_h2(origin.address(), "protocol: http1");
+    let client = H2Client::tls(edge.address("tls"), &Visitor::named("localhost"));
+    let start = std::time::Instant::now();
+    let requests = (0..30).map(|at| Request::get(format!("https://localhost/{at}")).body(()).unwrap());
+    for (at, answer) in client.all(requests.collect()).into_iter().enumerate() {
+        assert_eq!(answer.unwrap().text(), format!("/{at}"));
+    }
+    assert!(start.elapsed() < Duration::from_millis(2500), "one after the other: {:?}", start.elapsed());
+}
+
+#[test]
 fn http1_clients_reach_http2_upstreams() {
     let origin = H2Origin::cleartext(|seen| H2Reply::text(&String::from_utf8_lossy(&seen.body)));
     let edge = before_h2(origin.address(), "protocol: http2");
@@ -424,8 +448,10 @@ fn grpc_passes_with_its_trailers() {
     assert_eq!((answer.status, &answer.body[5..]), (200, &b"data"[..]));
     assert_eq!(answer.trailers.unwrap().get("grpc-status").unwrap(), "0");
     assert_eq!(origin.only().header("te"), Some("trailers"));
+    // Pingora passes no trailers of requests on, which a recipient may do (RFC 9110 section 6.5.1); gRPC has none.
     let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from_static("4"))]);
     assert_eq!(call(Some(trailers)).status, 200);
+    assert_eq!(&origin.requests().pop().unwrap().body[5..], b"data");
 }
 
 #[test]

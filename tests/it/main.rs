@@ -14,6 +14,7 @@ mod layering;
 mod listeners;
 mod load;
 mod long;
+mod main_job;
 mod observability;
 mod process;
 mod reload;
