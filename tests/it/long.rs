@@ -63,7 +63,7 @@ impl Download {
     }
 
     /// Waits for its end; whether all of it came.
-    pub fn is_whole(self) -> bool {
+    pub fn came_whole(self) -> bool {
         self.0.join().unwrap() == PIECES * PIECE.len()
     }
 }

@@ -3,6 +3,17 @@
 //! `harness` starts the real thing in process, with real origins and a client that trusts nothing; beside it there is
 //! a file a capability.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by a panic, and so do the tools it is made of"
+)]
+#![allow(clippy::float_cmp, reason = "counters are whole numbers")]
+#![allow(clippy::similar_names, reason = "`used` and `user` are the words for it")]
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "shorter, and a test may allocate")]
+#![allow(clippy::needless_pass_by_value, reason = "callers of a harness should not care")]
+
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
 
@@ -14,6 +25,7 @@ mod layering;
 mod listeners;
 mod load;
 mod long;
+mod main_job;
 mod observability;
 mod process;
 mod reload;

@@ -103,6 +103,27 @@ fn a_line_tells_why_a_request_was_refused() {
 }
 
 #[test]
+fn a_line_tells_of_retries_and_of_the_backend_that_answered() {
+    let (broken, good) = (Origin::start(|_| Reply::nothing().close()), Origin::start(|_| Reply::text("ok")));
+    let edge = Edge::policy(&format!(
+        "access_log: {{ to: access.log }}
+listeners: [{{ address: '{{listen}}' }}]
+upstreams: {{ app: {{ backends: ['{}', '{}'] }} }}
+routes: [{{ name: app, match: {{ path: /** }}, upstream: app }}]
+",
+        broken.address(),
+        good.address()
+    ))
+    .start();
+    edge.client("listen").get("/1");
+    edge.client("listen").get("/2");
+    assert!(broken.count() > 0);
+    let line = edge.logged("a retried request", |line| line.get("retries").is_some());
+    assert_eq!((&line["retries"], &line["backend"]), (&json!(1), &json!(good.address().to_string())));
+    assert_eq!((&line["status"], &line["upstream_status"]), (&json!(200), &json!(200)));
+}
+
+#[test]
 fn a_refused_request_and_its_answer_share_an_id() {
     let (edge, _origin) = start("{ to: access.log }");
     let answer = edge.client("listen").get("/shut");

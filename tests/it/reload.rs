@@ -81,7 +81,7 @@ fn reload_often(site: &Site, process: &mut Process, ask: impl Fn(&Process, u32))
         }
         load.goes_on(5);
     }
-    assert!(download.goes_on() || download.is_whole());
+    assert!(download.goes_on() || download.came_whole());
     load.stop();
     assert!(process.runs());
     assert_eq!(site.metrics().value("edgeward_reloads_total{outcome=\"failure\"}").unwrap_or(0.0), 0.0);

@@ -270,3 +270,32 @@ fn the_rules_for_paths_can_be_changed() {
     assert_eq!(taken(&kept, "/a//b/c", &[]), "404");
     assert_eq!(taken(&start("{ duplicate_slashes: refuse }"), "/a//b/c", &[]), "400");
 }
+
+#[test]
+fn a_route_may_keep_websockets_out() {
+    let origin = Origin::start(|_| {
+        Reply::raw("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+            .hold()
+    });
+    let edge = Edge::policy(
+        "listeners: [{ address: '{listen}' }]
+upstreams: { app: { backends: ['{origin}'] } }
+routes:
+  - { name: open, match: { path: /open }, upstream: app }
+  - { name: shut, match: { path: /shut }, upstream: app, websocket: false }
+",
+    )
+    .with("origin", origin.address())
+    .start();
+    let headers = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let ask = |path: &str| edge.client("listen").allow(&["upgrade"]).request("GET", path, &headers, b"");
+    assert_eq!(ask("/open").status, 101);
+    let refused = ask("/shut");
+    assert_eq!((refused.status, refused.reason()), (403, "websocket".to_owned()));
+    assert_eq!(origin.count(), 1);
+}

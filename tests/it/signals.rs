@@ -61,7 +61,7 @@ fn sigterm_lets_open_requests_end_and_closes_idle_connections_at_once() {
     gate.open();
     let answer = open.response();
     assert_eq!((answer.text().as_str(), answer.header("connection")), ("held", Some("close")));
-    assert!(download.is_whole());
+    assert!(download.came_whole());
     assert_eq!(process.ended().code(), Some(0));
     assert_eq!(process.says("stopped")["cut"], 0);
     let left: Vec<_> = ["admin.sock", "edge.sock", "run/edgeward.pid", "run/upgrade.sock"]
@@ -112,7 +112,8 @@ fn sigquit_without_a_successor_is_no_outage() {
     let (origin, _gate) = origin();
     let site = site(&logging_to_stderr(), &origin);
     let mut process = site.start();
-    let load = Load::start(&[(Kind::Fresh, site.address("listen")), (Kind::H2c, site.address("h2c"))], &["/hello"]);
+    let load =
+        Load::start(&[(Kind::Fresh, site.address("listen")), (Kind::H2c, site.address("h2c"))], &["/hello"]);
     process.signal(Signal::QUIT);
     process.says("SIGQUIT without a successor would be an outage");
     load.goes_on(20);
@@ -170,7 +171,8 @@ fn a_process_that_has_handed_over_makes_way_when_its_successor_died() {
 
 /// The paths in an access log, in order.
 fn paths(text: &str) -> Vec<String> {
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("{line}")));
+    let lines =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("{line}")));
     lines.map(|line| line["path"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -213,7 +215,8 @@ fn sigusr1_opens_log_files_anew_and_loses_no_line() {
     std::fs::write(site.folder.path().join("policy.yaml"), policy).unwrap();
     process.signal(Signal::TERM);
     assert_eq!(process.ended().code(), Some(0));
-    let files = ["access.log.1", "access.log.2", "access.log.3", "access.log"].map(|name| site.folder.read(name));
+    let files =
+        ["access.log.1", "access.log.2", "access.log.3", "access.log"].map(|name| site.folder.read(name));
     assert!(files.iter().all(|text| !text.is_empty()));
     let mut lines = paths(&files.concat());
     lines.sort_by_key(|path| path[3..].parse::<u32>().unwrap());
@@ -271,7 +274,11 @@ fn a_missing_policy_is_told_in_plain_words() {
     std::fs::remove_file(site.folder.path().join("policy.yaml")).unwrap();
     let mut process = site.run(&[]);
     assert_eq!(process.ended().code(), Some(64));
-    assert!(process.text().contains("policy.yaml") && process.text().contains("No such file"), "{}", process.text());
+    assert!(
+        process.text().contains("policy.yaml") && process.text().contains("No such file"),
+        "{}",
+        process.text()
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn three_upgrades_in_a_row_lose_nothing() {
     }
     load.goes_on(20);
     assert!(socket.echoes("after") && download.goes_on() && secret.goes_on());
-    assert!(download.is_whole() && secret.is_whole());
+    assert!(download.came_whole() && secret.came_whole());
     for process in &mut former {
         assert!(process.has("a successor serves"));
         assert_eq!(process.ended().code(), Some(0));

@@ -259,7 +259,7 @@ fn within(fault: Fault, before: &[u8]) -> Fault {
         Fault::Closed => Fault::Cut(before.to_vec()),
         Fault::Cut(rest) => Fault::Cut([before, &rest].concat()),
         Fault::Silence(rest) => Fault::Silence([before, &rest].concat()),
-        malformed => malformed,
+        malformed @ Fault::Malformed(_) => malformed,
     }
 }
 

@@ -334,7 +334,7 @@ impl Reader {
         }
         if let Some(length) = seen.header("content-length").and_then(|length| length.parse().ok()) {
             seen.body = self.take(wire, length)?;
-            seen.raw_body = seen.body.clone();
+            seen.raw_body.clone_from(&seen.body);
         } else if seen.header("transfer-encoding").is_some() {
             self.chunks(wire, &mut seen)?;
         }
