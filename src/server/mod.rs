@@ -8,6 +8,7 @@ mod admin;
 mod certificates;
 mod drain;
 mod echo;
+mod farewell;
 mod handover;
 mod life;
 mod notify;

@@ -12,6 +12,7 @@ use pingora_core::protocols::{ALPN, Digest, Stream};
 use pingora_core::server::ShutdownWatch;
 use tokio::sync::Notify;
 
+use super::farewell::Farewell;
 use crate::policy::DoorLimits;
 use crate::proxy::Connection;
 
@@ -86,6 +87,7 @@ where
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
+    let stream: Stream = Box::new(Farewell::new(stream));
     let greeted = tokio::time::timeout(limits.head_timeout, handshake(stream, Some(options(limits))));
     let Ok(Ok(mut connection)) = greeted.await else { return };
     let streams = Arc::new(Streams::default());
@@ -95,8 +97,8 @@ where
     let (mut rejected, mut accepted) = (0, 0_u32);
     let mut shutdown = shutdown.clone();
     let app_shutdown = shutdown.clone();
-    // Told by a first GOAWAY that names no last stream, so that none of those on their way is lost (RFC 9113 section
-    // 6.8); `h2` sends the final one a round trip later, and ends the connection after its last stream.
+    // Told by a first GOAWAY that names no last stream; `h2` sends the final one a round trip later (see `Farewell`), and
+    // ends the connection after its last stream.
     let mut leaving = *shutdown.borrow_and_update();
     if leaving {
         connection.graceful_shutdown();

@@ -116,6 +116,50 @@ fn the_answer_to_a_request_that_was_open_says_that_it_is_the_last() {
     assert_eq!(first.ended().code(), Some(0));
 }
 
+/// Frames of HTTP/2, by hand: what a client library does not let one do.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Reads frames up to one of this type, and gives it whole.
+fn next_frame(client: &mut Client, kind: u8) -> Vec<u8> {
+    loop {
+        let head = client.take(9).unwrap();
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        let payload = client.take(length).unwrap();
+        if head[3] == kind {
+            return [head, payload].concat();
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_was_opened_before_its_client_heard_of_the_end_is_answered() {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    let (origin, _gate) = origin();
+    let site = Site::new(POLICY, &[("origin", &origin.address()), ("echoing", &echoing())]);
+    let mut first = site.start();
+    let mut client = site.client("h2c");
+    // GET http://localhost/hello, by RFC 7541.
+    let block = [&[0x82, 0x86, 0x04, 6][..], b"/hello", &[0x01, 9], b"localhost"].concat();
+    client.send([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, b"")].concat());
+    client.send(frame(HEADERS, 5, 1, &block));
+    assert_eq!(next_frame(&mut client, HEADERS)[8], 1);
+
+    let _second = site.upgrade();
+    assert_eq!(next_frame(&mut client, GOAWAY)[9..13], [0x7f, 0xff, 0xff, 0xff], "no last stream yet");
+    let ping = next_frame(&mut client, PING);
+    // The client had opened a stream, and answers the ping first: both are on their way together.
+    client.send([frame(PING, 1, 0, &ping[9..]), frame(HEADERS, 5, 3, &block)].concat());
+    assert_eq!(next_frame(&mut client, HEADERS)[8], 3);
+    assert_eq!(next_frame(&mut client, GOAWAY)[9..13], [0, 0, 0, 3]);
+    assert!(client.is_closed());
+    assert_eq!(first.ended().code(), Some(0));
+}
+
 #[test]
 fn sigusr2_starts_a_successor_from_what_has_the_programs_name_now() {
     let (origin, _gate) = origin();
