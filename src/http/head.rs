@@ -217,7 +217,11 @@ pub fn early_fault(partial: &[u8], searched: usize, limits: &HeadLimits) -> Opti
             Err(fault) => Some(fault),
             Ok((line, after)) => {
                 rest = after;
-                if first { request_line::parse(line, limits).err() } else { field_line(line).err().map(HeadFault::bad) }
+                if first {
+                    request_line::parse(line, limits).err()
+                } else {
+                    field_line(line).err().map(HeadFault::bad)
+                }
             }
         };
         if fault.is_some() {
@@ -226,7 +230,8 @@ pub fn early_fault(partial: &[u8], searched: usize, limits: &HeadLimits) -> Opti
         first = false;
     }
     let line = rest.strip_suffix(b"\r").unwrap_or(rest);
-    let bad = |byte: &u8| (*byte < b' ' && (first || *byte != b'\t')) || *byte == 0x7f || (first && *byte > 0x7f);
+    let bad =
+        |byte: &u8| (*byte < b' ' && (first || *byte != b'\t')) || *byte == 0x7f || (first && *byte > 0x7f);
     let reason = |byte: &u8| if *byte == b'\r' { "bare_cr" } else { "control_in_head" };
     line.iter().find(|byte| bad(byte)).map(|byte| HeadFault::bad(reason(byte)))
 }

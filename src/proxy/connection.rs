@@ -7,8 +7,8 @@ use std::task::Waker;
 use std::time::Duration;
 
 use http::HeaderValue;
-use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora::http::ResponseHeader;
+use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
 use tokio::sync::Notify;
 
@@ -174,7 +174,8 @@ impl Connection {
     /// A request over HTTP/2 has ended: was it answered, or did the client reset it before (CVE-2023-44487)?
     pub fn request_ended(&self, answered: bool) {
         let next = |count: u32| if answered { count.saturating_sub(1) } else { count.saturating_add(1) };
-        let before = self.given_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(next(count)));
+        let before =
+            self.given_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(next(count)));
         if before.map_or(0, next) > self.door.limits.h2_resets {
             self.overrun("http2_rapid_reset");
         }
@@ -195,7 +196,8 @@ impl Connection {
     /// up: what a stall may last, and the length at a modest multiple of the least rate.
     pub fn write_patience(&self, bytes: usize) -> Duration {
         let limits = &self.door.limits;
-        let millis = (bytes as u64).saturating_mul(1000).checked_div(limits.min_rate.saturating_mul(WRITE_RATE));
+        let millis =
+            (bytes as u64).saturating_mul(1000).checked_div(limits.min_rate.saturating_mul(WRITE_RATE));
         limits.stall * 3 + Duration::from_millis(millis.unwrap_or(0))
     }
 

@@ -35,6 +35,8 @@ pub struct Context {
     pub origin: Origin,
     /// The backends that were asked.
     pub attempts: Attempts,
+    /// Whether the upstream's whole answer has come.
+    pub answered_whole: bool,
     /// Whether the last try failed after its connection stood: Pingora then gives the client's up, too.
     pub broken: bool,
     /// Interim answers of the upstream so far.

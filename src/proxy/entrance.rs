@@ -16,8 +16,8 @@ use super::context::Context;
 use super::forward::edit;
 use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
-use crate::filters::{Facts, Spec, cors};
 use crate::filters::chain::Decision;
+use crate::filters::{Facts, Spec, cors};
 use crate::http::fields::list;
 use crate::http::trace::TraceParent;
 use crate::http::{head, path};
@@ -56,7 +56,11 @@ fn prepare(session: &mut Session, connection: &Connection, draining: bool) {
     session.set_total_drain_timeout(Some(limits.stall));
 }
 
-fn understand(session: &mut Session, ctx: &mut Context, connection: &Arc<Connection>) -> Result<(), Decision> {
+fn understand(
+    session: &mut Session,
+    ctx: &mut Context,
+    connection: &Arc<Connection>,
+) -> Result<(), Decision> {
     let http2 = session.is_http2();
     let request = session.req_header_mut();
     // First of all, so that the line about a refusal says whom it concerns.

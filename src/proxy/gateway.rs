@@ -169,6 +169,7 @@ impl ProxyHttp for Gateway {
             decision: None,
             origin: Origin::Upstream,
             attempts: Attempts::default(),
+            answered_whole: false,
             broken: false,
             interim: 0,
             status: 0,
@@ -249,6 +250,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        if ctx.answered_whole && !session.is_http2() {
+            return Err(rescue::answered_early(session, ctx).await);
+        }
         let bytes = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes += bytes as u64;
         if ctx.body_open {
@@ -328,6 +332,7 @@ impl ProxyHttp for Gateway {
         if let (true, Some(connection), Some(body)) = (session.is_http2(), &ctx.connection, &*body) {
             session.set_write_timeout(Some(connection.write_patience(body.len())));
         }
+        ctx.answered_whole |= end && ctx.status != 101;
         let route = ctx.route.clone();
         if route.chain.has_response_body() && ctx.status != 101 {
             let request = session.req_header_mut();

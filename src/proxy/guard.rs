@@ -26,8 +26,8 @@ use bytes::{Buf, BytesMut};
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-    UniqueID, UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -83,6 +83,8 @@ pub struct Guard<S> {
     read_pace: Pace,
     read_alarm: Alarm,
     gathered: Vec<u8>,
+    /// How much was gathered when reading last found nothing else to do.
+    lingering: usize,
     write_pace: Pace,
     write_alarm: Alarm,
 }
@@ -103,6 +105,7 @@ impl<S: IO> Guard<S> {
             read_pace: Pace::new(limits.stall, limits.min_rate),
             read_alarm: Alarm::default(),
             gathered: Vec::new(),
+            lingering: 0,
             write_pace: Pace::new(limits.stall, limits.min_rate),
             write_alarm: Alarm::default(),
             inner,
@@ -144,6 +147,7 @@ impl<S: IO> AsyncRead for Guard<S> {
                 this.take_checked(out);
                 return Poll::Ready(Ok(()));
             }
+            this.send_if_idle(cx)?;
             match &this.expect {
                 Expect::Head => ready!(this.poll_head(cx, out))?,
                 Expect::Body(_) => return this.poll_body(cx, out),

@@ -31,7 +31,11 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// `InvalidHTTPHeader` of the upstream, for a head that has no single reading or was not asked for.
 pub fn receive(response: &mut ResponseHeader, upgrading: bool, interim: &mut u16) -> Result<()> {
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        return if upgrading && is_websocket(response) { Ok(()) } else { refuse("101 that was not asked for") };
+        return if upgrading && is_websocket(response) {
+            Ok(())
+        } else {
+            refuse("101 that was not asked for")
+        };
     }
     if response.status.is_informational() {
         *interim += 1;
@@ -90,7 +94,9 @@ fn settle_framing(response: &mut ResponseHeader) -> Result<()> {
 fn strip(response: &mut ResponseHeader) -> Result<()> {
     let mut nominated = Vec::new();
     for value in response.headers.get_all(header::CONNECTION) {
-        if value.as_bytes().eq_ignore_ascii_case(b"close") || value.as_bytes().eq_ignore_ascii_case(b"keep-alive") {
+        if value.as_bytes().eq_ignore_ascii_case(b"close")
+            || value.as_bytes().eq_ignore_ascii_case(b"keep-alive")
+        {
             continue;
         }
         for name in nominated_names([value.as_bytes()]) {
@@ -144,7 +150,9 @@ mod tests {
         for coding in ["identity", "gzip, chunked", "chunked, identity", "xchunked", ""] {
             assert!(received(200, &[("transfer-encoding", coding)]).is_err(), "{coding}");
         }
-        assert!(received(200, &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]).is_err());
+        assert!(
+            received(200, &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]).is_err()
+        );
     }
 
     #[test]
@@ -163,7 +171,8 @@ mod tests {
 
     #[test]
     fn fields_of_the_hop_end_here() {
-        let fields = [("connection", "x-mine, close"), ("x-mine", "1"), ("keep-alive", "timeout=5"), ("x-yours", "2")];
+        let fields =
+            [("connection", "x-mine, close"), ("x-mine", "1"), ("keep-alive", "timeout=5"), ("x-yours", "2")];
         let head = received(200, &fields).unwrap();
         assert!(!head.headers.contains_key("x-mine") && !head.headers.contains_key("keep-alive"));
         assert!(head.headers.contains_key("x-yours"));

@@ -7,8 +7,8 @@
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora::http::ResponseHeader;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::connection::{Activity, Connection};
@@ -64,6 +64,14 @@ pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> 
     (status.as_u16(), keeps && answered.is_ok())
 }
 
+/// The error that ends a request whose answer came, whole, before its body did. Whoever answers without reading may
+/// take what was not read for the next request (CL.0 desync): neither connection is used again.
+pub async fn answered_early(session: &mut Session, ctx: &mut Context) -> Box<Error> {
+    // The client is sent all of the answer first; if it is gone, there is nobody to send it to.
+    drop(session.as_mut().finish_body().await);
+    refused(ctx, decision(StatusCode::from_u16(ctx.status).unwrap_or(StatusCode::OK), "answered_early"))
+}
+
 /// What goes wrong with framing leaves nobody knowing where the next request begins.
 fn closes(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 408 | 413 | 414 | 417 | 431 | 501 | 505)
@@ -87,7 +95,9 @@ fn diagnose(error: &Error) -> Decision {
             E::ReadTimedout => (504, "http_response_timeout"),
             E::WriteTimedout => (504, "connection_write_timeout"),
             E::ConnectRefused | E::ConnectNoRoute => (502, "connection_refused"),
-            E::ConnectError | E::ConnectProxyFailure | E::SocketError | E::BindError => (502, "destination_unavailable"),
+            E::ConnectError | E::ConnectProxyFailure | E::SocketError | E::BindError => {
+                (502, "destination_unavailable")
+            }
             E::InvalidCert => (502, "tls_certificate_error"),
             E::TLSHandshakeFailure | E::TLSWantX509Lookup | E::HandshakeError => (502, "tls_protocol_error"),
             E::ConnectionClosed | E::ReadError | E::WriteError => (502, "connection_terminated"),
@@ -126,7 +136,12 @@ pub async fn refuse(session: &mut Session, ctx: &mut Context, decision: Decision
 }
 
 /// Sends a response made here, through the route's response filters.
-pub async fn answer(session: &mut Session, ctx: &mut Context, mut head: ResponseHeader, body: Bytes) -> Result<()> {
+pub async fn answer(
+    session: &mut Session,
+    ctx: &mut Context,
+    mut head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
     ctx.origin = Origin::Edgeward;
     let route = ctx.route.clone();
     let mut body = Some(body);

@@ -101,7 +101,9 @@ fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<(), HeadFault> {
     }
     match (named.and_then(authority), host.and_then(|host| authority(host.as_bytes()))) {
         (None, None) => Err(HeadFault::bad("missing_host")),
-        (Some(named), Some(host)) if !named.is_spelled_as(&host) => Err(HeadFault::bad("host_differs_from_target")),
+        (Some(named), Some(host)) if !named.is_spelled_as(&host) => {
+            Err(HeadFault::bad("host_differs_from_target"))
+        }
         _ => Ok(()),
     }
 }

@@ -42,7 +42,7 @@ pub fn authority(text: &[u8]) -> Option<Authority<'_>> {
         [b':', digits @ ..] => Some(port(digits)?),
         _ => return None,
     };
-    valid.then_some(Authority { host, port})
+    valid.then_some(Authority { host, port })
 }
 
 fn is_name(host: &[u8]) -> bool {

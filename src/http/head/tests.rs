@@ -629,7 +629,10 @@ fn tells_a_fault_before_the_head_has_ended() {
     ] {
         for searched in 0..text.len() {
             let before = text.get(..searched).unwrap();
-            assert!(early(before, 0).is_some() || early(text, searched) == Some(reason), "{text:?} at {searched}");
+            assert!(
+                early(before, 0).is_some() || early(text, searched) == Some(reason),
+                "{text:?} at {searched}"
+            );
         }
     }
     let good = b"\r\nGET /a HTTP/1.1\r\nHost: h\r\nX:\ty \xff z\r\nCookie: a=b\r\n\r";

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_header_block_is_open_until_its_last_continuation_however_the_bytes_are_cut() {
-        let bytes = [frame(HEADERS, 0, b"abc"), frame(CONTINUATION, 0, b"d"), frame(CONTINUATION, END_HEADERS, b"e")];
+        let bytes =
+            [frame(HEADERS, 0, b"abc"), frame(CONTINUATION, 0, b"d"), frame(CONTINUATION, END_HEADERS, b"e")];
         let last = bytes.concat().len() - 1;
         for step in 1..=last {
             let mut frames = Frames::new(0);

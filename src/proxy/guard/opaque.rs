@@ -17,7 +17,11 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl<S: IO> Guard<S> {
     /// An upgraded connection: bytes pass untouched.
-    pub(super) fn poll_opaque(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_opaque(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.take_unchecked(out) {
             return Poll::Ready(Ok(()));
         }
@@ -33,7 +37,11 @@ impl<S: IO> Guard<S> {
     }
 
     /// HTTP/2: `h2` checks the frames, but it has no sense of time and no measure for what is merely useless.
-    pub(super) fn poll_frames(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         let polled = if self.take_unchecked(out) {
             Poll::Ready(Ok(()))

@@ -94,7 +94,11 @@ impl<S: IO> Guard<S> {
     }
 
     /// Ready once the client has been silent for good for so long.
-    pub(super) fn wait_for_end(&mut self, cx: &mut Context<'_>, patience: std::time::Duration) -> Poll<io::Result<()>> {
+    pub(super) fn wait_for_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        patience: std::time::Duration,
+    ) -> Poll<io::Result<()>> {
         match self.ended_since {
             Some(since) if self.read_alarm.rings(cx, since + patience) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
@@ -140,7 +144,9 @@ impl<S: IO> Guard<S> {
     fn check_head(&mut self, cx: &mut Context<'_>) -> bool {
         let mut verdict = judge(&self.connection, &self.unchecked, self.searched);
         // More of a chunked body may have come, and a fault may be in that.
-        if matches!(&verdict, Verdict::Passes(_, Expect::Body(framing)) if framing.is_chunked()) && self.read_along(cx) {
+        if matches!(&verdict, Verdict::Passes(_, Expect::Body(framing)) if framing.is_chunked())
+            && self.read_along(cx)
+        {
             verdict = judge(&self.connection, &self.unchecked, self.searched);
         }
         match verdict {

@@ -71,6 +71,24 @@ impl<S: IO> Guard<S> {
         result
     }
 
+    /// Sends what was gathered once nothing more is there to be gathered: a response whose rest is long in coming is
+    /// not held back. Whoever serves it reads while it waits, and when it reads for the second time with no write in
+    /// between, everything else that was ready has had its turn.
+    pub(super) fn send_if_idle(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let gathered = self.gathered.len();
+        if gathered == 0 || self.lingering != gathered {
+            self.lingering = gathered;
+            if gathered > 0 {
+                cx.waker().wake_by_ref();
+            }
+            return Ok(());
+        }
+        match self.poll_gathered(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
+    }
+
     fn wait_for_writing<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if poll_pace(&mut self.write_pace, &mut self.write_alarm, cx) {
             self.connection.set_fault(Fault { status: 408, reason: CLIENT_TOO_SLOW });

@@ -34,10 +34,7 @@ fn refuses_fields_of_an_http_1_connection() {
 
 #[test]
 fn wants_one_host_in_either_place() {
-    assert!(
-        get(&[]).is_ok()
-            && get(&[("host", "api.example.com")]).is_ok()
-    );
+    assert!(get(&[]).is_ok() && get(&[("host", "api.example.com")]).is_ok());
     assert!(check("GET", "/orders", &[("host", "api.example.com")]).is_ok());
     for (uri, hosts, reason) in [
         ("https://a/", &["b"][..], "host_differs_from_target"),
