@@ -56,6 +56,8 @@ fn is_claim(name: &str) -> bool {
 pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, alone: bool) -> Result<()> {
     edit(request, |parts| {
         let headers = &mut parts.headers;
+        // What is added below, in one go.
+        headers.reserve(6);
         let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
         for name in claims {
             headers.remove(name);

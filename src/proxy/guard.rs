@@ -83,6 +83,8 @@ pub struct Guard<S> {
     read_pace: Pace,
     read_alarm: Alarm,
     gathered: Vec<u8>,
+    /// Whether `gathered` has waited for a turn.
+    held_back: bool,
     /// How much was gathered when reading last found nothing else to do.
     lingering: usize,
     write_pace: Pace,
@@ -105,6 +107,7 @@ impl<S: IO> Guard<S> {
             read_pace: Pace::new(limits.stall, limits.min_rate),
             read_alarm: Alarm::default(),
             gathered: Vec::new(),
+            held_back: false,
             lingering: 0,
             write_pace: Pace::new(limits.stall, limits.min_rate),
             write_alarm: Alarm::default(),
@@ -138,32 +141,43 @@ fn poll_pace(pace: &mut Pace, alarm: &mut Alarm, cx: &mut Context<'_>) -> bool {
     }
 }
 
-impl<S: IO> AsyncRead for Guard<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+impl<S: IO> Guard<S> {
+    /// The next bytes for the parser.
+    fn poll_next(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         loop {
-            if !this.checked.is_empty() {
-                this.take_checked(out);
+            if !self.checked.is_empty() {
+                self.take_checked(out);
                 return Poll::Ready(Ok(()));
             }
-            this.send_if_idle(cx)?;
-            match &this.expect {
-                Expect::Head => ready!(this.poll_head(cx, out))?,
-                Expect::Body(_) => return this.poll_body(cx, out),
+            self.send_if_idle(cx)?;
+            match &self.expect {
+                Expect::Head => ready!(self.poll_head(cx, out))?,
+                Expect::Body(_) => return self.poll_body(cx, out),
                 Expect::Decision => {
-                    ready!(this.poll_decision(cx));
+                    ready!(self.poll_decision(cx));
                     continue;
                 }
-                Expect::Opaque => return this.poll_opaque(cx, out),
-                Expect::Frames(_) => return this.poll_frames(cx, out),
+                Expect::Opaque => return self.poll_opaque(cx, out),
+                Expect::Frames(_) => return self.poll_frames(cx, out),
                 Expect::Nothing => return Poll::Ready(Ok(())),
                 Expect::Silence => return Poll::Pending,
             }
-            if out.filled().len() > before || this.checked.is_empty() {
+            if out.filled().len() > before || self.checked.is_empty() {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+}
+
+impl<S: IO> AsyncRead for Guard<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = this.poll_next(cx, out);
+        if polled.is_pending() {
+            this.push_out(cx);
+        }
+        polled
     }
 }
 

@@ -18,6 +18,7 @@ const GATHER: usize = 16 * 1024;
 impl<S: IO> Guard<S> {
     /// Takes bytes to be sent, at the latest when they are flushed.
     pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.held_back = false;
         if self.gathered.len() + data.len() <= GATHER {
             if self.gathered.capacity() == 0 {
                 // A head and a short body without growing; nothing while the connection is idle.
@@ -41,6 +42,21 @@ impl<S: IO> Guard<S> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.wait_for_writing(cx),
+        }
+    }
+
+    /// Called when nothing comes from the client, so that the task waits for the upstream if it waits at all. What was
+    /// gathered must not wait with it: Pingora flushes a body of known length at its end alone. One more turn lets in
+    /// what is on its way already, so that a head still leaves with the body behind it.
+    pub(super) fn push_out(&mut self, cx: &mut Context<'_>) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        if std::mem::replace(&mut self.held_back, true) {
+            // An error comes up again with the next write.
+            drop(self.poll_gathered(cx));
+        } else {
+            cx.waker().wake_by_ref();
         }
     }
 

@@ -189,3 +189,18 @@ fn pieces_of_a_stream_are_passed_on_as_they_come() {
     client.take_to(b"\r\n\r\n").unwrap();
     client.take_to(b"8\r\ndata: 1\n\r\n").unwrap();
 }
+
+#[test]
+fn a_body_of_known_length_is_passed_on_as_it_comes() {
+    let origin = Origin::start(|_| {
+        Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nab")
+            .wait(Duration::from_millis(50))
+            .then("c")
+            .hold()
+    });
+    let edge = before(&origin);
+    let mut client = edge.client("listen");
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.take_to(b"\r\n\r\nab").unwrap();
+    client.take_to(b"c").unwrap();
+}
