@@ -39,7 +39,8 @@ fn try_run(policy: PathBuf, upgrade: bool) -> anyhow::Result<()> {
     let (destination, log) = start_log(&policy)?;
     let materials = Materials::new()?;
     materials.logs.adopt(destination, &log);
-    let options = Options { policy, upgrade, sockets: Sockets::default(), relaunch: Some(relaunch), standalone: true };
+    let options =
+        Options { policy, upgrade, sockets: Sockets::default(), relaunch: Some(relaunch), standalone: true };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -54,7 +55,8 @@ fn try_run(policy: PathBuf, upgrade: bool) -> anyhow::Result<()> {
 
 /// Starts the operational log as far as the policy is right. What is wrong with it is told later, all at once.
 fn start_log(policy: &Path) -> anyhow::Result<(Destination, Arc<LineWriter>)> {
-    let spec = Document::load(policy).ok().and_then(|document| document.root().read::<Policy>(&mut Vec::new()));
+    let spec =
+        Document::load(policy).ok().and_then(|document| document.root().read::<Policy>(&mut Vec::new()));
     let spec = spec.map(|policy| policy.log).unwrap_or_default();
     let base = policy.parent().unwrap_or(Path::new(""));
     let settings = log::Settings {

@@ -84,7 +84,9 @@ impl Tree {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => (*value).into(),
-            Self::Integer(value) => i64::try_from(*value).map_or_else(|_| value.to_string().into(), Value::from),
+            Self::Integer(value) => {
+                i64::try_from(*value).map_or_else(|_| value.to_string().into(), Value::from)
+            }
             Self::Float(value) => (*value).into(),
             Self::Text(text) => text.as_str().into(),
             Self::List(items) => items.iter().map(|(_, item)| item.to_json()).collect(),

@@ -16,9 +16,9 @@ use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::state::{Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
-use crate::telemetry::metrics::{Build, Metrics};
 use crate::telemetry::log::Filter;
 use crate::telemetry::logs::Logs;
+use crate::telemetry::metrics::{Build, Metrics};
 use crate::telemetry::writer::Destination;
 use crate::tls::Acceptor;
 use crate::upstream::{self, Registry};
@@ -192,7 +192,10 @@ impl Compiler<'_> {
             tls,
             redirect: spec.redirect.map(|_| https),
             h2c: spec.h2c,
-            proxy_protocol: spec.proxy_protocol.as_ref().map(|proxy| IpSet::new(proxy.trusted.iter().copied())),
+            proxy_protocol: spec
+                .proxy_protocol
+                .as_ref()
+                .map(|proxy| IpSet::new(proxy.trusted.iter().copied())),
             limits: limits?,
             metrics: self.materials.metrics.listener(&spec.address.to_string()),
         })
@@ -225,7 +228,11 @@ impl Compiler<'_> {
             let counters = Counters::new(self.materials.metrics.upstream(name));
             let events: Arc<dyn upstream::Events> = counters.clone();
             let registry = &self.materials.backends;
-            match upstream::compile(name, spec, &upstream::Site { registry, events: &events, base: &self.base }) {
+            match upstream::compile(
+                name,
+                spec,
+                &upstream::Site { registry, events: &events, base: &self.base },
+            ) {
                 Ok(upstream) => {
                     services.insert(name.clone(), Arc::new(Service::new(upstream, counters)));
                 }
@@ -242,7 +249,8 @@ impl Compiler<'_> {
             let before = self.issues.len();
             let spec = node.read::<spec::Route>(&mut self.issues);
             // What is left of a route that does not read well would only bring up what follows from that.
-            specs.extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
+            specs
+                .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
         let links = Links {
             chains: &policy.chains,
@@ -360,9 +368,9 @@ fn redacted(tree: &Tree) -> serde_json::Value {
         if secret { serde_json::Value::from("***") } else { redacted(tree) }
     };
     match tree {
-        Tree::Map(entries) => {
-            serde_json::Value::Object(entries.iter().map(|(key, tree)| (key.clone(), hide(key, tree))).collect())
-        }
+        Tree::Map(entries) => serde_json::Value::Object(
+            entries.iter().map(|(key, tree)| (key.clone(), hide(key, tree))).collect(),
+        ),
         Tree::List(items) => items.iter().map(|(_, tree)| redacted(tree)).collect(),
         scalar => scalar.to_json(),
     }

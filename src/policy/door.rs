@@ -69,7 +69,8 @@ impl DoorLimits {
         }
         for (index, method) in spec.methods.iter().enumerate() {
             if !fields::is_token(method.as_bytes()) || method == "CONNECT" {
-                problems.push(Problem::new(format!("methods[{index}]"), "expected a method such as `PROPFIND`"));
+                problems
+                    .push(Problem::new(format!("methods[{index}]"), "expected a method such as `PROPFIND`"));
             }
         }
         if spec.requests_per_connection == 0 {

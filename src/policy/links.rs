@@ -86,7 +86,9 @@ impl Links<'_> {
         }
         let misplaced = entries.iter().find(|(name, _)| *name == "mode");
         self.issues.push(match misplaced {
-            Some((name, _)) => node.key_issue(name, "`mode` belongs to the filter: `- rate_limit: { …, mode: shadow }`"),
+            Some((name, _)) => {
+                node.key_issue(name, "`mode` belongs to the filter: `- rate_limit: { …, mode: shadow }`")
+            }
             None => node.issue("expected one filter, as in `- ip_access: { allow: [10.0.0.0/8] }`"),
         });
         None
@@ -105,7 +107,11 @@ impl Links<'_> {
         let Some(compiled) = table::visit(name, compile) else {
             let mut names = table::KINDS.to_vec();
             names.push(CHAIN);
-            self.issues.push(Issue::new(node.path().clone(), Target::Key, wording::unknown("filter", name, &names)));
+            self.issues.push(Issue::new(
+                node.path().clone(),
+                Target::Key,
+                wording::unknown("filter", name, &names),
+            ));
             return None;
         };
         let (kind, decides, filter) = compiled?;

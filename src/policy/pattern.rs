@@ -80,7 +80,8 @@ impl Pattern {
         let mut rest = path.strip_prefix('/');
         for segment in &self.segments {
             let Some(text) = rest else { return false };
-            let (here, after) = text.split_once('/').map_or((text, None), |(here, after)| (here, Some(after)));
+            let (here, after) =
+                text.split_once('/').map_or((text, None), |(here, after)| (here, Some(after)));
             let fits = match segment {
                 Segment::Literal(literal) => **literal == *here,
                 Segment::Capture(_) => !here.is_empty(),

@@ -287,7 +287,8 @@ impl Conditions {
 
 /// Whether two lists of tests exclude each other on some name.
 fn parts<N: PartialEq>(ours: &[(N, Test)], theirs: &[(N, Test)]) -> bool {
-    ours.iter().any(|(name, test)| theirs.iter().any(|(other, against)| name == other && test.excludes(against)))
+    ours.iter()
+        .any(|(name, test)| theirs.iter().any(|(other, against)| name == other && test.excludes(against)))
 }
 
 impl Test {
@@ -313,10 +314,7 @@ impl Test {
 
 /// The names and values of a query, as they stand there.
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 #[cfg(test)]

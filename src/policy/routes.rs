@@ -131,7 +131,8 @@ impl Routes<'_> {
             for pattern in patterns {
                 if let Err(other) = router.add(index, host.as_deref(), pattern, &conditions) {
                     let Some((other_at, other)) = specs.get(other) else { return };
-                    let message = format!("takes the same requests as the route \"{}\" ({other_at})", other.name);
+                    let message =
+                        format!("takes the same requests as the route \"{}\" ({other_at})", other.name);
                     self.links.issues.push(Issue::new(at.key("match"), Target::Key, message));
                     return;
                 }
@@ -148,7 +149,8 @@ impl Routes<'_> {
             let lower = host.to_ascii_lowercase();
             let bare = lower.strip_prefix("*.").unwrap_or(&lower);
             let label = |label: &str| {
-                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                !label.is_empty()
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             };
             let address = bare.strip_prefix('[').is_some_and(|rest| rest.ends_with(']'));
             if address || (!bare.is_empty() && bare.split('.').all(label)) {
@@ -243,7 +245,8 @@ impl Routes<'_> {
             if let Some(HashKey::Filter(kind)) = service.hash_key()
                 && !chain.kinds().any(|other| *other == **kind)
             {
-                let message = format!("\"{name}\" balances by what `{kind}` finds out, which this route does not run");
+                let message =
+                    format!("\"{name}\" balances by what `{kind}` finds out, which this route does not run");
                 self.issue(at.clone(), message);
             }
             return Some(Action::Upstream(service.clone()));

@@ -11,8 +11,8 @@ use super::route::Route;
 use super::router::{Answer, Question, Router};
 use super::service::Service;
 use crate::http::path::Rules;
-use crate::net::{IpSet, ListenAddress};
 use crate::net::forwarded::Style;
+use crate::net::{IpSet, ListenAddress};
 use crate::telemetry::access_log::AccessLog;
 use crate::values::SecretString;
 

@@ -4,8 +4,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use pingora_core::{ErrorType, OrErr, Result};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora_core::{ErrorType, OrErr, Result};
 
 use super::context::Context;
 use crate::http::fields::list;
@@ -58,7 +58,8 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         let headers = &mut parts.headers;
         // What is added below, in one go.
         headers.reserve(6);
-        let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
+        let claims: Vec<HeaderName> =
+            headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
         for name in claims {
             headers.remove(name);
         }
@@ -78,10 +79,14 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
 /// Takes what belongs to the upstream's connection out of its response, and what it nominates. A response can be read
 /// without its framing no more, so that stays whatever is nominated.
 pub fn end_hop(response: &mut ResponseHeader) {
-    const HOP: [HeaderName; 2] = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+    const HOP: [HeaderName; 2] =
+        [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
     if let Some(connection) = response.headers.get(header::CONNECTION) {
-        let named: Vec<_> = list(connection.as_bytes()).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-        for name in named.iter().filter(|name| ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name)) {
+        let named: Vec<_> =
+            list(connection.as_bytes()).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+        for name in
+            named.iter().filter(|name| ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
+        {
             response.remove_header(name);
         }
     }
@@ -98,7 +103,8 @@ fn join_cookies(headers: &mut HeaderMap) -> Result<()> {
         return Ok(());
     }
     let all: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let joined = HeaderValue::from_bytes(&all.join(&b"; "[..])).or_err(ErrorType::InternalError, "cookies")?;
+    let joined =
+        HeaderValue::from_bytes(&all.join(&b"; "[..])).or_err(ErrorType::InternalError, "cookies")?;
     headers.insert(header::COOKIE, joined);
     Ok(())
 }
@@ -139,7 +145,8 @@ fn say_who_asks(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
 }
 
 fn trace(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
-    let parent = HeaderValue::from_bytes(&ctx.trace.to_bytes()).or_err(ErrorType::InternalError, "traceparent")?;
+    let parent =
+        HeaderValue::from_bytes(&ctx.trace.to_bytes()).or_err(ErrorType::InternalError, "traceparent")?;
     let given = headers.insert(TRACEPARENT, parent);
     let continued = given.is_some_and(|given| TraceParent::parse(given.as_bytes()).is_some());
     let state = || headers.get_all(&TRACESTATE).iter().map(HeaderValue::as_bytes);

@@ -8,11 +8,11 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
-use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::connection::Activity;
@@ -100,7 +100,12 @@ impl Gateway {
     }
 }
 
-async fn redirect(session: &mut Session, ctx: &mut Context, status: StatusCode, location: &str) -> Result<()> {
+async fn redirect(
+    session: &mut Session,
+    ctx: &mut Context,
+    status: StatusCode,
+    location: &str,
+) -> Result<()> {
     let mut head = ResponseHeader::build(status, Some(3))?;
     head.insert_header(header::LOCATION, location)?;
     rescue::answer(session, ctx, head, Bytes::new()).await
@@ -274,8 +279,7 @@ impl ProxyHttp for Gateway {
         if !route.chain.has_request_body() {
             return Ok(());
         }
-        let mut exchange =
-            Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+        let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
         let passed = route.chain.request_body(&mut exchange, &mut ctx.shadows, body, end);
         passed.map_err(|decision| refused(ctx, decision))
     }
@@ -368,7 +372,12 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<Context>) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Box<Context>,
+    ) -> FailToProxy {
         let (error_code, can_reuse_downstream) = rescue::rescue(session, error, ctx).await;
         FailToProxy { error_code, can_reuse_downstream }
     }
@@ -390,7 +399,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Box<Context>, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Box<Context>,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }

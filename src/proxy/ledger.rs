@@ -42,7 +42,8 @@ fn write(
     (method, path, duration, bytes_out): (&str, &str, Duration, u64),
 ) {
     let request = session.req_header();
-    let header = |name| request.headers.get(name).map_or(&b""[..], |value: &http::HeaderValue| value.as_bytes());
+    let header =
+        |name| request.headers.get(name).map_or(&b""[..], |value: &http::HeaderValue| value.as_bytes());
     let tls = ctx.connection.as_ref().and_then(|connection| connection.tls.as_deref());
     let decision = ctx.decision.as_ref();
     let shadow = |shadow: &Shadow| ShadowRefusal { filter: shadow.filter, reason: shadow.reason };

@@ -146,9 +146,16 @@ fn outcome(error: &Error) -> UpstreamOutcome {
         return UpstreamOutcome::Abandoned;
     }
     match error.etype() {
-        E::ConnectTimedout | E::TLSHandshakeTimedout | E::ReadTimedout | E::WriteTimedout => UpstreamOutcome::Timeout,
-        E::ConnectRefused | E::ConnectNoRoute | E::ConnectError | E::SocketError | E::InvalidCert
-        | E::TLSHandshakeFailure | E::HandshakeError => UpstreamOutcome::ConnectFailure,
+        E::ConnectTimedout | E::TLSHandshakeTimedout | E::ReadTimedout | E::WriteTimedout => {
+            UpstreamOutcome::Timeout
+        }
+        E::ConnectRefused
+        | E::ConnectNoRoute
+        | E::ConnectError
+        | E::SocketError
+        | E::InvalidCert
+        | E::TLSHandshakeFailure
+        | E::HandshakeError => UpstreamOutcome::ConnectFailure,
         _ => UpstreamOutcome::Broken,
     }
 }

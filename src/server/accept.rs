@@ -122,7 +122,8 @@ async fn arrive(
         let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
         return Ok((Box::new(Guard::new(wire, connection.clone())), connection, remains));
     };
-    let stream = acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
+    let stream =
+        acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
     let digest = stream.get_ssl_digest();
     let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
     let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);

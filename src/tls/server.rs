@@ -89,7 +89,8 @@ impl Acceptor {
     /// alert.
     pub async fn accept<S: IO>(&self, stream: S, within: Duration) -> Result<SslStream<S>, HandshakeError> {
         let entrance = self.live.load().entrance.clone();
-        let stream = handshake::observe(within, handshake_with_callback(&entrance, stream, &Observer)).await?;
+        let stream =
+            handshake::observe(within, handshake_with_callback(&entrance, stream, &Observer)).await?;
         self.check_resumed(&stream)?;
         Ok(stream)
     }

@@ -55,9 +55,16 @@ fn the_most_specific_path_wins_whatever_the_order() {
         .with(None, "/users/{id}")
         .with(None, "/users/me")
         .with(None, "~^/users/[0-9]+/x$");
-    for (path, route) in
-        [("/", 0), ("/a/b", 0), ("/users", 1), ("/users/", 1), ("/users/7", 2), ("/users/me", 3), ("/users/7/x", 4), ("/users/a/x", 1)]
-    {
+    for (path, route) in [
+        ("/", 0),
+        ("/a/b", 0),
+        ("/users", 1),
+        ("/users/", 1),
+        ("/users/7", 2),
+        ("/users/me", 3),
+        ("/users/7/x", 4),
+        ("/users/a/x", 1),
+    ] {
         assert_eq!(routes.ask("", path), Answer::Route(route), "{path}");
     }
 }
@@ -113,9 +120,8 @@ fn hosts_go_from_exact_over_the_longest_wildcard_to_any() {
 
 #[test]
 fn tells_which_methods_would_do() {
-    let routes = Routes::new()
-        .when("/a", methods(&[Method::GET]))
-        .when("/a", methods(&[Method::PUT, Method::DELETE]));
+    let routes =
+        Routes::new().when("/a", methods(&[Method::GET])).when("/a", methods(&[Method::PUT, Method::DELETE]));
     let none = HeaderMap::new();
     assert_eq!(routes.request("", "/a", &Method::HEAD, &none), Answer::Route(0));
     assert_eq!(routes.request("", "/a", &Method::DELETE, &none), Answer::Route(1));
@@ -138,7 +144,9 @@ fn query_parameters_are_whole_names_and_values() {
     let query = vec![("v".into(), Test::Exact("2".into()))];
     let routes = Routes::new().when("/a", Conditions { query, ..Conditions::default() });
     let none = HeaderMap::new();
-    for (target, found) in [("/a?v=2", true), ("/a?x=1&v=2", true), ("/a?v=22", false), ("/a?vv=2", false), ("/a", false)] {
+    for (target, found) in
+        [("/a?v=2", true), ("/a?x=1&v=2", true), ("/a?v=22", false), ("/a?vv=2", false), ("/a", false)]
+    {
         let answer = routes.request("", target, &Method::GET, &none);
         assert_eq!(answer == Answer::Route(0), found, "{target}");
     }

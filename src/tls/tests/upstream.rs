@@ -27,7 +27,13 @@ async fn reach(backend: &Acceptor, client: &Client, host: &str) -> Option<TlsFac
     client.apply(&mut peer, host);
     let serve = async {
         let (socket, _) = sockets.accept().await.unwrap();
-        let stream = backend.accept(pingora_core::protocols::l4::stream::Stream::from(socket), std::time::Duration::from_secs(10)).await.ok()?;
+        let stream = backend
+            .accept(
+                pingora_core::protocols::l4::stream::Stream::from(socket),
+                std::time::Duration::from_secs(10),
+            )
+            .await
+            .ok()?;
         stream.ssl_digest()?.extension.get::<TlsFacts>().cloned()
     };
     let connect = async {

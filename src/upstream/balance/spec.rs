@@ -107,10 +107,12 @@ impl Key {
     fn compile(self) -> Result<HashKey, Problem> {
         match self {
             Self::Word(KeyWord::Ip) => Ok(HashKey::Ip),
-            Self::Part(Part { header: Some(name), cookie: None, filter: None }) => match name.parse::<HeaderName>() {
-                Ok(name) => Ok(HashKey::Header(name)),
-                Err(_) => Err(Problem::new("header", format_args!("{name:?} is no header name"))),
-            },
+            Self::Part(Part { header: Some(name), cookie: None, filter: None }) => {
+                match name.parse::<HeaderName>() {
+                    Ok(name) => Ok(HashKey::Header(name)),
+                    Err(_) => Err(Problem::new("header", format_args!("{name:?} is no header name"))),
+                }
+            }
             Self::Part(Part { header: None, cookie: Some(name), filter: None }) => {
                 // RFC 6265 §4.1.1: a cookie's name is a token, as a header's is.
                 if HeaderName::from_bytes(name.as_bytes()).is_err() {

@@ -3,12 +3,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, header};
+use pingora::http::RequestHeader;
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::protocols::http::v2::client::Http2Session;
 use pingora_core::protocols::tls::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora::http::RequestHeader;
 
 use super::Failure;
 use super::http::USER_AGENT;

@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, header};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora::http::{RequestHeader, ResponseHeader};
 use regex::bytes::Regex;
 
 use super::Failure;
