@@ -85,8 +85,6 @@ pub struct Guard<S> {
     gathered: Vec<u8>,
     /// Whether `gathered` has waited for a turn.
     held_back: bool,
-    /// How much was gathered when reading last found nothing else to do.
-    lingering: usize,
     write_pace: Pace,
     write_alarm: Alarm,
 }
@@ -108,7 +106,6 @@ impl<S: IO> Guard<S> {
             read_alarm: Alarm::default(),
             gathered: Vec::new(),
             held_back: false,
-            lingering: 0,
             write_pace: Pace::new(limits.stall, limits.min_rate),
             write_alarm: Alarm::default(),
             inner,
@@ -150,7 +147,6 @@ impl<S: IO> Guard<S> {
                 self.take_checked(out);
                 return Poll::Ready(Ok(()));
             }
-            self.send_if_idle(cx)?;
             match &self.expect {
                 Expect::Head => ready!(self.poll_head(cx, out))?,
                 Expect::Body(_) => return self.poll_body(cx, out),
@@ -175,7 +171,7 @@ impl<S: IO> AsyncRead for Guard<S> {
         let this = self.get_mut();
         let polled = this.poll_next(cx, out);
         if polled.is_pending() {
-            this.push_out(cx);
+            this.push_out(cx)?;
         }
         polled
     }

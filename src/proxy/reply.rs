@@ -83,10 +83,8 @@ fn settle_framing(response: &mut ResponseHeader) -> Result<()> {
         // RFC 9112 section 6.1 and RFC 9110 section 8.6: these have neither.
         response.remove_header(&header::TRANSFER_ENCODING);
         response.remove_header(&header::CONTENT_LENGTH);
-    } else if let (true, Some(first)) = (repeated, first) {
-        if let Ok(value) = HeaderValue::from_bytes(&first) {
-            response.insert_header(header::CONTENT_LENGTH, value)?;
-        }
+    } else if let (true, Some(Ok(value))) = (repeated, first.map(|first| HeaderValue::from_bytes(&first))) {
+        response.insert_header(header::CONTENT_LENGTH, value)?;
     }
     Ok(())
 }

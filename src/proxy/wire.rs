@@ -118,7 +118,7 @@ impl Socket {
             let mut read = ReadBuf::uninit(&mut scratch);
             match poll_fn(|cx| self.poll_read(cx, &mut read)).await {
                 Ok(()) if !read.filled().is_empty() => {}
-                _ => return,
+                Ok(()) | Err(_) => return,
             }
         }
     }

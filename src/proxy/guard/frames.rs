@@ -16,7 +16,6 @@ const USELESS_COST: u32 = 10;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const PING: u8 = 6;
@@ -115,7 +114,8 @@ impl Frames {
             PING | SETTINGS if set(ACK_OR_END_STREAM) => {}
             PING => return self.spend(PING_COST, now),
             DATA | PUSH_PROMISE | GOAWAY | WINDOW_UPDATE => {}
-            RST_STREAM | SETTINGS | _ => return self.spend(USELESS_COST, now),
+            // RST_STREAM, SETTINGS, PRIORITY, and what nobody knows.
+            _ => return self.spend(USELESS_COST, now),
         }
         Ok(())
     }

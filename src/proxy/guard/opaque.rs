@@ -49,13 +49,12 @@ impl<S: IO> Guard<S> {
             Pin::new(&mut self.inner).poll_read(cx, out)
         };
         let fed = out.filled().get(before..).unwrap_or_default();
-        if !fed.is_empty() {
-            if let Expect::Frames(frames) = &mut self.expect
-                && frames.feed(fed, Instant::now).is_err()
-            {
-                out.set_filled(before);
-                return self.overrun("http2_flood");
-            }
+        if !fed.is_empty()
+            && let Expect::Frames(frames) = &mut self.expect
+            && frames.feed(fed, Instant::now).is_err()
+        {
+            out.set_filled(before);
+            return self.overrun("http2_flood");
         }
         self.keep_pace(polled, cx)
     }

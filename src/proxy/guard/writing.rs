@@ -48,15 +48,17 @@ impl<S: IO> Guard<S> {
     /// Called when nothing comes from the client, so that the task waits for the upstream if it waits at all. What was
     /// gathered must not wait with it: Pingora flushes a body of known length at its end alone. One more turn lets in
     /// what is on its way already, so that a head still leaves with the body behind it.
-    pub(super) fn push_out(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn push_out(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.gathered.is_empty() {
-            return;
+            return Ok(());
         }
-        if std::mem::replace(&mut self.held_back, true) {
-            // An error comes up again with the next write.
-            drop(self.poll_gathered(cx));
-        } else {
+        if !std::mem::replace(&mut self.held_back, true) {
             cx.waker().wake_by_ref();
+            return Ok(());
+        }
+        match self.poll_gathered(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
         }
     }
 
@@ -85,24 +87,6 @@ impl<S: IO> Guard<S> {
         // An idle connection keeps no buffer.
         self.gathered = Vec::new();
         result
-    }
-
-    /// Sends what was gathered once nothing more is there to be gathered: a response whose rest is long in coming is
-    /// not held back. Whoever serves it reads while it waits, and when it reads for the second time with no write in
-    /// between, everything else that was ready has had its turn.
-    pub(super) fn send_if_idle(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let gathered = self.gathered.len();
-        if gathered == 0 || self.lingering != gathered {
-            self.lingering = gathered;
-            if gathered > 0 {
-                cx.waker().wake_by_ref();
-            }
-            return Ok(());
-        }
-        match self.poll_gathered(cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Ok(()),
-        }
     }
 
     fn wait_for_writing<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
