@@ -18,7 +18,7 @@ impl Shared {
                 Ok(true) => log::info!(listener:% = door.address; "session ticket keys rotated"),
                 Ok(false) => {}
                 Err(problem) => {
-                    log::error!(listener:% = door.address, problem:%; "session ticket keys not rotated")
+                    log::error!(listener:% = door.address, problem:%; "session ticket keys not rotated");
                 }
             }
             if !acceptor.changed() {

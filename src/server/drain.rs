@@ -40,9 +40,9 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
     }
     match ending {
         Ending::Stopped => {
-            shared.close_idle().await;
             // The admin listener tells until the end that the process drains.
             shared.close_doors();
+            shared.close_idle().await;
         }
         Ending::HandedOver(_) | Ending::Unwanted => {
             shared.stop_operators().await;

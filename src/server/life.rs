@@ -88,10 +88,8 @@ pub async fn run(
     started: impl FnOnce(&Arc<Shared>),
 ) -> Result<(), RunError> {
     let snapshot = read(&options.policy, &materials, None)?;
-    let directory = match options.standalone {
-        true => Some(RuntimeDirectory::open(snapshot.process.runtime_directory.as_deref())?),
-        false => None,
-    };
+    let open = || RuntimeDirectory::open(snapshot.process.runtime_directory.as_deref());
+    let directory = options.standalone.then(open).transpose()?;
     let mut signals = Signals::new().map_err(system("cannot take signals"))?;
     let (place, inherited) = Place::take(directory.as_ref(), options.upgrade).await?;
     let sockets = first_sockets(inherited, options.sockets).map_err(RunError::from);

@@ -42,7 +42,7 @@ impl Shared {
                     operators.insert(address.clone(), tokio::spawn(serve(listener, app, self.clone())));
                 }
                 Err(error) => {
-                    log::error!(address:% = ListenAddress::to_string(address), error:%; "cannot accept")
+                    log::error!(address:% = ListenAddress::to_string(address), error:%; "cannot accept");
                 }
             }
         }

@@ -51,7 +51,8 @@ pub fn addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
 /// What identifies a policy in metrics: the start of its hash.
 pub fn fingerprint(snapshot: &Snapshot) -> String {
     let hash = Sha256::digest(snapshot.redacted.as_bytes());
-    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let start = hash.iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    format!("{start:012x}")
 }
 
 impl Shared {

@@ -81,12 +81,7 @@ async fn serve_h2<A>(app: &Arc<A>, stream: Stream, limits: &DoorLimits, shutdown
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let digest = Arc::new(Digest {
-        ssl_digest: stream.get_ssl_digest(),
-        timing_digest: Vec::new(),
-        proxy_digest: stream.get_proxy_digest(),
-        socket_digest: stream.get_socket_digest(),
-    });
+    let digest = Arc::new(digest(&stream));
     let stream: Stream = Box::new(Farewell::new(stream));
     let greeted = tokio::time::timeout(limits.head_timeout, handshake(stream, Some(options(limits))));
     let Ok(Ok(mut connection)) = greeted.await else { return };
@@ -134,12 +129,7 @@ where
                     connection.graceful_shutdown();
                     leaving = true;
                 }
-                let guard = streams.clone().begin();
-                let (app, shutdown) = (app.clone(), app_shutdown.clone());
-                tokio::spawn(async move {
-                    app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
-                    drop(guard);
-                });
+                serve_stream(app.clone(), session, app_shutdown.clone(), streams.clone().begin());
             }
             Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
             Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
@@ -156,6 +146,26 @@ async fn overran(connection: Option<&Connection>) {
         Some(connection) => connection.overran().await,
         None => std::future::pending().await,
     }
+}
+
+/// What is known of the connection below.
+fn digest(stream: &Stream) -> Digest {
+    Digest {
+        ssl_digest: stream.get_ssl_digest(),
+        timing_digest: Vec::new(),
+        proxy_digest: stream.get_proxy_digest(),
+        socket_digest: stream.get_socket_digest(),
+    }
+}
+
+fn serve_stream<A>(app: Arc<A>, session: HttpSession, shutdown: ShutdownWatch, open: Open)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    tokio::spawn(async move {
+        app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+        drop(open);
+    });
 }
 
 fn options(limits: &DoorLimits) -> H2Options {

@@ -131,7 +131,7 @@ pub fn start_successor(relaunch: Option<&Relaunch>) {
             tokio::spawn(async move {
                 match child.wait().await {
                     Ok(status) if !status.success() => {
-                        log::error!(status:%; "the successor did not take over")
+                        log::error!(status:%; "the successor did not take over");
                     }
                     Ok(_) => {}
                     Err(error) => log::error!(error:%; "the successor is lost"),

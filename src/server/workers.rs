@@ -35,10 +35,10 @@ impl Workers {
         for index in 0..count {
             let (stop, stopped) = oneshot::channel();
             let (accepts, accepting) = watch::channel(0);
-            let (shared, changes) = (shared.clone(), changed.subscribe());
+            let (shared, news) = (shared.clone(), changed.subscribe());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                runtime.block_on(work(shared, changes, accepts, stopped));
+                runtime.block_on(work(shared, news, accepts, stopped));
                 // Whatever is still open is cut: its time to drain is over.
                 runtime.shutdown_background();
             })?;
@@ -82,18 +82,18 @@ impl Workers {
 
 async fn work(
     shared: Arc<Shared>,
-    mut changes: watch::Receiver<u64>,
+    mut news: watch::Receiver<u64>,
     accepting: watch::Sender<u64>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks: HashMap<ListenAddress, TaskHandle<()>> = HashMap::new();
     loop {
-        let generation = *changes.borrow_and_update();
+        let generation = *news.borrow_and_update();
         reconcile(&shared, &mut tasks).await;
         accepting.send_replace(generation);
         tokio::select! {
             _ = &mut stopped => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            told = news.changed() => if told.is_err() { return },
         }
     }
 }

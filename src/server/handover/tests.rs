@@ -18,8 +18,8 @@ fn sockets(count: usize) -> Sockets {
     Sockets::from_listeners((0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())).unwrap()
 }
 
-async fn offer(sockets: &Sockets) -> Result<Offer, String> {
-    Ok(Offer { sockets: sockets.duplicates().unwrap(), hold: None })
+fn offer(sockets: &Sockets) -> impl Future<Output = Result<Offer, String>> + use<> {
+    std::future::ready(Ok(Offer { sockets: sockets.duplicates().unwrap(), hold: None }))
 }
 
 fn listener(sockets: &Sockets) -> TcpListener {
