@@ -140,9 +140,12 @@ fn within(bytes: u64, ctx: &Context) -> std::result::Result<(), Refusal> {
 
 /// 128 bits at random: nobody else's, and telling nothing.
 fn request_id() -> Box<str> {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    let bytes = fastrand::u128(..).to_ne_bytes();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<String>().into()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(fastrand::u128(..).to_ne_bytes()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    std::str::from_utf8(&text).unwrap_or_default().into()
 }
 
 #[async_trait]

@@ -216,7 +216,7 @@ impl AccessLog {
 }
 
 fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>) {
-    let key = field.key();
+    let key = field.rendered_key();
     match field {
         Field::Time => _ = line.time(key, timestamp::unix_ms(record.time)),
         Field::RequestId => name(line, key, record.request_id),

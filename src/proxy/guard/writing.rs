@@ -1,5 +1,6 @@
 //! Writes to a client: gathered into whole records, and never slower than the least rate for long.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,10 +11,14 @@ use tokio::time::Instant;
 use super::{Guard, poll_pace};
 use crate::proxy::connection::{CLIENT_TOO_SLOW, Fault};
 
-/// What most responses fit in.
-const GATHER_FIRST: usize = 4 * 1024;
 /// Writes are gathered up to one TLS record.
 const GATHER: usize = 16 * 1024;
+
+thread_local! {
+    /// The buffer of whichever connection of this thread sends next: most responses are gathered and sent in one turn,
+    /// so that an idle connection needs none, and a busy one allocates none.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 impl<S: IO> Guard<S> {
     /// Takes bytes to be sent, at the latest when they are flushed.
@@ -21,8 +26,8 @@ impl<S: IO> Guard<S> {
         self.held_back = false;
         if self.gathered.len() + data.len() <= GATHER {
             if self.gathered.capacity() == 0 {
-                // A head and a short body without growing; nothing while the connection is idle.
-                self.gathered.reserve(GATHER_FIRST.max(data.len()));
+                self.gathered = SPARE.take();
+                self.gathered.reserve(GATHER);
             }
             self.gathered.extend_from_slice(data);
             return Poll::Ready(Ok(data.len()));
@@ -84,8 +89,12 @@ impl<S: IO> Guard<S> {
         if result.is_pending() {
             return self.wait_for_writing(cx);
         }
-        // An idle connection keeps no buffer.
-        self.gathered = Vec::new();
+        if self.gathered.capacity() > 0 {
+            let mut spare = std::mem::take(&mut self.gathered);
+            // After an error it still holds what this client did not get, which is nobody else's.
+            spare.clear();
+            SPARE.set(spare);
+        }
         result
     }
 

@@ -30,6 +30,11 @@ macro_rules! fields {
             pub fn key(self) -> &'static str {
                 match self { $(Self::$variant => $key,)+ }
             }
+
+            /// The key as it stands in a line, with its quotes and colon.
+            pub(super) fn rendered_key(self) -> &'static str {
+                match self { $(Self::$variant => concat!("\"", $key, "\":"),)+ }
+            }
         }
     };
 }
