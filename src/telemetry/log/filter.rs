@@ -27,6 +27,10 @@ pub enum FilterError {
     Twice(String),
 }
 
+/// Targets that say nothing an operator could use, unless they are asked for by name: Pingora's pool of upstream
+/// connections calls it an error when two threads reach for one connection, and then simply takes another.
+const QUIET: [&str; 1] = ["pingora_core::connectors"];
+
 impl Filter {
     /// Whether records of this target and level are written.
     #[must_use]
@@ -44,7 +48,7 @@ impl Filter {
 impl Default for Filter {
     /// From level `info` on.
     fn default() -> Self {
-        Self { default: LevelFilter::Info, targets: Vec::new() }
+        Self { default: LevelFilter::Info, targets: quiet(&[]) }
     }
 }
 
@@ -72,9 +76,16 @@ impl FromStr for Filter {
             }
             targets.push((target.into(), level(name.trim())?));
         }
+        targets.extend(quiet(&targets));
         targets.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         Ok(Self { default: default.unwrap_or(LevelFilter::Info), targets })
     }
+}
+
+/// Turns off what is [`QUIET`] and not named.
+fn quiet(named: &[(String, LevelFilter)]) -> Vec<(String, LevelFilter)> {
+    let named = |target: &str| named.iter().any(|(name, _)| covers(name, target) || covers(target, name));
+    QUIET.iter().filter(|target| !named(target)).map(|target| ((*target).into(), LevelFilter::Off)).collect()
 }
 
 fn level(name: &str) -> Result<LevelFilter, FilterError> {
@@ -110,6 +121,13 @@ mod tests {
         assert!(filter.enabled("edgeward::proxy", Level::Debug));
         assert!(!filter.enabled("edgeward::tls::sni", Level::Error));
         assert!(filter.enabled("edgeward::tls_extra", Level::Debug), "half a name covers nothing");
+    }
+
+    #[test]
+    fn keeps_out_noise_unless_it_is_asked_for() {
+        assert!(!filter("info").enabled("pingora_core::connectors", Level::Error));
+        assert!(filter("info,pingora_core=warn").enabled("pingora_core::connectors", Level::Error));
+        assert!(filter("info").enabled("pingora_core::protocols", Level::Error));
     }
 
     #[test]
