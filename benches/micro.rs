@@ -3,6 +3,9 @@
 //! Plain timing loops: the median of 15 rounds of at least 20 ms, so that a busy machine shows as a wide range and
 //! not as a slow part. Inputs and results go through `black_box`. A part that fails to do its work panics.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a part that fails to do its work panics")]
+#![allow(clippy::format_push_string, reason = "shorter, and what is prepared is not timed")]
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;

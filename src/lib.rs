@@ -3,6 +3,16 @@
 //! Imports point down only, in the order of this list read backwards; `tests/it/layering.rs` holds that.
 //! `docs/architecture.md` is the map.
 
+#![cfg_attr(
+    test,
+    allow(clippy::format_push_string, clippy::format_collect, reason = "shorter, and a test may allocate")
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::needless_pass_by_value, reason = "callers of a test's helper should not care")
+)]
+#![cfg_attr(test, allow(clippy::missing_panics_doc, reason = "a test's helper fails by a panic"))]
+
 pub mod values;
 
 pub mod http;

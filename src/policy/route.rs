@@ -40,7 +40,7 @@ pub enum Action {
     /// Proxied.
     Upstream(Arc<Service>),
     /// Answered here.
-    Respond(Response),
+    Respond(Box<Response>),
     /// Sent elsewhere.
     Redirect(StatusCode, Template),
     /// Not exposed: 404, or 405 where another method would be.

@@ -201,10 +201,10 @@ impl Search<'_, '_> {
     fn exact(&mut self, node: &Node, rest: Option<&str>) -> Option<RouteIndex> {
         let Some(rest) = rest else { return self.first(&node.here) };
         let (segment, after) = next(rest);
-        if let Some(child) = node.literal.get(segment) {
-            if let Some(route) = self.exact(child, after) {
-                return Some(route);
-            }
+        if let Some(child) = node.literal.get(segment)
+            && let Some(route) = self.exact(child, after)
+        {
+            return Some(route);
         }
         let child = node.capture.as_deref().filter(|_| !segment.is_empty())?;
         self.exact(child, after)

@@ -290,7 +290,7 @@ impl Routes<'_> {
             let added = head.insert_header(http::header::CONTENT_TYPE, "application/json");
             self.sound(at, added);
         }
-        Some(Action::Respond(Response { head, body }))
+        Some(Action::Respond(Box::new(Response { head, body })))
     }
 
     fn body(&mut self, spec: &spec::Respond, at: &Path) -> Option<Bytes> {

@@ -80,7 +80,7 @@ fn understand(
     }
     let host = host(&request.uri, &request.headers);
     let authority = authority(request)?;
-    let target = normalise(request.raw_path(), &request.uri, &ctx.snapshot.paths)?;
+    let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
     edit(request, |parts| {
         if let Some(target) = target {
             parts.uri = Uri::from(target);
@@ -164,7 +164,7 @@ fn bad(status: u16, reason: &'static str) -> Decision {
 /// The host asked for: lower-case, without port and final dot.
 fn host(uri: &Uri, headers: &HeaderMap) -> String {
     let given = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let given = given.or_else(|| headers.get(header::HOST).map(|host| host.as_bytes())).unwrap_or_default();
+    let given = given.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
     let host = head::authority(given).map_or(&b""[..], |authority| authority.host);
     let mut host = String::from_utf8_lossy(host).into_owned();
     host.make_ascii_lowercase();
@@ -175,7 +175,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> String {
 }
 
 /// The one path that routing, filters and upstream all see; `None` where the client's is it already.
-fn normalise(raw: &[u8], uri: &Uri, rules: &path::Rules) -> Result<Option<PathAndQuery>, Decision> {
+fn normalise(raw: &[u8], uri: &Uri, rules: path::Rules) -> Result<Option<PathAndQuery>, Decision> {
     if raw == b"*" {
         return Ok(None);
     }
@@ -185,7 +185,7 @@ fn normalise(raw: &[u8], uri: &Uri, rules: &path::Rules) -> Result<Option<PathAn
         Some(target) => target.as_str().as_bytes(),
         None => b"/",
     };
-    let normal = path::normalise(target, rules).map_err(|error| bad(400, error.reason()))?;
+    let normal = path::normalise(target, &rules).map_err(|error| bad(400, error.reason()))?;
     if origin_form && !normal.is_rewritten() && uri.authority().is_none() {
         return Ok(None);
     }

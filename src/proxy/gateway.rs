@@ -264,12 +264,13 @@ impl ProxyHttp for Gateway {
         let bytes = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes += bytes as u64;
         if ctx.body_open {
-            let connection = ctx.connection.clone();
-            connection.iter().for_each(|connection| connection.body_progress(bytes));
-            if end {
-                ctx.body_open = false;
-                connection.iter().for_each(|connection| connection.body_closed());
+            if let Some(connection) = &ctx.connection {
+                connection.body_progress(bytes);
+                if end {
+                    connection.body_closed();
+                }
             }
+            ctx.body_open = !end;
         }
         if session.was_upgraded() {
             return Ok(());

@@ -28,6 +28,7 @@ pub fn decision(status: StatusCode, reason: &'static str) -> Decision {
 }
 
 /// The error that ends a phase once `ctx.decision` says why.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's results have their errors in a box")]
 pub fn refused(ctx: &mut Context, decision: Decision) -> Box<Error> {
     let status = decision.refusal.status.as_u16();
     ctx.decision = Some(decision);

@@ -175,7 +175,10 @@ impl AsyncRead for Wire {
             if !this.read_ahead || out.remaining() >= READ_AHEAD {
                 return this.socket.poll_read(cx, out);
             }
-            // On the stack until there is something to keep: an idle connection costs no heap.
+            #[expect(
+                clippy::large_stack_arrays,
+                reason = "on the stack until there is something to keep: an idle connection costs no heap"
+            )]
             let mut scratch = [std::mem::MaybeUninit::uninit(); READ_AHEAD];
             let mut scratch = ReadBuf::uninit(&mut scratch);
             ready!(this.socket.poll_read(cx, &mut scratch))?;
@@ -195,7 +198,7 @@ impl AsyncWrite for Wire {
         match &mut self.socket {
             Socket::Tcp(tcp) => match Pin::new(&mut *tcp).poll_write(cx, data) {
                 Poll::Pending => press(tcp, data),
-                written => written,
+                written @ Poll::Ready(_) => written,
             },
             Socket::Unix(unix) => Pin::new(unix).poll_write(cx, data),
             Socket::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),

@@ -128,15 +128,12 @@ impl Upstream {
 pub(super) async fn follow(upstream: Arc<Upstream>, name: Box<str>, lookup: Arc<dyn Lookup>) {
     let mut failures = 0;
     loop {
-        let pause = match upstream.resolve(&name, &*lookup).await {
-            Ok(ttl) => {
-                failures = 0;
-                ttl.clamp(SHORTEST_TTL, LONGEST_TTL)
-            }
-            Err(()) => {
-                failures += 1;
-                backoff(failures)
-            }
+        let pause = if let Ok(ttl) = upstream.resolve(&name, &*lookup).await {
+            failures = 0;
+            ttl.clamp(SHORTEST_TTL, LONGEST_TTL)
+        } else {
+            failures += 1;
+            backoff(failures)
         };
         sleep(pause).await;
     }

@@ -123,8 +123,8 @@ impl Wanted<'_> {
     fn fits(self, backend: &Backend, now_ns: u64) -> bool {
         use super::backend::Health;
         let state = &backend.state;
-        !(self.checked && state.health() == Health::Down)
-            && !(self.unejected && state.is_ejected(now_ns))
-            && !self.untried.contains(&backend.id())
+        let down = self.checked && state.health() == Health::Down;
+        let ejected = self.unejected && state.is_ejected(now_ns);
+        !down && !ejected && !self.untried.contains(&backend.id())
     }
 }

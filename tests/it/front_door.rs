@@ -84,10 +84,9 @@ fn a_client_in_the_middle_of_its_upload_still_reads_why_it_was_refused() {
     let (_origin, edge) = start();
     let mut client = edge.client("listen");
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n");
+    let piece = vec![b'x'; 65_536];
     for _ in 0..100 {
-        client
-            .try_send([b'x'; 65_536])
-            .expect("the connection is not reset while there is an answer to read");
+        client.try_send(&piece).expect("the connection is not reset while there is an answer to read");
     }
     assert_eq!(client.response().status, 413);
 }

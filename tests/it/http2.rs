@@ -30,7 +30,7 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
-/// END_STREAM and END_HEADERS.
+/// `END_STREAM` and `END_HEADERS`.
 const WHOLE: u8 = 5;
 const OPEN: u8 = 4;
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -213,40 +213,42 @@ fn a_connection_that_breaks_the_rules_ends() {
     assert_eq!(origin.count(), 0);
 }
 
+/// Fields that a request may not have, or not with this value, or not twice.
+const BAD_FIELDS: [(&str, &str); 27] = [
+    ("X-A", "b"),
+    ("a b", "c"),
+    ("", "c"),
+    ("a:b", "c"),
+    ("x", "a\r\nb"),
+    ("x", "a\nb"),
+    ("x", "a\0b"),
+    ("x", " a"),
+    ("x", "a "),
+    ("connection", "keep-alive"),
+    ("keep-alive", "1"),
+    ("proxy-connection", "x"),
+    ("transfer-encoding", "chunked"),
+    ("upgrade", "h2c"),
+    ("te", "gzip"),
+    ("te", "trailers, gzip"),
+    (":test", "x"),
+    (":status", "200"),
+    (":method", "POST"),
+    (":path", "/b"),
+    (":authority", "other"),
+    ("host", "other"),
+    ("content_length", "5"),
+    ("x_forwarded_for", "1.1.1.1"),
+    ("content-length", "x"),
+    ("content-length", "-0"),
+    ("content-length", "05"),
+];
+
 #[test]
 fn a_request_that_breaks_the_rules_is_not_passed_on() {
     let (origin, edge) = start();
-    let fields = [
-        ("X-A", "b"),
-        ("a b", "c"),
-        ("", "c"),
-        ("a:b", "c"),
-        ("x", "a\r\nb"),
-        ("x", "a\nb"),
-        ("x", "a\0b"),
-        ("x", " a"),
-        ("x", "a "),
-        ("connection", "keep-alive"),
-        ("keep-alive", "1"),
-        ("proxy-connection", "x"),
-        ("transfer-encoding", "chunked"),
-        ("upgrade", "h2c"),
-        ("te", "gzip"),
-        ("te", "trailers, gzip"),
-        (":test", "x"),
-        (":status", "200"),
-        (":method", "POST"),
-        (":path", "/b"),
-        (":authority", "other"),
-        ("host", "other"),
-        ("content_length", "5"),
-        ("x_forwarded_for", "1.1.1.1"),
-        ("content-length", "x"),
-        ("content-length", "-0"),
-        ("content-length", "05"),
-    ];
     let mut requests: Vec<_> =
-        fields.iter().map(|(name, value)| vec![headers(WHOLE, &[POST, &field(name, value)])]).collect();
+        BAD_FIELDS.iter().map(|(name, value)| vec![headers(WHOLE, &[POST, &field(name, value)])]).collect();
     let of = |pseudo: &[(&str, &str)]| {
         let block: Vec<_> = pseudo.iter().map(|(name, value)| field(name, value)).collect();
         vec![frame(HEADERS, WHOLE, 1, &block.concat())]
@@ -333,7 +335,7 @@ fn flood(edge: &Edge, first: &[Vec<u8>], each: impl Fn(u32) -> Vec<u8>) -> Outco
     loop {
         match raw.outcome() {
             Outcome::Answered(_) | Outcome::Reset(_) => {}
-            ended => return ended,
+            ended @ Outcome::Ended(_) => return ended,
         }
     }
 }
@@ -342,7 +344,7 @@ fn flood(edge: &Edge, first: &[Vec<u8>], each: impl Fn(u32) -> Vec<u8>) -> Outco
 fn floods_of_frames_that_cost_only_us_end_with_enhance_your_calm() {
     let (origin, edge) = start();
     let calm = |outcome: Outcome| {
-        assert!(matches!(outcome, Outcome::Ended(None | Some(ENHANCE_YOUR_CALM))), "{outcome:?}")
+        assert!(matches!(outcome, Outcome::Ended(None | Some(ENHANCE_YOUR_CALM))), "{outcome:?}");
     };
     calm(flood(&edge, &[], |_| frame(PING, 0, 0, b"12345678")));
     calm(flood(&edge, &[], |_| frame(SETTINGS, 0, 0, b"")));

@@ -10,7 +10,6 @@
     reason = "a test fails by a panic, and so do the tools it is made of"
 )]
 #![allow(clippy::float_cmp, reason = "counters are whole numbers")]
-#![allow(clippy::similar_names, reason = "`used` and `user` are the words for it")]
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "shorter, and a test may allocate")]
 #![allow(clippy::needless_pass_by_value, reason = "callers of a harness should not care")]
 

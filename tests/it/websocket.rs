@@ -138,7 +138,7 @@ fn an_idle_websocket_stays_open_and_bytes_sent_with_the_request_arrive() {
 fn the_last_words_after_a_client_has_finished_arrive() {
     let (address, _backend) = echo("");
     let (_edge, mut client) = connect(address);
-    client.send([&[b'x'; 200_000][..], CLOSE].concat());
+    client.send([&vec![b'x'; 200_000][..], CLOSE].concat());
     client.finish();
     assert_eq!(client.rest().unwrap().len(), 200_000 + CLOSE.len());
 }

@@ -261,9 +261,8 @@ fn ordered(schema: &Value) -> Vec<(&String, &Value)> {
         .collect();
     let is_policy = keys.iter().any(|(key, _)| *key == "listeners");
     let part = |key: &str| PARTS.iter().position(|part| *part == key).unwrap_or(PARTS.len());
-    keys.sort_by_key(|(key, _)| match is_policy {
-        true => (false, part(key)),
-        false => (!required.contains(&key.as_str()) && *key != "name", 0),
+    keys.sort_by_key(|(key, _)| {
+        if is_policy { (false, part(key)) } else { (!required.contains(&key.as_str()) && *key != "name", 0) }
     });
     keys
 }

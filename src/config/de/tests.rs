@@ -103,7 +103,7 @@ fn tells_what_a_type_itself_says_word_for_word() {
     impl TryFrom<String> for Even {
         type Error = String;
         fn try_from(text: String) -> Result<Self, String> {
-            if text.len() % 2 == 0 { Ok(Self) } else { Err(format!("{text} is odd: \"50%\" {{}}")) }
+            if text.len().is_multiple_of(2) { Ok(Self) } else { Err(format!("{text} is odd: \"50%\" {{}}")) }
         }
     }
     assert_eq!(accepted::<Vec<Even>>("[ab]").len(), 1);

@@ -58,8 +58,8 @@ fn agrees_with_a_linear_search_on_random_networks() {
     let set = IpSet::new(networks.iter().copied());
     assert!(set.len() > 2 * BLOCK, "several blocks are searched");
     for _ in 0..20_000 {
-        let address =
-            IpAddr::from([10, chance.below(16) as u8, chance.below(256) as u8, chance.below(256) as u8]);
+        let mut byte = |bound| u8::try_from(chance.below(bound)).unwrap();
+        let address = IpAddr::from([10, byte(16), byte(256), byte(256)]);
         let expected = networks.iter().any(|network| network.contains(&address));
         assert_eq!(set.contains(address), expected, "{address}");
     }
@@ -71,7 +71,7 @@ fn agrees_with_a_linear_search_on_random_ipv6_networks_of_every_length() {
     let mut address = || {
         let nibbles = [(); 3].map(|()| chance.below(4));
         let text = format!("2001:{}:0:{}::{}", nibbles[0], nibbles[1], nibbles[2]);
-        (text.parse::<std::net::Ipv6Addr>().unwrap(), u8::try_from(20 + chance.below(109)).unwrap())
+        (text.parse::<Ipv6Addr>().unwrap(), u8::try_from(20 + chance.below(109)).unwrap())
     };
     let networks: Vec<IpNet> =
         (0..40).map(|_| address()).map(|(at, long)| IpNet::new(at.into(), long).unwrap()).collect();

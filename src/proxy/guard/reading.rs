@@ -193,7 +193,7 @@ impl<S: IO> Guard<S> {
     pub(super) fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self.poll_more(cx) {
             Poll::Pending => self.wait_for_head(cx).map_ok(|()| 0),
-            read => read,
+            read @ Poll::Ready(_) => read,
         }
     }
 

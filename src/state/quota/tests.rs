@@ -33,6 +33,10 @@ impl Numbers {
         let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
         (mixed ^ (mixed >> 32)) % below
     }
+
+    fn pick<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
+        from[usize::try_from(self.next(N as u64)).unwrap()]
+    }
 }
 
 /// A bucket of tokens in exact fractions: levels are counted in 1/period of a token, at times given by the test.
@@ -52,7 +56,9 @@ impl Model {
         let missing = price.saturating_sub(self.level);
         self.level -= if allowed { price } else { 0 };
         // Waiting is found by trying, not by the formula under test.
-        let wait = |missing: u128| (missing / rate..).find(|nanos| nanos * rate >= missing).unwrap();
+        let wait = |missing: u128| {
+            (missing / rate..=missing / rate + 1).find(|nanos| nanos * rate >= missing).unwrap()
+        };
         let duration = |nanos: u128| Duration::from_nanos(u64::try_from(nanos).unwrap());
         Decision {
             allowed,
@@ -101,9 +107,9 @@ fn agrees_with_a_bucket_of_exact_fractions_on_random_schedules() {
         let interval = u64::try_from(limit.period().as_nanos()).unwrap() / u64::from(limit.rate().get());
         let (mut now, mut passed) = (0, 0);
         for step in 0..4000 {
-            now +=
-                [0, 1, numbers.next(interval + 1), numbers.next(4 * interval + 2)][numbers.next(4) as usize];
-            let cost = [0, 1, 1, 2, limit.burst().get(), u32::MAX][numbers.next(6) as usize];
+            let steps = [0, 1, numbers.next(interval + 1), numbers.next(4 * interval + 2)];
+            now += numbers.pick(steps);
+            let cost = numbers.pick([0, 1, 1, 2, limit.burst().get(), u32::MAX]);
             let decision = quotas.check(&limit, b"key", cost, now);
             assert_eq!(
                 decision,
@@ -254,23 +260,23 @@ fn a_flood_of_keys_does_not_reset_one_that_is_used_up() {
 fn removes_keys_that_are_whole_and_leaves_the_others_as_they_are() {
     let (brief, long) = (named("brief", 1, seconds(1), 1), named("long", 100, DAY, 100));
     let mut shard = Shard::new(100, 1);
-    for number in 0..50 {
-        assert!(shard.check(Key(0, number), &long, number as u32 + 1, 0).allowed);
-        assert!(shard.check(Key(0, 1000 + number), &brief, 1, 0).allowed);
+    for number in 0..50_u32 {
+        assert!(shard.check(Key(0, number.into()), &long, number + 1, 0).allowed);
+        assert!(shard.check(Key(0, (1000 + number).into()), &brief, 1, 0).allowed);
     }
     // The shard is full; there is room for these only where the brief ones were.
-    for number in 0..25 {
-        assert!(shard.check(Key(0, 2000 + number), &long, number as u32 + 51, 2 * SECOND).allowed);
+    for number in 0..25_u32 {
+        assert!(shard.check(Key(0, (2000 + number).into()), &long, number + 51, 2 * SECOND).allowed);
     }
     assert_eq!(shard.evicted(), 0);
-    for number in 0..50 {
+    for number in 0..50_u32 {
         // Two seconds bring back a small part of one in a hundred a day.
-        let decision = shard.check(Key(0, number), &long, 0, 2 * SECOND);
-        assert_eq!(decision.remaining, 100 - number as u32 - 1);
+        let decision = shard.check(Key(0, number.into()), &long, 0, 2 * SECOND);
+        assert_eq!(decision.remaining, 100 - number - 1);
     }
-    for number in 0..25 {
-        let decision = shard.check(Key(0, 2000 + number), &long, 0, 2 * SECOND);
-        assert_eq!(decision.remaining, 100 - number as u32 - 51);
+    for number in 0..25_u32 {
+        let decision = shard.check(Key(0, (2000 + number).into()), &long, 0, 2 * SECOND);
+        assert_eq!(decision.remaining, 100 - number - 51);
     }
 }
 

@@ -54,7 +54,7 @@ fn refuses_files_that_hold_something_else_and_names_them() {
     folder.store("a", &issued);
     folder.write("a.key", "nothing");
     assert!(told(&folder).ends_with("a.key holds no private key in PEM"));
-    std::fs::remove_file(folder.path().join("a.key")).unwrap();
+    fs::remove_file(folder.path().join("a.key")).unwrap();
     assert!(told(&folder).contains("cannot read") && told(&folder).contains("a.key"));
 }
 

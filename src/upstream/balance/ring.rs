@@ -28,7 +28,7 @@ impl Ring {
         let mut points = Vec::new();
         for (backend, (label, weight)) in (0_u32..).zip(backends) {
             for round in 0..weight.saturating_mul(POINTS / POINTS_PER_DIGEST) {
-                points.extend(places(label, round).map(|place| (place, label, backend)));
+                points.extend(places(label, round).into_iter().map(|place| (place, label, backend)));
             }
         }
         // The label decides between equal places, whatever the order in the policy.
@@ -45,11 +45,11 @@ impl Ring {
     }
 }
 
-fn places(label: &str, round: u32) -> impl Iterator<Item = u32> {
+fn places(label: &str, round: u32) -> Vec<u32> {
     let digest: [u8; 32] =
         Sha256::new().chain_update(label).chain_update(round.to_le_bytes()).finalize().into();
     let (words, _) = digest.as_chunks::<4>();
-    words.to_owned().into_iter().map(u32::from_le_bytes)
+    words.iter().copied().map(u32::from_le_bytes).collect()
 }
 
 #[cfg(test)]
