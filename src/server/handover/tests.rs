@@ -61,7 +61,7 @@ fn serve(listener: TcpListener, name: u8) -> JoinHandle<()> {
 }
 
 /// Connects again and again, and says who answered. A refused or broken connection ends it with an error.
-fn clients(address: SocketAddr) -> (mpsc::Receiver<std::io::Result<u8>>, Vec<JoinHandle<()>>) {
+fn clients(address: SocketAddr) -> (mpsc::Receiver<io::Result<u8>>, Vec<JoinHandle<()>>) {
     let (answers, heard) = mpsc::channel(16);
     let client = |answers: mpsc::Sender<_>| async move {
         loop {
