@@ -59,6 +59,8 @@ pub struct Connection {
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
     waker: Mutex<Option<Waker>>,
+    /// Whether there is a waker: most changes wake nobody.
+    awaited: AtomicBool,
     requests: AtomicU32,
     /// HTTP/2 streams whose request body is still to come, and the bytes of it that have.
     bodies_open: AtomicU32,
@@ -83,6 +85,7 @@ impl Connection {
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
             waker: Mutex::new(None),
+            awaited: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             bodies_open: AtomicU32::new(0),
             body_bytes: AtomicU64::new(0),
@@ -113,7 +116,7 @@ impl Connection {
 
     /// What it is doing.
     pub fn activity(&self) -> Activity {
-        match self.activity.load(Ordering::Acquire) {
+        match self.activity.load(Ordering::SeqCst) {
             0 => Activity::Idle,
             1 => Activity::Busy,
             _ => Activity::Upgraded,
@@ -125,16 +128,20 @@ impl Connection {
         if self.activity() == Activity::Upgraded {
             return;
         }
-        self.activity.store(activity as u8, Ordering::Release);
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
+        // Sequentially consistent with `wake_on_change`: either this sees the waker, or its owner the activity.
+        self.activity.store(activity as u8, Ordering::SeqCst);
+        if self.awaited.swap(false, Ordering::SeqCst) {
+            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
         }
     }
 
     /// Has `waker` woken at the next change of activity.
     pub(super) fn wake_on_change(&self, waker: &Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.awaited.store(true, Ordering::SeqCst);
     }
 
     /// Why the client was given up, if it was.

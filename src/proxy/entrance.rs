@@ -24,6 +24,8 @@ use crate::http::{head, path};
 use crate::net::forwarded::{self, Style};
 use crate::policy::{Forwarding, Question};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Makes sense of a request, or refuses it.
 pub fn enter(session: &mut Session, ctx: &mut Context, draining: bool) -> Result<()> {
     let Some(connection) = Connection::of(session).cloned() else {
@@ -214,15 +216,15 @@ fn client_ip(peer: IpAddr, forwarding: &Forwarding, headers: &HeaderMap) -> IpAd
 
 /// Continues the caller's trace, or begins one (W3C Trace Context).
 fn trace(ctx: &mut Context, request: &mut RequestHeader) {
-    let mut lines = request.headers.get_all("traceparent").iter();
+    let mut lines = request.headers.get_all(&TRACEPARENT).iter();
     let given = match (lines.next(), lines.next()) {
         (Some(line), None) => TraceParent::parse(line.as_bytes()),
         // More than one counts as none.
         _ => None,
     };
-    if given.is_none() && request.headers.contains_key("traceparent") {
+    if given.is_none() && request.headers.contains_key(&TRACEPARENT) {
         // What follows `traceparent` then means nothing either.
-        request.remove_header("traceparent");
+        request.remove_header(&TRACEPARENT);
     }
     let span = fastrand::u64(1..);
     ctx.trace = match given {

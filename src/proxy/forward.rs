@@ -4,11 +4,10 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use pingora_core::{ErrorType, OrErr, Result};
 
 use super::context::Context;
-use crate::http::fields::list;
 use crate::http::trace::{TraceParent, tracestate_is_valid};
 use crate::net::forwarded::{self, Style};
 use crate::policy::{Filled, Route};
@@ -74,27 +73,6 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         }
         rewrite(parts, ctx, &ctx.route)
     })
-}
-
-/// Takes what belongs to the upstream's connection out of its response, and what it nominates. A response can be read
-/// without its framing no more, so that stays whatever is nominated.
-pub fn end_hop(response: &mut ResponseHeader) {
-    const HOP: [HeaderName; 2] =
-        [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
-    if let Some(connection) = response.headers.get(header::CONNECTION) {
-        let named: Vec<_> =
-            list(connection.as_bytes()).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-        for name in
-            named.iter().filter(|name| ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name))
-        {
-            response.remove_header(name);
-        }
-    }
-    for name in &HOP {
-        if response.headers.contains_key(name) {
-            response.remove_header(name);
-        }
-    }
 }
 
 /// HTTP/2 clients may send cookies one by one; what is not HTTP/2 knows one field alone (RFC 9113 section 8.2.3).

@@ -279,10 +279,10 @@ impl ProxyHttp for Gateway {
             let refusal = Box::new(refusal);
             return Err(refused(ctx, crate::filters::chain::Decision { filter: rescue::PROXY, refusal }));
         }
-        let route = ctx.route.clone();
-        if !route.chain.has_request_body() {
+        if !ctx.route.chain.has_request_body() {
             return Ok(());
         }
+        let route = ctx.route.clone();
         let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
         let passed = route.chain.request_body(&mut exchange, &mut ctx.shadows, body, end);
         passed.map_err(|decision| refused(ctx, decision))
@@ -320,9 +320,8 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         ctx.status = response.status.as_u16();
-        forward::end_hop(response);
-        let route = ctx.route.clone();
-        if route.chain.has_response() {
+        if ctx.route.chain.has_response() {
+            let route = ctx.route.clone();
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
             route.chain.response(&mut exchange, response).map_err(|decision| refused(ctx, decision))?;
@@ -341,8 +340,8 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(connection.write_patience(body.len())));
         }
         ctx.answered_whole |= end && ctx.status != 101;
-        let route = ctx.route.clone();
-        if route.chain.has_response_body() && ctx.status != 101 {
+        if ctx.route.chain.has_response_body() && ctx.status != 101 {
+            let route = ctx.route.clone();
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
             route.chain.response_body(&mut exchange, body, end).map_err(|decision| refused(ctx, decision))?;

@@ -43,10 +43,52 @@ pub fn receive(response: &mut ResponseHeader, upgrading: bool, interim: &mut u16
             return refuse("too many interim responses");
         }
     }
-    settle_framing(response)?;
+    let seen = Seen::of(response);
+    settle_framing(response, &seen)?;
     // Ours is the version that is spoken to the client (RFC 9110 section 2.5).
     response.set_version(Version::HTTP_11);
-    strip(response)
+    if seen.hop { strip(response) } else { Ok(()) }
+}
+
+/// What is in a head, found in one pass: most heads have nothing to settle and nothing to strip.
+#[derive(Default)]
+struct Seen {
+    codings: usize,
+    lengths: usize,
+    /// One `Content-Length` that is a list.
+    listed: bool,
+    /// Something that ends at this hop, or that says what does.
+    hop: bool,
+}
+
+impl Seen {
+    fn of(response: &ResponseHeader) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in &response.headers {
+            match name.as_str() {
+                "transfer-encoding" => seen.codings += 1,
+                "content-length" => {
+                    seen.lengths += 1;
+                    seen.listed |= value.as_bytes().contains(&b',');
+                }
+                "connection" => seen.hop |= !is_persistence(value),
+                "keep-alive"
+                | "proxy-connection"
+                | "proxy-authenticate"
+                | "proxy-authentication-info"
+                | "trailer"
+                | "upgrade" => seen.hop = true,
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+/// `Connection: close` and `Connection: keep-alive` nominate nothing, and are written anew for each client.
+fn is_persistence(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    value.eq_ignore_ascii_case(b"close") || value.eq_ignore_ascii_case(b"keep-alive")
 }
 
 fn refuse(why: &'static str) -> Result<()> {
@@ -64,27 +106,24 @@ fn is_websocket(response: &ResponseHeader) -> bool {
     names(header::UPGRADE, b"websocket") && names(header::CONNECTION, b"upgrade")
 }
 
-fn settle_framing(response: &mut ResponseHeader) -> Result<()> {
-    let mut codings = response.headers.get_all(header::TRANSFER_ENCODING).iter();
-    let (coding, another) = (codings.next(), codings.next());
-    if let Some(coding) = coding {
-        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && another.is_none();
+fn settle_framing(response: &mut ResponseHeader, seen: &Seen) -> Result<()> {
+    if let (1.., Some(coding)) = (seen.codings, response.headers.get(header::TRANSFER_ENCODING)) {
+        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && seen.codings == 1;
         if !chunked || response.version == Version::HTTP_10 {
             return refuse("a transfer coding other than chunked");
         }
     }
-    // Pingora has made sure that repeated lengths are equal.
-    let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
-    let (length, another) = (lengths.next(), lengths.next());
-    let first = length.and_then(|value| list(value.as_bytes()).next()).map(<[u8]>::to_vec);
-    let repeated = another.is_some() || length.is_some_and(|value| value.as_bytes().contains(&b','));
-    let bodiless = response.status.is_informational() || response.status == StatusCode::NO_CONTENT;
-    if bodiless {
+    if response.status.is_informational() || response.status == StatusCode::NO_CONTENT {
         // RFC 9112 section 6.1 and RFC 9110 section 8.6: these have neither.
         response.remove_header(&header::TRANSFER_ENCODING);
         response.remove_header(&header::CONTENT_LENGTH);
-    } else if let (true, Some(Ok(value))) = (repeated, first.map(|first| HeaderValue::from_bytes(&first))) {
-        response.insert_header(header::CONTENT_LENGTH, value)?;
+    } else if seen.listed || seen.lengths > 1 {
+        // Pingora has made sure that all of them are equal.
+        let first = response.headers.get(header::CONTENT_LENGTH);
+        let first = first.and_then(|value| list(value.as_bytes()).next()).map(HeaderValue::from_bytes);
+        if let Some(Ok(value)) = first {
+            response.insert_header(header::CONTENT_LENGTH, value)?;
+        }
     }
     Ok(())
 }
@@ -92,9 +131,7 @@ fn settle_framing(response: &mut ResponseHeader) -> Result<()> {
 fn strip(response: &mut ResponseHeader) -> Result<()> {
     let mut nominated = Vec::new();
     for value in response.headers.get_all(header::CONNECTION) {
-        if value.as_bytes().eq_ignore_ascii_case(b"close")
-            || value.as_bytes().eq_ignore_ascii_case(b"keep-alive")
-        {
+        if is_persistence(value) {
             continue;
         }
         for name in nominated_names([value.as_bytes()]) {
