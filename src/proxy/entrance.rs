@@ -90,7 +90,9 @@ fn understand(
         if let Some(authority) = authority {
             parts.headers.insert(header::HOST, authority);
         }
-        settle_upgrade(parts);
+        if !http2 {
+            settle_upgrade(parts);
+        }
     });
     find_route(ctx, request, &host);
     ctx.facts.route = ctx.route.name.clone();

@@ -3,7 +3,7 @@
 //! There is no text to read twice, but what HTTP/2 carries becomes HTTP/1 on the way to most backends, and
 //! what is harmless in a frame splits a request there (RFC 9113 §8.2, §10.3).
 
-use ::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use ::http::{HeaderMap, Method, Uri, header};
 
 use super::{
     HeadFault, HeadLimits, authority, fields::content_length, names, request_line::check_target_bytes,
@@ -86,11 +86,13 @@ fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<(), HeadFault> {
     if another.is_some() {
         return Err(HeadFault::bad("repeated_host"));
     }
-    let named = uri.authority().map(|named| named.as_str().as_bytes());
-    for text in [named, host.map(HeaderValue::as_bytes)].into_iter().flatten() {
-        authority(text).ok_or(HeadFault::bad(if text.is_empty() { "empty_host" } else { "bad_host" }))?;
-    }
-    match (named.and_then(authority), host.and_then(|host| authority(host.as_bytes()))) {
+    let read = |text| match authority(text) {
+        None => Err(HeadFault::bad(if text.is_empty() { "empty_host" } else { "bad_host" })),
+        read => Ok(read),
+    };
+    let named = uri.authority().map_or(Ok(None), |named| read(named.as_str().as_bytes()))?;
+    let host = host.map_or(Ok(None), |host| read(host.as_bytes()))?;
+    match (named, host) {
         (None, None) => Err(HeadFault::bad("missing_host")),
         (Some(named), Some(host)) if !named.is_spelled_as(&host) => {
             Err(HeadFault::bad("host_differs_from_target"))
