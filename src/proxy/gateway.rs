@@ -388,6 +388,8 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Context>) {
         let now_ns = self.now_ns();
         upstream::finished(ctx, error, now_ns);
+        // Before it is counted as finished, so that nobody sees it as both.
+        ctx.in_flight = None;
         ledger::record(session, ctx, now_ns);
         if let Some(connection) = ctx.connection.clone() {
             if session.is_http2() {
