@@ -1,3 +1,5 @@
+use ::http::HeaderValue;
+
 use super::*;
 
 fn check(method: &str, uri: &str, fields: &[(&'static str, &str)]) -> Result<StreamHead, HeadFault> {
