@@ -76,7 +76,8 @@ async fn connection(
     let mut closing = shared.closing();
     let arrived = tokio::select! {
         biased;
-        arrived = arrive(door, socket, peer) => arrived,
+        // In a box, for a connection that idles has arrived and needs none of this any more.
+        arrived = Box::pin(arrive(door, socket, peer)) => arrived,
         _ = closing.wait_for(|closing| *closing) => return CloseReason::Shutdown,
     };
     let (stream, connection, remains) = match arrived {

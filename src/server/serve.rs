@@ -48,7 +48,8 @@ pub async fn serve<A>(
         }
     };
     if http2 {
-        serve_h2(app, stream, limits, shutdown).await;
+        // In a box, or each connection of HTTP/1 would hold room for it.
+        Box::pin(serve_h2(app, stream, limits, shutdown)).await;
     } else {
         serve_h1(app, stream, shutdown).await;
     }
