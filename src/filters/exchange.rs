@@ -74,11 +74,7 @@ impl<'r> Exchange<'r> {
     /// The value of a cookie, as sent. The first one counts when a name is repeated.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        let lines = self.request.headers.get_all(http::header::COOKIE).iter();
-        lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name).then_some(value)
-        })
+        cookie(self.request, name)
     }
 
     /// What this filter kept earlier in the same exchange.
@@ -108,6 +104,16 @@ impl<'r> Exchange<'r> {
         self.position = position;
         self
     }
+}
+
+/// The value of a cookie, as sent. The first one counts when a name is repeated.
+#[must_use]
+pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
+    let lines = request.headers.get_all(http::header::COOKIE).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name).then_some(value)
+    })
 }
 
 /// One slot for each filter of a chain, filled only by those that have something to keep; and what they published, by

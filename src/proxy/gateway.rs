@@ -21,8 +21,8 @@ use super::reply;
 use super::rescue::{self, decision, refused};
 use super::upstream::Attempts;
 use super::{entrance, forward, ledger, upstream};
-use crate::filters::chain::{Outcome, Shadows};
-use crate::filters::{Exchange, Facts, Origin, Refusal, Slots};
+use crate::filters::chain::{Decision, Outcome, Shadows};
+use crate::filters::{Exchange, Facts, Origin, Slots};
 use crate::http::trace::TraceParent;
 use crate::policy::{Action, Filled, Snapshot};
 use crate::state::State;
@@ -111,7 +111,7 @@ async fn redirect(
     rescue::answer(session, ctx, head, Bytes::new()).await
 }
 
-fn unrouted(allowed: &[Method]) -> crate::filters::chain::Decision {
+fn unrouted(allowed: &[Method]) -> Decision {
     if allowed.is_empty() {
         return decision(StatusCode::NOT_FOUND, "no_route");
     }
@@ -124,16 +124,16 @@ fn unrouted(allowed: &[Method]) -> crate::filters::chain::Decision {
 }
 
 /// The body may be longer than it should be.
-fn check_length(session: &Session, ctx: &Context) -> std::result::Result<(), Refusal> {
+fn check_length(session: &Session, ctx: &Context) -> std::result::Result<(), Decision> {
     let length = session.get_header(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
     within(length.max(ctx.body_bytes), ctx)
 }
 
-fn within(bytes: u64, ctx: &Context) -> std::result::Result<(), Refusal> {
+fn within(bytes: u64, ctx: &Context) -> std::result::Result<(), Decision> {
     let of_listener = ctx.connection.as_ref().map_or(u64::MAX, |connection| connection.door.limits.body);
     if bytes > ctx.route.max_body.unwrap_or(of_listener) {
-        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
+        return Err(decision(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
     }
     Ok(())
 }
@@ -208,10 +208,7 @@ impl ProxyHttp for Gateway {
             redirect(session, ctx, StatusCode::PERMANENT_REDIRECT, &location).await?;
             return Ok(true);
         }
-        if let Err(refusal) = check_length(session, ctx) {
-            let refusal = Box::new(refusal);
-            return Err(refused(ctx, crate::filters::chain::Decision { filter: rescue::PROXY, refusal }));
-        }
+        check_length(session, ctx).map_err(|decision| refused(ctx, decision))?;
         if session.is_http2() && !session.is_body_empty() {
             ctx.body_open = true;
             ctx.connection.iter().for_each(|connection| connection.body_opened());
@@ -275,10 +272,7 @@ impl ProxyHttp for Gateway {
         if session.was_upgraded() {
             return Ok(());
         }
-        if let Err(refusal) = within(ctx.body_bytes, ctx) {
-            let refusal = Box::new(refusal);
-            return Err(refused(ctx, crate::filters::chain::Decision { filter: rescue::PROXY, refusal }));
-        }
+        within(ctx.body_bytes, ctx).map_err(|decision| refused(ctx, decision))?;
         if !ctx.route.chain.has_request_body() {
             return Ok(());
         }

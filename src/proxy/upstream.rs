@@ -9,6 +9,7 @@ use pingora_proxy::Session;
 use super::context::Context;
 use super::rescue::decision;
 use crate::filters::chain::Decision;
+use crate::filters::exchange::cookie;
 use crate::policy::{Action, Service};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
 use crate::upstream::{BackendId, HashKey, Outcome, Pick, Reached, is_retryable, key_hash};
@@ -97,16 +98,8 @@ fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
             std::net::IpAddr::V6(ip) => key_hash(&ip.octets()),
         },
         HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
-        HashKey::Cookie(name) => key_hash(cookie(session, name)?.as_bytes()),
+        HashKey::Cookie(name) => key_hash(cookie(session.req_header(), name)?.as_bytes()),
         HashKey::Filter(kind) => key_hash(ctx.route.chain.published(kind, &ctx.slots)?.as_bytes()),
-    })
-}
-
-fn cookie<'a>(session: &'a Session, name: &str) -> Option<&'a str> {
-    let lines = session.req_header().headers.get_all(http::header::COOKIE).iter();
-    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name).then_some(value)
     })
 }
 
