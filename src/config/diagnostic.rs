@@ -177,9 +177,9 @@ impl Display for Diagnostic {
             write!(formatter, ":{}:{}", self.line, self.column)?;
         }
         if !self.path.is_empty() {
-            write!(formatter, ": {}", self.path)?;
+            write!(formatter, ": {}", harmless(&self.path))?;
         }
-        write!(formatter, ": {}", self.message)?;
+        write!(formatter, ": {}", harmless(&self.message))?;
         let Some(Excerpt { line, start, length }) = &self.excerpt else { return Ok(()) };
         write!(formatter, "\n{:>5} | {line}\n      | {:start$}{:^<length$}", self.line, "", "")
     }
@@ -202,9 +202,9 @@ impl Excerpt {
         let to = line.len().min(from + SHOWN_CHARACTERS);
         let before = if from > 0 { "…" } else { "" };
         let after = if to < line.len() { "…" } else { "" };
-        let shown: String = line.get(from..to)?.iter().copied().map(harmless).collect();
+        let shown: String = line.get(from..to)?.iter().collect();
         Some(Self {
-            line: format!("{before}{shown}{after}"),
+            line: format!("{before}{}{after}", harmless(&shown)),
             start: start - from + before.chars().count(),
             length: length.min(to.saturating_sub(start)).max(1),
         })
@@ -232,13 +232,14 @@ fn marked_length(rest: &[char], text: &str) -> usize {
     }
 }
 
-/// A character that moves nothing on a terminal. Every other one keeps its column.
-fn harmless(character: char) -> char {
-    match character {
+/// The same text without what would move something on a terminal. Every character keeps its column.
+fn harmless(text: &str) -> String {
+    let shown = |character: char| match character {
         '\t' => ' ',
         character if character.is_control() => '\u{fffd}',
         character => character,
-    }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// A line by its number from 1. Lines end where YAML 1.1 parsers count them to end, else every number after

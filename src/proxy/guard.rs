@@ -34,6 +34,7 @@ use tokio::time::Instant;
 
 use self::frames::Frames;
 use super::alarm::Alarm;
+use super::arrival::Arrival;
 use super::connection::Connection;
 use super::pace::Pace;
 use crate::http::framing::Framing;
@@ -166,10 +167,11 @@ impl<S: IO> Guard<S> {
     }
 }
 
-impl<S: IO> AsyncRead for Guard<S> {
+impl<S: IO + Arrival> AsyncRead for Guard<S> {
+    /// A read without room for a byte is ready once one with room may bring a request.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let polled = this.poll_next(cx, out);
+        let polled = if out.remaining() == 0 { this.poll_first_byte(cx) } else { this.poll_next(cx, out) };
         if polled.is_pending() {
             this.push_out(cx)?;
         }

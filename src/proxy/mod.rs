@@ -2,6 +2,7 @@
 //! each where failures become answers and where all of it is logged and counted.
 
 mod alarm;
+mod arrival;
 mod connection;
 mod context;
 mod entrance;

@@ -87,6 +87,11 @@ impl Wire {
         self
     }
 
+    /// Ready once a read may bring something.
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() { self.socket.poll_readable(cx) } else { Poll::Ready(Ok(())) }
+    }
+
     fn take_ahead(&mut self, out: &mut ReadBuf<'_>) {
         let rest = self.ahead.get(self.taken..).unwrap_or_default();
         let count = rest.len().min(out.remaining());
@@ -104,6 +109,14 @@ impl Socket {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, out),
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, out),
+            Self::Closed => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
             Self::Closed => Poll::Ready(Ok(())),
         }
     }

@@ -1,15 +1,17 @@
 //! Serves one guarded stream until it ends: requests one after the other over HTTP/1, side by side over HTTP/2.
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pingora_core::apps::HttpServerApp;
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, handshake};
 use pingora_core::protocols::{ALPN, Digest, Stream};
 use pingora_core::server::ShutdownWatch;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Notify;
 
 use super::farewell::Farewell;
@@ -51,7 +53,7 @@ pub async fn serve<A>(
         // In a box, or each connection of HTTP/1 would hold room for it.
         Box::pin(serve_h2(app, stream, limits, shutdown)).await;
     } else {
-        serve_h1(app, stream, shutdown).await;
+        serve_h1(app, stream, shutdown, closing).await;
     }
 }
 
@@ -60,22 +62,32 @@ async fn has_preface(stream: &mut Stream) -> bool {
     stream.try_peek(&mut start).await.is_ok() && start == *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 }
 
-async fn serve_h1<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+async fn serve_h1<A>(app: &Arc<A>, mut stream: Stream, shutdown: &ShutdownWatch, closing: &mut ShutdownWatch)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let mut session = ServerSession::new_http1(stream);
-    // The guard under the stream keeps time: no timer of Pingora's runs. Zero means without end.
-    session.set_keepalive(Some(0));
-    let mut next = app.process_new_http(session, shutdown).await;
-    while let Some(reused) = next {
-        let (stream, settings) = reused.consume();
-        let mut session = ServerSession::new_http1(stream);
-        if let Some(settings) = settings {
-            settings.apply_to_session(&mut session);
+    let mut settings: Option<HttpPersistentSettings> = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = first_byte(&mut stream) => {}
+            _ = closing.wait_for(|closing| *closing) => return,
         }
-        next = app.process_new_http(session, shutdown).await;
+        let mut session = ServerSession::new_http1(stream);
+        match settings {
+            Some(settings) => settings.apply_to_session(&mut session),
+            // The guard under the stream keeps time: no timer of Pingora's runs. Zero means without end.
+            None => session.set_keepalive(Some(0)),
+        }
+        let Some(reused) = app.process_new_http(session, shutdown).await else { return };
+        (stream, settings) = reused.consume();
     }
+}
+
+/// Resolves once there is something of a request, or of the end of the connection: what parses it is not made before.
+async fn first_byte(stream: &mut Stream) {
+    // An error comes again where it is handled.
+    drop(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut []))).await);
 }
 
 async fn serve_h2<A>(app: &Arc<A>, stream: Stream, limits: &DoorLimits, shutdown: &ShutdownWatch)

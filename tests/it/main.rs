@@ -23,6 +23,7 @@ mod filters;
 mod forwarding;
 mod front_door;
 mod http2;
+mod idle;
 mod layering;
 mod listeners;
 mod load;

@@ -99,3 +99,13 @@ fn serializes_for_programs() {
         r#"[{"file":"p","line":1,"column":4,"path":"a","message":"no"}]"#
     );
 }
+
+#[test]
+fn moves_nothing_on_a_terminal() {
+    let rendered = render("a: \"1\\t2\"", "a", Target::Value, "found `1\t2\u{1b}[2J`");
+    assert_eq!(
+        rendered,
+        "edge:1:4: a: found `1 2\u{fffd}[2J`\n    1 | a: \"1\\t2\"\n      |    ^"
+            .replace("edge", "conf/edge.yaml")
+    );
+}

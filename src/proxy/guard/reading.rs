@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{Expect, Guard, STAND_IN, poll_pace};
 use crate::http::framing::{ChunkLimits, Framing};
 use crate::http::head::{self, HeadFault, Upgrade};
+use crate::proxy::arrival::Arrival;
 use crate::proxy::connection::{Activity, Connection, Fault};
 
 /// What is read ahead of the next request while one is being served.
@@ -270,6 +271,22 @@ impl<S: IO> Guard<S> {
             Activity::Idle => Expect::Head,
         };
         Poll::Ready(())
+    }
+}
+
+impl<S: IO + Arrival> Guard<S> {
+    /// Waits for the first byte of a head as long as a connection may idle. Where that is not what comes next, there
+    /// is nothing to wait for here.
+    pub(super) fn poll_first_byte(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let idle = matches!(self.expect, Expect::Head)
+            && self.checked.is_empty()
+            && self.unchecked.is_empty()
+            && self.ended_since.is_none()
+            && self.connection.activity() == Activity::Idle;
+        if !idle || self.inner.poll_arrival(cx)?.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        self.wait_for_head(cx)
     }
 }
 
