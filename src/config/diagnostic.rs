@@ -232,9 +232,11 @@ fn marked_length(rest: &[char], text: &str) -> usize {
     }
 }
 
-/// The same text without what would move something on a terminal. Every character keeps its column.
+/// The same text without what would move something on a terminal but line ends, which what a regular expression's error
+/// says has. Every character keeps its column.
 fn harmless(text: &str) -> String {
     let shown = |character: char| match character {
+        '\n' => '\n',
         '\t' => ' ',
         character if character.is_control() => '\u{fffd}',
         character => character,

@@ -18,6 +18,7 @@ mod runtime_dir;
 mod serve;
 mod signals;
 mod sockets;
+mod streams;
 mod succession;
 mod watch;
 mod workers;

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
@@ -12,9 +11,9 @@ use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession
 use pingora_core::protocols::{ALPN, Digest, Stream};
 use pingora_core::server::ShutdownWatch;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::Notify;
 
 use super::farewell::Farewell;
+use super::streams::{Open, Streams};
 use crate::policy::DoorLimits;
 use crate::proxy::Connection;
 
@@ -100,52 +99,44 @@ where
     let Ok(Ok(mut connection)) = greeted.await else { return };
     let streams = Arc::new(Streams::default());
     let guarded = digest.proxy_digest.as_deref().and_then(Connection::behind).cloned();
+    // Each of these lasts as long as the connection: to begin to wait anew for every stream costs as much as a filter.
+    let mut told_to_leave = shutdown.clone();
+    let mut told_to_leave = pin!(told_to_leave.wait_for(|leave| *leave));
     let mut overran = pin!(overran(guarded.as_deref()));
-    let mut calmed = false;
+    let mut idle = pin!(streams.idle(limits.idle_timeout));
+    let (mut leaving, mut calmed) = (false, false);
     let (mut rejected, mut accepted) = (0, 0_u32);
-    let mut shutdown = shutdown.clone();
-    let app_shutdown = shutdown.clone();
-    // Told by a first GOAWAY that names no last stream; `h2` sends the final one a round trip later (see `Farewell`), and
-    // ends the connection after its last stream.
-    let mut leaving = *shutdown.borrow_and_update();
-    if leaving {
-        connection.graceful_shutdown();
-    }
     loop {
-        let patience = if leaving { LEAVING_PATIENCE.min(limits.idle_timeout) } else { limits.idle_timeout };
-        let next = tokio::select! {
+        let mut leave = false;
+        tokio::select! {
             biased;
-            _ = shutdown.changed(), if !leaving => {
-                connection.graceful_shutdown();
-                leaving = true;
-                continue;
-            }
+            _ = &mut told_to_leave, if !leaving => leave = true,
             () = &mut overran, if !calmed => {
                 connection.abrupt_shutdown(ENHANCE_YOUR_CALM.into());
                 calmed = true;
-                continue;
             }
-            next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => next,
-            () = streams.idle(patience) => {
+            next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => match next {
+                Ok(Some(H2Accept::Session(session))) => {
+                    accepted += 1;
+                    leave = accepted >= limits.requests && !leaving;
+                    serve_stream(app.clone(), session, shutdown.clone(), streams.clone().begin());
+                }
+                Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
+                Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
+            },
+            () = &mut idle => {
                 if leaving {
                     return;
                 }
-                connection.graceful_shutdown();
-                leaving = true;
-                continue;
+                leave = true;
             }
-        };
-        match next {
-            Ok(Some(H2Accept::Session(session))) => {
-                accepted += 1;
-                if accepted >= limits.requests && !leaving {
-                    connection.graceful_shutdown();
-                    leaving = true;
-                }
-                serve_stream(app.clone(), session, app_shutdown.clone(), streams.clone().begin());
-            }
-            Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
-            Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
+        }
+        if leave {
+            // Told by a first GOAWAY that names no last stream; `h2` sends the final one a round trip later (see
+            // `Farewell`), and ends the connection after its last stream.
+            connection.graceful_shutdown();
+            leaving = true;
+            idle.set(streams.idle(LEAVING_PATIENCE.min(limits.idle_timeout)));
         }
     }
     drop(connection);
@@ -191,46 +182,4 @@ fn options(limits: &DoorLimits) -> H2Options {
         .max_pending_accept_reset_streams(resets)
         .max_local_error_reset_streams(Some(resets));
     options
-}
-
-/// The streams of one connection that are being served.
-#[derive(Default)]
-struct Streams {
-    open: AtomicUsize,
-    none: Notify,
-}
-
-/// One of them.
-struct Open(Arc<Streams>);
-
-impl Streams {
-    fn begin(self: Arc<Self>) -> Open {
-        self.open.fetch_add(1, Ordering::AcqRel);
-        Open(self)
-    }
-
-    /// Resolves after `patience` without any stream.
-    async fn idle(&self, patience: Duration) {
-        self.ended().await;
-        tokio::time::sleep(patience).await;
-    }
-
-    /// Resolves when there is no stream.
-    async fn ended(&self) {
-        loop {
-            let none = pin!(self.none.notified());
-            if self.open.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            none.await;
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none.notify_waiters();
-        }
-    }
 }
