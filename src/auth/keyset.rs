@@ -142,8 +142,11 @@ pub struct Setup {
 pub struct Keyring<K> {
     clock: Clock,
     generations: Arc<AtomicU64>,
-    kept: Mutex<HashMap<(Box<str>, Source), Weak<Kept<K>>>>,
+    kept: Mutex<HashMap<Id, Weak<Kept<K>>>>,
 }
+
+/// An issuer's name, and where its keys come from.
+type Id = (Box<str>, Source);
 
 /// What outlives a reload.
 struct Kept<K> {

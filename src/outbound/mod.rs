@@ -6,17 +6,19 @@
 //!
 //! A [`Client`] is one user's: an issuer's, a filter's. Its bounds are its own, so that a slow issuer holds up nobody
 //! else. What all have in common, connections and names, is the [`Outbound`] of the process. Both may be used from
-//! any runtime: a kept connection stays registered with the runtime it was made on and is woken through that one,
-//! which is sound because workers and the control runtime end together, with the process. Upstreams share their
-//! connections between workers in the same way.
+//! any runtime; a kept connection serves the thread that made it alone, as those of clients do. Were it handed from
+//! one runtime to another, Pingora's pool would lose it in up to half of all cases (measured: two runtimes in turn, up
+//! to 14 connections for 20 requests), and each use would wake two threads.
 
 mod exchange;
 mod names;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use pingora_core::connectors::TransportConnector;
@@ -147,7 +149,7 @@ impl Client {
             sni: String::new(),
             proxy: None,
             client_cert_key: None,
-            group_key: 0,
+            group_key: this_thread(),
             options,
         };
         if url.is_secure() {
@@ -169,6 +171,13 @@ impl Fetch for Client {
             timeout(deadline, answer).await.unwrap_or(Err(Failure::Timeout(deadline)))
         })
     }
+}
+
+/// What tells the connections of this thread from those of others.
+fn this_thread() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thread::current().id().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An idle connection to one of the peers.

@@ -16,6 +16,8 @@ use edgeward::state::Clock;
 use edgeward::tls::{Client as Tls, ClientSpec};
 use edgeward::upstream::resolve::{Answer, Lookup};
 use http::Method;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::harness::{Authority, DEADLINE, Folder, Issued, Leaf, Origin, Reply, Seen};
 
@@ -210,24 +212,26 @@ async fn a_connection_with_something_left_on_it_is_not_used_again() {
     }
 }
 
-#[test]
-fn a_connection_made_on_one_runtime_serves_another() {
+/// A thread with a runtime of its own, as a worker is; ends when the sender is dropped.
+fn worker() -> (Handle, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(stopped));
+    (handle, stop)
+}
+
+#[tokio::test]
+async fn each_runtime_keeps_connections_of_its_own() {
     let origin = Origin::start(|_| Reply::text("a"));
-    let (client, url) = (client(), at(&origin, "/"));
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let first = runtime();
-    first.block_on(client.fetch(get(&url))).unwrap();
-    std::thread::scope(|scope| {
-        // As workers do, the first goes on while the other asks.
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        scope.spawn(move || first.block_on(stopped));
-        let second = runtime();
-        for _ in 0..3 {
-            assert_eq!(text(&second.block_on(client.fetch(get(&url))).unwrap()), "a");
-        }
-        drop(stop);
-    });
-    assert_eq!(origin.connections(), 1);
+    let (client, url) = (Arc::new(client()), at(&origin, "/"));
+    let workers = [worker(), worker()];
+    for turn in 0..20 {
+        let (client, request) = (client.clone(), get(&url));
+        let answer = workers[turn % 2].0.spawn(async move { client.fetch(request).await });
+        assert_eq!(text(&answer.await.unwrap().unwrap()), "a");
+    }
+    assert_eq!((origin.count(), origin.connections()), (20, 2));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::http::url::Url;
 use crate::state::clock::ClockHand;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_nanos(1);
 
 /// `a b c` is three keys, `!` is malformed.
 #[derive(Debug, PartialEq)]
@@ -125,7 +126,7 @@ async fn fetches_at_start_and_again_before_the_answer_expires() {
     world.fetch.answers(|_| Ok(answer(200, &[("cache-control", "max-age=1000")], "b c")));
     world.pass(300 * SECOND).await;
     assert_eq!((keys(&set).as_str(), world.fetches()), ("b c", 2));
-    world.pass(750 * SECOND - Duration::from_nanos(1)).await;
+    world.pass((750 * SECOND).saturating_sub(MOMENT)).await;
     assert_eq!(world.fetches(), 2, "in the last quarter of its life, not before");
     world.pass(250 * SECOND).await;
     assert_eq!(world.fetches(), 3);
@@ -171,7 +172,7 @@ async fn keys_outlive_an_issuer_that_is_down_up_to_a_ceiling() {
     world.pass(24 * 3600 * SECOND).await;
     assert_eq!(keys(&set), "a");
     assert!(world.fetches() > 1);
-    world.pass(Duration::from_nanos(1)).await;
+    world.pass(MOMENT).await;
     assert!(set.current().is_none());
     assert_eq!((set.status().keys, set.refresh_for_unknown(0).await), (0, Refreshed::Unavailable));
     world.fetch.answers(|_| Ok(answer(200, &[], "a")));
@@ -203,9 +204,9 @@ async fn made_up_keys_cause_one_fetch_in_the_cooldown() {
     }
     assert_eq!(all.join_all().await, [Refreshed::Same; 100]);
     assert_eq!(world.fetches(), 2);
-    world.pass(Settings::default().cooldown - Duration::from_nanos(1)).await;
+    world.pass(Settings::default().cooldown.saturating_sub(MOMENT)).await;
     assert_eq!((set.refresh_for_unknown(seen).await, world.fetches()), (Refreshed::Same, 2));
-    world.pass(Duration::from_nanos(1)).await;
+    world.pass(MOMENT).await;
     assert_eq!((set.refresh_for_unknown(seen).await, world.fetches()), (Refreshed::Same, 3));
 }
 
@@ -232,9 +233,9 @@ async fn requests_wait_for_a_bounded_time_and_in_a_bounded_number() {
     let waiting = [ask(), ask()];
     settle().await;
     assert_eq!(set.refresh_for_unknown(0).await, Refreshed::Unavailable, "a third does not wait");
-    world.pass(Settings::default().max_wait - Duration::from_nanos(1)).await;
+    world.pass(Settings::default().max_wait.saturating_sub(MOMENT)).await;
     assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
-    world.pass(Duration::from_nanos(1)).await;
+    world.pass(MOMENT).await;
     for waiting in waiting {
         assert_eq!(waiting.await.unwrap(), Refreshed::Unavailable);
     }
