@@ -21,6 +21,9 @@ pub mod net;
 pub mod state;
 pub mod telemetry;
 
+pub mod auth;
+
+pub mod outbound;
 pub mod tls;
 pub mod upstream;
 

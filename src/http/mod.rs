@@ -3,15 +3,18 @@
 //! * [`head`] and [`framing`] are the strict front door: one reading of a request, or none at all.
 //! * [`path`] gives every later stage one and the same path.
 //! * [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
+//! * [`fetch`] and [`url`] say how requests of our own are put; who sends them lies above.
 //!
 //! Everything here is pure: no sockets, no clock, no state between requests.
 
+pub mod fetch;
 pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod path;
 pub mod problem;
 pub mod trace;
+pub mod url;
 
 #[cfg(test)]
 pub(crate) mod chance;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::Notify;
+
 /// A cheap handle on a clock; clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -20,6 +22,8 @@ struct Manual {
     nanos: AtomicU64,
     /// What the wall clock showed when the monotonic one stood at zero, in nanoseconds since the Unix epoch.
     epoch_nanos: AtomicU64,
+    /// Told when time has passed.
+    passed: Notify,
 }
 
 /// Moves a manual [`Clock`].
@@ -36,8 +40,8 @@ impl Clock {
     /// A clock that stands still at zero, and at `wall`, until its hand is moved. Wall times from 1970 to 2554 fit.
     #[must_use]
     pub fn manual(wall: SystemTime) -> (Self, ClockHand) {
-        let manual = Manual { nanos: AtomicU64::new(0), epoch_nanos: AtomicU64::new(unix_nanos(wall)) };
-        let shared = Arc::new(manual);
+        let epoch_nanos = AtomicU64::new(unix_nanos(wall));
+        let shared = Arc::new(Manual { nanos: AtomicU64::new(0), epoch_nanos, passed: Notify::new() });
         (Self(Source::Manual(shared.clone())), ClockHand(shared))
     }
 
@@ -47,6 +51,25 @@ impl Clock {
         match &self.0 {
             Source::System { start } => saturating_nanos(start.elapsed()),
             Source::Manual(manual) => manual.nanos.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until [`nanos`](Self::nanos) has come to `nanos`; not at all if it has. On a manual clock that is when
+    /// its hand is moved so far.
+    pub async fn sleep_until(&self, nanos: u64) {
+        match &self.0 {
+            Source::System { .. } => {
+                let left = nanos.saturating_sub(self.nanos());
+                tokio::time::sleep(Duration::from_nanos(left)).await;
+            }
+            Source::Manual(manual) => loop {
+                // Made before the look, so that what passes in between is not missed.
+                let passed = manual.passed.notified();
+                if manual.nanos.load(Ordering::Acquire) >= nanos {
+                    return;
+                }
+                passed.await;
+            },
         }
     }
 
@@ -67,7 +90,8 @@ impl Clock {
 impl ClockHand {
     /// Lets time pass, on both clocks.
     pub fn advance(&self, by: Duration) {
-        self.0.nanos.fetch_add(saturating_nanos(by), Ordering::Relaxed);
+        self.0.nanos.fetch_add(saturating_nanos(by), Ordering::AcqRel);
+        self.0.passed.notify_waiters();
     }
 
     /// Sets the wall clock, as an administrator or NTP might. The monotonic clock does not notice.
@@ -108,6 +132,32 @@ mod tests {
         assert_eq!((clock.nanos(), clock.wall()), (0, at(1000)));
         hand.advance(Duration::from_secs(5));
         assert_eq!((clock.clone().nanos(), clock.wall()), (5_000_000_000, at(1005)));
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_on_a_manual_clock_wakes_when_its_time_has_come() {
+        let (clock, hand) = Clock::manual(at(1000));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(5_000_000_000).await }
+        });
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+            hand.advance(Duration::from_secs(1));
+        }
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        hand.advance(Duration::from_secs(1));
+        sleeper.await.unwrap();
+        clock.sleep_until(5_000_000_000).await;
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_on_the_systems_clock_sleeps_no_shorter() {
+        let clock = Clock::system();
+        let until = clock.nanos() + 1_000_000;
+        clock.sleep_until(until).await;
+        assert!(clock.nanos() >= until);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod load;
 mod long;
 mod main_job;
 mod observability;
+mod outbound;
 mod process;
 mod reload;
 mod routing;
