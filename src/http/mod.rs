@@ -3,6 +3,7 @@
 //! * [`head`] and [`framing`] are the strict front door: one reading of a request, or none at all.
 //! * [`path`] gives every later stage one and the same path.
 //! * [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
+//! * [`structured`] reads structured fields, whose syntax is a crate's.
 //!
 //! Everything here is pure: no sockets, no clock, no state between requests.
 
@@ -11,6 +12,7 @@ pub mod framing;
 pub mod head;
 pub mod path;
 pub mod problem;
+pub mod structured;
 pub mod trace;
 
 #[cfg(test)]
