@@ -11,9 +11,9 @@ use boring::memcmp;
 use sfv::{Dictionary, ListEntry};
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::http::structured;
+use crate::http::structured::{self, Limits};
 
-const MAX_FIELD_BYTES: usize = 4 * 1024;
+const FIELD: Limits = Limits { bytes: 1024, parts: 32 };
 
 /// The algorithms that count (RFC 9530 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,12 @@ struct Running<D> {
 }
 
 impl Check {
-    /// Reads the lines of a `Content-Digest` or `Repr-Digest` field, at most 4 KiB.
+    /// Reads the lines of a `Content-Digest` or `Repr-Digest` field, at most 1 KiB.
     ///
     /// # Errors
     /// All but [`Refusal::Mismatch`].
     pub fn begin<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, Refusal> {
-        let fields: Option<Dictionary> =
-            structured::read(lines, MAX_FIELD_BYTES).map_err(|_| Refusal::Malformed)?;
+        let fields: Option<Dictionary> = structured::read(lines, FIELD).map_err(|_| Refusal::Malformed)?;
         let fields = fields.ok_or(Refusal::Missing)?;
         let check = Self { sha256: running(&fields, "sha-256")?, sha512: running(&fields, "sha-512")? };
         if check.sha256.is_none() && check.sha512.is_none() {

@@ -1,8 +1,8 @@
 use sfv::{Dictionary, FieldType, Item, List};
 
-use super::{Unreadable, read};
+use super::{Limits, Unreadable, read};
 
-const MAX: usize = 256;
+const MAX: Limits = Limits { bytes: 256, parts: 16 };
 
 /// What the lines say, written the one way there is to write it.
 fn rewritten<T: FieldType>(lines: &[&str]) -> Result<Option<String>, Unreadable> {
@@ -106,8 +106,15 @@ fn tells_a_field_that_is_missing_from_one_that_is_empty() {
 #[test]
 fn parses_no_more_than_the_caller_allows() {
     let line = "a".repeat(127);
-    assert_eq!(list(&[&line, &line]).map(|value| value.len()), Ok(MAX));
+    assert_eq!(list(&[&line, &line]).map(|value| value.len()), Ok(MAX.bytes));
     let longer = format!("{line}a");
     assert_eq!(list(&[&line, &longer]), Err(Unreadable::TooLong));
-    assert_eq!(list(&[&"a".repeat(MAX + 1)]), Err(Unreadable::TooLong));
+    assert_eq!(list(&[&"a".repeat(MAX.bytes + 1)]), Err(Unreadable::TooLong));
+    for (separator, most) in [(", ", 8), (",", 16), (" , ", 6)] {
+        assert!(list(&[&vec!["a"; most].join(separator)]).is_ok(), "{separator:?}");
+        assert_eq!(list(&[&vec!["a"; most + 1].join(separator)]), Err(Unreadable::TooLong), "{separator:?}");
+    }
+    assert!(item(&format!("a{}", ";b".repeat(15))).is_ok());
+    assert_eq!(item(&format!("a{}", ";b".repeat(16))), Err(Unreadable::TooLong));
+    assert_eq!(list(&[&format!("({})", vec!["a"; 17].join(" "))]), Err(Unreadable::TooLong));
 }

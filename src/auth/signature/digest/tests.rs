@@ -9,7 +9,9 @@ const NEWLINE_SHA256: &str = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8Fab
 
 fn check(lines: &[&str], pieces: &[&[u8]]) -> Result<(), Refusal> {
     let mut check = Check::begin(lines.iter().map(|line| line.as_bytes()))?;
-    pieces.iter().for_each(|piece| check.update(piece));
+    for piece in pieces {
+        check.update(piece);
+    }
     check.finish()
 }
 

@@ -5,7 +5,7 @@
 //! it is where requests are read (RFC 9112 §5.2).
 //!
 //! A component may be read once for each way to cover it, and a `key` parses its whole field, so everything that is read
-//! or written is paid from one budget.
+//! or written is paid from one budget, at the price that it costs us.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,12 @@ use sfv::{Dictionary, FieldType, InnerList, Item, KeyRef, List, ListEntry, ListS
 use super::query::parameter;
 use super::{Component, Form, MAX_BASE_BYTES, Message, Refusal};
 use crate::http::fields::trim_ows;
-use crate::http::structured::{self, Unreadable};
+use crate::http::structured::{self, Limits, Unreadable};
+
+/// What a field may have that is parsed.
+const PARSED: Limits = Limits { bytes: 4 * 1024, parts: 256 };
+/// Parsing a byte takes about as long as reading and writing eight.
+const PARSED_COST: usize = 8;
 
 /// The base for what `covered` lists, with its parameters: `components` are its items, understood.
 ///
@@ -81,7 +86,11 @@ impl Base {
             return Err(Refusal::AbsentComponent);
         }
         let lines = message.fields.get_all(name);
-        self.spend(lines.iter().map(HeaderValue::len).sum())?;
+        let bytes: usize = lines.iter().map(HeaderValue::len).sum();
+        self.spend(match form {
+            Form::Joined | Form::Bytes => bytes,
+            Form::Structured | Form::Member(_) => bytes.saturating_mul(PARSED_COST),
+        })?;
         let lines = lines.iter().map(HeaderValue::as_bytes);
         match form {
             Form::Joined => {
@@ -100,8 +109,7 @@ impl Base {
                 self.push(&rewritten(kind, lines).map_err(unreadable)?)
             }
             Form::Member(key) => {
-                let fields: Option<Dictionary> =
-                    structured::read(lines, MAX_BASE_BYTES).map_err(unreadable)?;
+                let fields: Option<Dictionary> = structured::read(lines, PARSED).map_err(unreadable)?;
                 let key = KeyRef::from_str(key).map_err(|_| Refusal::AbsentComponent)?;
                 let value = fields.and_then(|mut fields| fields.swap_remove(key));
                 self.push(&member(value.ok_or(Refusal::AbsentComponent)?))
@@ -138,10 +146,10 @@ fn kind(name: &str) -> Option<Kind> {
 
 fn rewritten<'a>(kind: Kind, lines: impl Iterator<Item = &'a [u8]>) -> Result<String, Unreadable> {
     let text = match kind {
-        Kind::Item => structured::read::<Item>(lines, MAX_BASE_BYTES)?.map(|item| item.serialize()),
-        Kind::List => structured::read::<List>(lines, MAX_BASE_BYTES)?.and_then(|list| list.serialize()),
+        Kind::Item => structured::read::<Item>(lines, PARSED)?.map(|item| item.serialize()),
+        Kind::List => structured::read::<List>(lines, PARSED)?.and_then(|list| list.serialize()),
         Kind::Dictionary => {
-            structured::read::<Dictionary>(lines, MAX_BASE_BYTES)?.and_then(|fields| fields.serialize())
+            structured::read::<Dictionary>(lines, PARSED)?.and_then(|fields| fields.serialize())
         }
     };
     Ok(text.unwrap_or_default())

@@ -24,12 +24,14 @@ pub use component::{Component, Form, UnknownComponent};
 pub use policy::{Policy, Verified};
 pub use sign::{SignError, Signed, Signer};
 
-/// `Signature-Input` and `Signature` may each have this many bytes.
-const MAX_FIELD_BYTES: usize = 8 * 1024;
+use crate::http::structured::Limits;
+
+/// What `Signature-Input` and `Signature` may each have.
+const FIELD: Limits = Limits { bytes: 4 * 1024, parts: 192 };
 /// One signature may cover this many components.
 const MAX_COMPONENTS: usize = 32;
-/// Bytes that may be read to build a base and written into it, together.
-const MAX_BASE_BYTES: usize = 64 * 1024;
+/// Bytes that may be read to build a base and written into it, together. What has to be parsed costs eight times as much.
+const MAX_BASE_BYTES: usize = 32 * 1024;
 /// So many signatures of known keys are tried at most; those of other tags do not count.
 const MAX_TRIED: usize = 4;
 /// Longest `keyid`, `nonce` and `tag`.

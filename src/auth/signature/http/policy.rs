@@ -6,7 +6,7 @@ use http::HeaderMap;
 use sfv::{BareItem, Dictionary, InnerList, ListEntry};
 
 use super::parameters::Parameters;
-use super::{Component, Form, MAX_COMPONENTS, MAX_FIELD_BYTES, MAX_TRIED, Message, Refusal, base};
+use super::{Component, FIELD, Form, MAX_COMPONENTS, MAX_TRIED, Message, Refusal, base};
 use crate::auth::signature::key::VerifyingKey;
 use crate::auth::signature::replay::{Novelty, Seen};
 use crate::http::structured::{self, Unreadable};
@@ -179,7 +179,7 @@ impl Policy {
 
 fn dictionary(fields: &HeaderMap, name: &str) -> Result<Dictionary, Refusal> {
     let lines = fields.get_all(name).iter().map(http::HeaderValue::as_bytes);
-    match structured::read::<Dictionary>(lines, MAX_FIELD_BYTES) {
+    match structured::read::<Dictionary>(lines, FIELD) {
         Ok(Some(members)) if !members.is_empty() => Ok(members),
         Ok(_) => Err(Refusal::Missing),
         Err(Unreadable::TooLong) => Err(Refusal::TooLarge),

@@ -12,6 +12,7 @@ use crate::auth::signature::rfc::{signing_key, verifying_key};
 mod components;
 mod forged;
 mod policy;
+mod property;
 mod rfc;
 
 /// `created` of the RFC's examples.
@@ -20,7 +21,7 @@ const KEYS: [&str; 5] =
     ["test-key-rsa", "test-key-rsa-pss", "test-key-ecc-p256", "test-key-ed25519", "test-shared-secret"];
 
 /// A request that tests can change.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Request {
     method: &'static str,
     scheme: &'static str,
@@ -104,7 +105,7 @@ fn verify(request: &Request, policy: &Policy, seen: &Seen, now: i64) -> Result<V
 }
 
 fn seen() -> Seen {
-    Seen::new(NonZeroUsize::new(64).unwrap())
+    Seen::new(NonZeroUsize::new(4096).unwrap())
 }
 
 fn parsed(components: &[&str]) -> Vec<Component> {

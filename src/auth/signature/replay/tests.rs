@@ -11,7 +11,7 @@ fn seen(max_ids: usize) -> Seen {
 
 #[test]
 fn an_id_is_fresh_once_until_it_expires() {
-    let seen = seen(1000);
+    let seen = seen(64 * 100);
     assert_eq!(seen.remember(b"key", b"id", NOW + 10, NOW), Novelty::Fresh);
     assert_eq!(seen.remember(b"key", b"id", NOW + 10, NOW), Novelty::Seen);
     assert_eq!(seen.remember(b"key", b"id", NOW + 20, NOW + 10), Novelty::Seen);
@@ -20,7 +20,7 @@ fn an_id_is_fresh_once_until_it_expires() {
 
 #[test]
 fn an_id_belongs_to_its_owner() {
-    let seen = seen(1000);
+    let seen = seen(64 * 100);
     assert_eq!(seen.remember(b"ab", b"c", NOW + 10, NOW), Novelty::Fresh);
     assert_eq!(seen.remember(b"a", b"bc", NOW + 10, NOW), Novelty::Fresh);
     assert_eq!(seen.remember(b"a", b"bc", NOW + 10, NOW), Novelty::Seen);
@@ -43,7 +43,7 @@ fn says_that_it_is_full_rather_than_forget() {
 
 #[test]
 fn one_of_many_threads_hears_that_an_id_is_fresh() {
-    let seen = seen(1000);
+    let seen = seen(64 * 100);
     let fresh = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -129,7 +129,7 @@ fn secret(text: &str) -> SecretString {
 }
 
 fn seen() -> Seen {
-    Seen::new(NonZeroUsize::new(64).unwrap())
+    Seen::new(NonZeroUsize::new(4096).unwrap())
 }
 
 impl Example {
@@ -168,7 +168,9 @@ fn accepts_what_each_sender_sends_however_the_body_is_cut() {
         for cut in 0..=example.body.len() {
             let (first, second) = example.body.as_bytes().split_at(cut);
             let mut check = example.webhook().begin(&example.headers(), example.sent).unwrap();
-            [first, b"", second].iter().for_each(|piece| check.update(piece));
+            for piece in [first, b"", second] {
+                check.update(piece);
+            }
             assert_eq!(check.finish("sender", &seen(), example.sent), Ok(()), "{}", example.header());
         }
     }

@@ -187,7 +187,7 @@ fn the_two_fields_must_be_there_and_fit_together() {
         for wrong in ["sig", "sig=1", "sig=\"a\"", "sig=:!:", "sig=(", "=", "other=:AAAA:", "é"] {
             assert_eq!(refusal(&signed().replaced(name, wrong)), Some(Refusal::Malformed), "{name}: {wrong}");
         }
-        let long = format!("a=\"{}\"", "x".repeat(8 * 1024));
+        let long = format!("a=\"{}\"", "x".repeat(4 * 1024));
         assert_eq!(refusal(&signed().with(name, &long)), Some(Refusal::TooLarge), "{name}");
     }
     assert_eq!(refusal(&signed().replaced("signature", "sig=::")), Some(Refusal::Invalid));
@@ -210,7 +210,7 @@ fn the_work_is_bounded() {
     assert_eq!(refusal(&rewritten("\"@method\"", &covered)), Some(Refusal::TooLarge));
     // One long field, again and again.
     let keys: Vec<String> = (0..20).map(|at| format!("\"x-long\";key=\"k{at}\"")).collect();
-    let members: Vec<String> = (0..500).map(|at| format!("k{at}=123")).collect();
+    let members: Vec<String> = (0..60).map(|at| format!("k{at}=123")).collect();
     let request = rewritten("\"@method\"", &format!("\"@method\" {}", keys.join(" ")));
     let request = request.with("x-long", &members.join(", "));
     assert_eq!(refusal(&request), Some(Refusal::TooLarge));
