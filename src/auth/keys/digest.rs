@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of the text of a key, written as 64 hexadecimal digits. It is no secret: there is no way back to a key of 190
-/// bits.
+/// SHA-256 of the text of a key, written as 64 hexadecimal digits. It is no secret: there is no way back to a key of
+/// 190 bits.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(rename = "Sha256", extend("pattern" = "^[0-9A-Fa-f]{64}$"))]

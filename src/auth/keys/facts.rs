@@ -1,5 +1,5 @@
-//! What metrics tell of keys. Labels are names from policies and stores, never what a client sent, and there are at most
-//! as many as the caller asks for.
+//! What metrics tell of keys. Labels are names from policies and stores, never what a client sent, and there are at
+//! most as many as the caller asks for.
 
 use std::collections::BTreeMap;
 

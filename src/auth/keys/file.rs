@@ -1,8 +1,8 @@
 //! Files that are replaced whole. Whoever reads one finds it as it was or as it is now, never half: the new text is
 //! written beside it, brought to the disk, and renamed over it. Two who change the same file wait for each other.
 //!
-//! The new file is the lock as well: who makes it may replace the old one. So no lock file lies about, and a crash leaves
-//! none that is locked.
+//! The new file is the lock as well: who makes it may replace the old one. So no lock file lies about, and a crash
+//! leaves none that is locked.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};

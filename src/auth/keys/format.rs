@@ -128,13 +128,15 @@ pub struct Presented<'a> {
 pub struct Malformed;
 
 impl<'a> Presented<'a> {
-    /// Takes a text for a key if it can be one, without hashing it: some 20 ns.
+    /// Takes a text for a key if it can be one, without hashing it: some 60 ns.
     ///
     /// # Errors
     /// When it is empty, longer than [`LONGEST_BYTES`], or holds a control character; and when it begins with
     /// [`PREFIX`] and is not whole, with a checksum that fits.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        if !(1..=LONGEST_BYTES).contains(&text.len()) || text.iter().any(u8::is_ascii_control) {
+        // To the end even if the first is one: without an early exit the loop takes many bytes at a time.
+        let controls = |found, byte: &u8| found | byte.is_ascii_control();
+        if !(1..=LONGEST_BYTES).contains(&text.len()) || text.iter().fold(false, controls) {
             return Err(Malformed);
         }
         if !text.starts_with(PREFIX.as_bytes()) {
@@ -159,7 +161,8 @@ fn whole(text: &[u8]) -> Option<&str> {
     let (checked, sum) = text.split_at_checked(CHECKED_BYTES)?;
     let (id, secret) = checked.strip_prefix(PREFIX.as_bytes())?.split_at_checked(ID_CHARACTERS)?;
     let (first, others) = id.split_first()?;
-    let named = first.is_ascii_lowercase() && others.iter().all(|byte| LOWER_AND_DIGITS.contains(byte));
+    let named = first.is_ascii_lowercase()
+        && others.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let shaped = named && secret.strip_prefix(b"_")?.iter().all(u8::is_ascii_alphanumeric);
     if !shaped || sum != checksum(checked) {
         return None;

@@ -1,5 +1,5 @@
-//! What `edgeward keys` does to a document: make a key, rotate, list, retire, prune. Each operation leaves the document it
-//! is given alone and returns a changed one that compiles, or says why not.
+//! What `edgeward keys` does to a document: make a key, rotate, list, retire, prune. Each operation leaves the document
+//! it is given alone and returns a changed one that compiles, or says why not.
 //!
 //! A rotation refuses nobody: the new key is valid from the second it is made, and the old ones for the overlap after
 //! that. Nor does it ever lengthen the life of a key.
@@ -114,8 +114,8 @@ pub struct Rotation<'a> {
     pub expires: Option<Moment>,
 }
 
-/// Makes a new key for a consumer, and lets its old ones end. The new key has the scopes and tags of the youngest one it
-/// replaces.
+/// Makes a new key for a consumer, and lets its old ones end. The new key has the scopes and tags of the youngest one
+/// it replaces.
 ///
 /// # Errors
 /// When there is nothing to rotate, when the keys differ in scopes, and when the document is wrong.

@@ -6,9 +6,9 @@
 //!     └── lifecycle: new, rotate, retire, prune  ◀── is it in use? ────┘
 //! ```
 //!
-//! A key is shown once, when it is made. Kept, logged and listed are its id and its SHA-256, from which nobody comes back
-//! to the key. Several keys of a consumer are valid at a time, so a rotation refuses nobody: old keys are `deprecated`,
-//! told so in headers and notices, counted, and refused only at their end.
+//! A key is shown once, when it is made. Kept, logged and listed are its id and its SHA-256, from which nobody comes
+//! back to the key. Several keys of a consumer are valid at a time, so a rotation refuses nobody: old keys are
+//! `deprecated`, told so in headers and notices, counted, and refused only at their end.
 //!
 //! Clock and randomness are arguments. Files are touched by functions that say so in their names, and by [`file`].
 

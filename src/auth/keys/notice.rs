@@ -9,9 +9,10 @@
 //!
 //! What happened before notices were switched on is not told, except that a key is about to expire.
 //!
-//! State outlives restarts through [`Notices::save_to_file`]; reloads give `observe` another directory.
+//! State outlives restarts through [`Notices::save_to_file`]; reloads give `observe` another directory. One process at
+//! a time has the file: one that drains for its successor observes no more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -132,7 +133,7 @@ impl Notices {
     /// Looks for events, and puts new ones into the outbox. To be called after a reload and every few seconds. When
     /// the outbox is full, the rest is found again by a later call.
     pub fn observe(&mut self, directory: &Directory, now: Moment) {
-        let known: BTreeSet<&KeyId> = directory.keys().iter().map(|key| &key.id).collect();
+        let known: HashSet<&KeyId> = directory.keys().iter().map(|key| &key.id).collect();
         let before = self.state.settled.len();
         self.state.settled.retain(|id, _| known.contains(id));
         self.unsaved |= self.state.settled.len() != before;
@@ -151,14 +152,14 @@ impl Notices {
         let mut nearest_told = false;
         for event in events.iter().rev().filter(|event| event.at <= now) {
             let mark = event.mark();
-            let expiring = matches!(event.kind, Kind::Expiring { .. });
+            let expiring = event.kind == Kind::Expiring;
             let superseded = expiring && (nearest_told || key.expires.is_some_and(|expires| expires <= now));
             nearest_told |= expiring;
             if settled.contains(&mark) {
                 continue;
             }
             let history = event.at < self.state.since && !expiring;
-            if history && matches!(event.kind, Kind::OldUsed) {
+            if history && event.kind == Kind::OldUsed {
                 continue; // its next use will be news
             }
             if history || superseded || self.outbox.push(|| pending(key, event, &mark, now)) {

@@ -1,4 +1,5 @@
-//! How often each key was used, and when last: counted without a lock while requests pass, kept in a file over restarts.
+//! How often each key was used, and when last: counted without a lock while requests pass, kept in a file over
+//! restarts.
 //!
 //! A request's part is two atomic operations on the key's own [`Tally`], some 10 ns. Everything else happens
 //! at a flush, every [`FLUSH_EVERY`] and at the end of the process: the file's numbers are read, what this process
@@ -25,8 +26,8 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// How long a key that no directory has is remembered after its last use.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(90 * 86_400);
 
-/// The use of one key. Shared by all directories that have the key. In cache lines of its own, or keys used by different
-/// processors would slow down each other.
+/// The use of one key. Shared by all directories that have the key. In cache lines of its own, or keys used by
+/// different processors would slow down each other.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Tally {
@@ -163,8 +164,8 @@ impl Flush<'_> {
             if let Some(record) = self.records.keys.get(&id) {
                 tally.learn(record, flushed);
             }
-            // Held by the table and by `tally`, thus by no directory any more; and nobody can take it meanwhile, because
-            // the table is locked.
+            // Held by the table and by `tally`, thus by no directory any more; and nobody can take it meanwhile,
+            // because the table is locked.
             if Arc::strong_count(&tally) == 2 && tally.unflushed() == 0 {
                 tallies.remove(&id);
             }

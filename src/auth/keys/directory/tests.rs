@@ -14,15 +14,16 @@ fn of_key(fields: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_key_has_the_scopes_of_its_consumer_or_some_of_them() {
+fn a_key_has_the_limit_and_tags_of_its_consumer_and_all_or_some_of_its_scopes() {
     let document = document(
-        r##"{ "consumers": [{ "name": "a", "tags": ["gold"], "scopes": ["w", "r"], "keys": [
+        r##"{ "consumers": [{ "name": "a", "tags": ["gold"], "scopes": ["w", "r"], "limits": { "rate": "5/1s" }, "keys": [
             { "id": "all", "sha256": "#1" },
             { "id": "some", "sha256": "#2", "scopes": ["w"], "tags": ["batch"] },
             { "id": "none", "sha256": "#3", "scopes": [] } ] }] }"##,
     );
     let directory = compile(&document, &Usage::default());
     let [all, some, none] = directory.keys() else { panic!("{directory:?}") };
+    assert_eq!(all.consumer.rate, "5/1s".parse().ok());
     assert!(all.has_scope("r") && all.has_scope("w") && !all.has_scope("rw") && !all.has_scope(""));
     assert!(some.has_scope("w") && !some.has_scope("r"));
     assert!(!none.has_scope("r") && !none.has_scope("w"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::outbox::Pending;
@@ -13,12 +13,11 @@ use crate::auth::keys::moment::Moment;
 use crate::auth::keys::names::KeyId;
 
 /// What a notice is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A threshold before expiry was crossed.
-    Expiring {
-        before: Duration,
-    },
+    Expiring,
     Expired,
     /// A newer key was made.
     Rotated,
@@ -31,7 +30,7 @@ impl Kind {
     /// The event's type.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Expiring { .. } => "key.expiring",
+            Self::Expiring => "key.expiring",
             Self::Expired => "key.expired",
             Self::Rotated => "key.rotated",
             Self::OldUsed => "key.old_used",
@@ -48,14 +47,17 @@ pub(super) struct Event {
     pub(super) at: Moment,
     /// What it belongs to: another expiry or another rotation makes another event.
     of: Moment,
+    /// The threshold, of [`Kind::Expiring`] alone.
+    before: Option<Duration>,
 }
 
 impl Event {
     /// Tells it from all other events of the key.
     pub(super) fn mark(&self) -> String {
-        match self.kind {
-            Kind::Expiring { before } => format!("{} {} {}", self.kind.as_str(), self.of, before.as_secs()),
-            kind => format!("{} {}", kind.as_str(), self.of),
+        let Self { kind, of, before, .. } = self;
+        match before {
+            Some(before) => format!("{} {of} {}", kind.as_str(), before.as_secs()),
+            None => format!("{} {of}", kind.as_str()),
         }
     }
 }
@@ -63,14 +65,15 @@ impl Event {
 /// All events of a key, past and future, in this order; thresholds from the longest to the shortest.
 pub(super) fn events(key: &Key, thresholds: &[Duration]) -> Vec<Event> {
     let mut events = Vec::new();
+    let event = |kind, at, of| Event { kind, at, of, before: None };
     let deprecated = key.deprecated.as_ref().map(|deprecated| deprecated.since);
     if let Some(since) = deprecated {
-        events.push(Event { kind: Kind::Rotated, at: since, of: since });
+        events.push(event(Kind::Rotated, since, since));
         let at = used_since_rotation(key).unwrap_or(Moment::LAST);
-        events.push(Event { kind: Kind::OldUsed, at, of: since });
+        events.push(event(Kind::OldUsed, at, since));
     }
     if let Some(at) = key.retired {
-        events.push(Event { kind: Kind::Retired, at, of: at });
+        events.push(event(Kind::Retired, at, at));
         return events;
     }
     let Some(expires) = key.expires else { return events };
@@ -79,10 +82,10 @@ pub(super) fn events(key: &Key, thresholds: &[Duration]) -> Vec<Event> {
     for &before in thresholds {
         let at = expires.minus(before);
         if news_after.is_none_or(|news_after| at > news_after) {
-            events.push(Event { kind: Kind::Expiring { before }, at, of: expires });
+            events.push(Event { before: Some(before), ..event(Kind::Expiring, at, expires) });
         }
     }
-    events.push(Event { kind: Kind::Expired, at: expires, of: expires });
+    events.push(event(Kind::Expired, expires, expires));
     events
 }
 
@@ -126,7 +129,7 @@ pub(super) fn pending(key: &Key, event: &Event, mark: &str, now: Moment) -> Pend
     };
     // Strings, numbers and moments have no way to fail as JSON; a notice without data would still be one.
     let body = serde_json::to_string(&body).unwrap_or_else(|_| format!("{{\"id\":\"{id}\"}}"));
-    Pending::new(id, body, now)
+    Pending::new(id, event.kind, body, now)
 }
 
 /// 128 bits of SHA-256 of what happened: the same wherever and whenever it is found out.

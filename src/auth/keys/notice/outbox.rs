@@ -7,6 +7,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
+use super::event::Kind;
 use crate::auth::keys::moment::Moment;
 
 /// Deliveries that wait at a time. Each has about 500 bytes.
@@ -21,6 +22,7 @@ const LONGEST_PAUSE_MS: u64 = 3_600_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct Pending {
     id: String,
+    kind: Kind,
     body: String,
     /// Tries so far.
     tries: u32,
@@ -29,8 +31,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(id: String, body: String, now: Moment) -> Self {
-        Self { id, body, tries: 0, next: now }
+    pub(super) fn new(id: String, kind: Kind, body: String, now: Moment) -> Self {
+        Self { id, kind, body, tries: 0, next: now }
     }
 }
 
@@ -43,6 +45,8 @@ pub type Signer<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 pub struct Delivery {
     /// The same at every try, and wherever else the same event is found.
     pub id: String,
+    /// For logs and metrics; the body says it too.
+    pub kind: Kind,
     pub body: String,
     /// Which try this is, counted from 1.
     pub attempt: u32,
@@ -56,7 +60,8 @@ impl Delivery {
         format!("{}.{}.{}", self.id, self.at.unix(), self.body).into_bytes()
     }
 
-    /// The header fields of Standard Webhooks. Each signer has a secret of its own; while a secret is changed there are two, and the receiver needs one of them.
+    /// The header fields of Standard Webhooks. Each signer has a secret of its own; while a secret is changed there are
+    /// two, and the receiver needs one of them.
     pub fn headers(&self, signers: &[Signer<'_>]) -> [(&'static str, String); 3] {
         let content = self.signed_content();
         let signature = |sign: &Signer<'_>| format!("v1,{}", BASE64.encode(&sign(&content)));
@@ -101,8 +106,8 @@ impl Outbox {
         let next = due.max_by_key(|pending| Reverse(pending.next))?;
         next.tries = next.tries.saturating_add(1);
         next.next = now.plus(TRY_WITHIN);
-        let Pending { id, body, tries, .. } = next.clone();
-        Some(Delivery { id, body, attempt: tries, at: now })
+        let Pending { id, kind, body, tries, .. } = next.clone();
+        Some(Delivery { id, kind, body, attempt: tries, at: now })
     }
 
     pub(super) fn next_due(&self) -> Option<Moment> {

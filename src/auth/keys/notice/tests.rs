@@ -323,6 +323,7 @@ fn a_notice_says_what_its_reader_needs_and_no_key() {
     let mut notices = begin(START);
     notices.observe(&directory, START);
     let delivery = notices.due(START).unwrap();
+    assert_eq!(delivery.kind, Kind::Expiring);
     let expected = serde_json::json!({
         "id": delivery.id,
         "type": "key.expiring",
@@ -357,8 +358,13 @@ fn events_have_ids_of_their_own() {
 
 #[test]
 fn signs_as_standard_webhooks_do() {
-    let delivery =
-        Delivery { id: "msg_1".into(), body: "{}".into(), attempt: 1, at: Moment::from_unix(1_614_265_330) };
+    let delivery = Delivery {
+        id: "msg_1".into(),
+        kind: Kind::Expired,
+        body: "{}".into(),
+        attempt: 1,
+        at: Moment::from_unix(1_614_265_330),
+    };
     assert_eq!(delivery.signed_content(), b"msg_1.1614265330.{}");
     let (first, second) = (|_: &[u8]| [1; 32], |content: &[u8]| [u8::try_from(content.len()).unwrap(); 32]);
     let headers = delivery.headers(&[&first, &second]);
