@@ -28,8 +28,8 @@ mod outbox;
 
 pub use event::Kind;
 use event::{events, pending};
+pub use outbox::Delivery;
 use outbox::Outbox;
-pub use outbox::{Delivery, Signer};
 
 /// Before expiry, unless the caller says otherwise.
 pub const THRESHOLDS: [Duration; 3] = [days(30), days(7), days(1)];

@@ -4,7 +4,6 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::event::Kind;
@@ -36,9 +35,6 @@ impl Pending {
     }
 }
 
-/// HMAC-SHA256 under a secret of what it is given.
-pub type Signer<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
-
 /// What to send: a POST of `body` as `application/json`, with [`headers`](Self::headers). Any status of the 200s means
 /// that it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,21 +51,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// What is signed (Standard Webhooks 1.0): id, Unix time of the try and body, with dots between.
-    pub fn signed_content(&self) -> Vec<u8> {
-        format!("{}.{}.{}", self.id, self.at.unix(), self.body).into_bytes()
-    }
-
-    /// The header fields of Standard Webhooks. Each signer has a secret of its own; while a secret is changed there are
-    /// two, and the receiver needs one of them.
-    pub fn headers(&self, signers: &[Signer<'_>]) -> [(&'static str, String); 3] {
-        let content = self.signed_content();
-        let signature = |sign: &Signer<'_>| format!("v1,{}", BASE64.encode(&sign(&content)));
-        let signatures: Vec<String> = signers.iter().map(signature).collect();
+    /// The header fields of Standard Webhooks 1.0. `sign` makes the value of the last one from the Unix time of the try,
+    /// the id and the body, which it signs with dots between:
+    /// [`Webhook::sign`](crate::auth::signature::webhook::Webhook::sign). While the secret is changed there are two
+    /// values, with a space between.
+    pub fn headers(&self, sign: impl FnOnce(i64, &str, &[u8]) -> String) -> [(&'static str, String); 3] {
+        let seconds = i64::try_from(self.at.unix()).unwrap_or(i64::MAX);
         [
             ("webhook-id", self.id.clone()),
-            ("webhook-timestamp", self.at.unix().to_string()),
-            ("webhook-signature", signatures.join(" ")),
+            ("webhook-timestamp", seconds.to_string()),
+            ("webhook-signature", sign(seconds, &self.id, self.body.as_bytes())),
         ]
     }
 }

@@ -357,27 +357,18 @@ fn events_have_ids_of_their_own() {
 }
 
 #[test]
-fn signs_as_standard_webhooks_do() {
-    let delivery = Delivery {
-        id: "msg_1".into(),
-        kind: Kind::Expired,
-        body: "{}".into(),
-        attempt: 1,
-        at: Moment::from_unix(1_614_265_330),
-    };
-    assert_eq!(delivery.signed_content(), b"msg_1.1614265330.{}");
-    let (first, second) = (|_: &[u8]| [1; 32], |content: &[u8]| [u8::try_from(content.len()).unwrap(); 32]);
-    let headers = delivery.headers(&[&first, &second]);
-    let expected = [
-        ("webhook-id", "msg_1".to_owned()),
-        ("webhook-timestamp", "1614265330".to_owned()),
-        (
-            "webhook-signature",
-            "v1,AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= v1,ExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTExM="
-                .to_owned(),
-        ),
-    ];
-    assert_eq!(headers, expected);
+fn each_try_is_signed_with_its_own_time() {
+    let (mut notices, _) = with_one_waiting();
+    let sign = |time: i64, id: &str, body: &[u8]| format!("{time}.{id}.{}", body.len());
+    for now in [START, START.plus(hours(1))] {
+        let delivery = notices.due(now).unwrap();
+        let expected = [
+            ("webhook-id", delivery.id.clone()),
+            ("webhook-timestamp", now.unix().to_string()),
+            ("webhook-signature", format!("{}.{}.{}", now.unix(), delivery.id, delivery.body.len())),
+        ];
+        assert_eq!(delivery.headers(sign), expected);
+    }
 }
 
 #[test]
