@@ -1,5 +1,5 @@
-//! Nothing that a stranger writes into the fields of a signature passes for one, and what was signed is told from anything
-//! else.
+//! Nothing that a stranger writes into the fields of a signature passes for one, and what was signed is told from
+//! anything else.
 #![no_main]
 
 use std::num::NonZeroUsize;

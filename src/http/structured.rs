@@ -13,8 +13,8 @@ pub struct Limits {
     /// Of all lines, joined by `, `.
     pub bytes: usize,
     /// Members, items and parameters together. Each takes half a microsecond and an allocation or two, so that a few
-    /// kilobytes of `a,a,a` would cost more than verifying a signature. Counted before anything is parsed, by the commas,
-    /// semicolons and spaces; those inside of strings count too.
+    /// kilobytes of `a,a,a` would cost more than verifying a signature. Counted before anything is parsed, by the
+    /// commas, semicolons and spaces; those inside of strings count too.
     pub parts: usize,
 }
 

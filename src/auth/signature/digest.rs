@@ -1,7 +1,8 @@
 //! Digests of bodies (RFC 9530): `Content-Digest` of what is sent, `Repr-Digest` of what it represents.
 //!
-//! SHA-256 and SHA-512 count, and every one of these that a field gives is checked. All other algorithms are passed over,
-//! the old ones too (`md5`, `sha`, `unixsum`, …, RFC 9530 §5): a field with nothing else proves nothing and is refused.
+//! SHA-256 and SHA-512 count, and every one of these that a field gives is checked. All other algorithms are passed
+//! over, the old ones too (`md5`, `sha`, `unixsum`, …, RFC 9530 §5): a field with nothing else proves nothing and is
+//! refused.
 //!
 //! A digest alone shows that a body was not damaged. That nobody changed it follows from a signature over the field.
 

@@ -3,7 +3,8 @@
 //! **Memory** is bounded by a number of entries of about 40 bytes. An entry is forgotten once what it stands for has
 //! expired by itself. When all places are taken by entries that have not, the answer is [`Novelty::Full`] and callers
 //! refuse: to forget one early would let it be replayed. Only what was authenticated may be asked about, so that
-//! strangers cannot fill the places.
+//! strangers cannot fill the places. An owner can, with as many signatures of his own: give those who must not shut out
+//! each other a store each.
 //!
 //! **Collisions.** Ids are kept as 128 bits of keyed hash under random keys of the process, so nobody can make two ids
 //! meet or choose a shard.

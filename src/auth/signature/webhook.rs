@@ -262,8 +262,8 @@ fn element<'a>(value: &'a [u8], name: &str) -> Result<&'a [u8], Refusal> {
     }
 }
 
-/// Letters, digits, `-` and `_` alone: with a separator in it, part of the id could be passed off as the time, and part of
-/// the body as the id.
+/// Letters, digits, `-` and `_` alone: with a separator in it, part of the id could be passed off as the time, and
+/// part of the body as the id.
 fn id(value: &[u8]) -> Result<&[u8], Refusal> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if value.is_empty() || value.len() > MAX_ID_BYTES || !value.iter().all(allowed) {

@@ -4,8 +4,8 @@
 //! ASCII, spaces and tabs; derived components visible ASCII alone. Obsolete line folding is not undone but refused, as
 //! it is where requests are read (RFC 9112 §5.2).
 //!
-//! A component may be read once for each way to cover it, and a `key` parses its whole field, so everything that is read
-//! or written is paid from one budget, at the price that it costs us.
+//! A component may be read once for each way to cover it, and a `key` parses its whole field, so everything that is
+//! read or written is paid from one budget, at the price that it costs us.
 
 use std::borrow::Cow;
 

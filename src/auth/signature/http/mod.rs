@@ -3,13 +3,14 @@
 //! What always holds:
 //! * A signature counts only if it covers what the policy requires, is young enough, and was made by a key that the
 //!   caller knows, with that key's own algorithm.
-//! * The signature base is built from what was parsed, so no two readings of `Signature-Input` can exist. What cannot be
-//!   built exactly is refused: unknown components and parameters, fields that are not there, values that are not ASCII.
+//! * The signature base is built from what was parsed, so no two readings of `Signature-Input` can exist. What cannot
+//!   be built exactly is refused: unknown components and parameters, fields that are not there, values that are not
+//!   ASCII.
 //! * The work for one request is bounded before anything is authenticated: by the bytes read, by the components, and by
 //!   the signatures tried.
 //!
-//! Not supported, and refused where a signature covers it: trailers (`tr`), as they come after the decision, and parts of
-//! another request (`req`, which RFC 9421 §2.4 forbids in requests).
+//! Not supported, and refused where a signature covers it: trailers (`tr`), as they come after the decision, and parts
+//! of another request (`req`, which RFC 9421 §2.4 forbids in requests).
 
 mod base;
 mod component;
@@ -30,7 +31,8 @@ use crate::http::structured::Limits;
 const FIELD: Limits = Limits { bytes: 4 * 1024, parts: 192 };
 /// One signature may cover this many components.
 const MAX_COMPONENTS: usize = 32;
-/// Bytes that may be read to build a base and written into it, together. What has to be parsed costs eight times as much.
+/// Bytes that may be read to build a base and written into it, together. What has to be parsed costs eight times as
+/// much.
 const MAX_BASE_BYTES: usize = 32 * 1024;
 /// So many signatures of known keys are tried at most; those of other tags do not count.
 const MAX_TRIED: usize = 4;

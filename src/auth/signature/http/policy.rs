@@ -14,9 +14,9 @@ use crate::http::structured::{self, Unreadable};
 /// What a signature must be like.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// What it has to cover. What is covered as part of a larger component counts: `@target-uri` covers `@path`. Two are
-    /// asked for only where there is something to cover: `@query` of a request with a query, `content-digest` of one
-    /// with a body. What was added or taken away on the way is noticed all the same.
+    /// What it has to cover. What is covered as part of a larger component counts: `@target-uri` covers `@path`. Two
+    /// are asked for only where there is something to cover: `@query` of a request with a query, `content-digest` of
+    /// one with a body. What was added or taken away on the way is noticed all the same.
     pub required: Vec<Component>,
     /// The oldest `created` that is accepted; a signature without one is not.
     pub max_age: Duration,
@@ -35,7 +35,8 @@ pub struct Verified {
     pub label: String,
     /// Whose it is: the name of its key, if it gives one.
     pub key_id: Option<String>,
-    /// What it covers. If `content-digest` is among it ([`Verified::covers_body`]), the body must be checked against it.
+    /// What it covers. If `content-digest` is among it ([`Verified::covers_body`]), the body must be checked against
+    /// it.
     pub components: Vec<Component>,
 }
 
@@ -58,8 +59,8 @@ struct Candidate<'k> {
 
 impl Policy {
     /// Looks for a signature that counts, in the order in which `Signature-Input` has them, among at most four whose
-    /// keys are known. `keys` finds a key by its `keyid`, or the only one there is for a signature that gives none. `now`
-    /// is in seconds of the Unix time. The nonce of the one that counts is remembered in `seen`.
+    /// keys are known. `keys` finds a key by its `keyid`, or the only one there is for a signature that gives none.
+    /// `now` is in seconds of the Unix time. The nonce of the one that counts is remembered in `seen`.
     ///
     /// # Errors
     /// When there is none: why the first one does not count, and [`Refusal::WrongTag`] only if none has the right tag.

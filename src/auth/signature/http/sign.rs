@@ -40,9 +40,9 @@ pub struct Signed {
 }
 
 impl Signer {
-    /// Signatures called `label` (lower case letters, digits, `_ - . *`) by `key`, which the receiver knows as `key_id`,
-    /// over `components`, at most 32. With a `lifetime` of whole seconds they expire. The algorithm is not named: the
-    /// receiver knows it from the key.
+    /// Signatures called `label` (lower case letters, digits, `_ - . *`) by `key`, which the receiver knows as
+    /// `key_id`, over `components`, at most 32. With a `lifetime` of whole seconds they expire. The algorithm is not
+    /// named: the receiver knows it from the key.
     ///
     /// # Errors
     /// When one of the names holds what the field cannot, or there are too many components.
