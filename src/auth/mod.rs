@@ -1,6 +1,10 @@
-//! Who calls, and what proves it. Engines alone: filters wrap them, and what they ask of others goes through
-//! [`Fetch`](crate::http::fetch::Fetch).
+//! Who calls, and how they prove it: the engines behind the filters that ask. They own no clock and open no socket; what
+//! they ask of others goes through [`Fetch`](crate::http::fetch::Fetch).
 
+pub mod client_cert;
 pub mod discovery;
 mod freshness;
+pub mod jose;
+pub mod keys;
 pub mod keyset;
+pub mod signature;

@@ -4,6 +4,7 @@
 //! * [`path`] gives every later stage one and the same path.
 //! * [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
 //! * [`fetch`] and [`url`] say how requests of our own are put; who sends them lies above.
+//! * [`structured`] reads structured fields, whose syntax is a crate's.
 //!
 //! Everything here is pure: no sockets, no clock, no state between requests.
 
@@ -13,6 +14,7 @@ pub mod framing;
 pub mod head;
 pub mod path;
 pub mod problem;
+pub mod structured;
 pub mod trace;
 pub mod url;
 

@@ -1,0 +1,169 @@
+//! Claims (RFC 7519 section 4): the whole object as it came, and typed access to those that have a meaning here.
+//!
+//! What always holds: registered claims that are there are of their type, and times are in range; a binding that is
+//! claimed is one that can be checked.
+
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::thumbprint::Thumbprint;
+
+/// 9999-12-31T23:59:59Z. An `exp` in milliseconds, a common mistake that makes a token valid for ever, is beyond.
+const LATEST: u64 = 253_402_300_799;
+
+/// The claims of a token.
+#[derive(Debug)]
+pub struct Claims {
+    map: Map<String, Value>,
+    expires: Option<u64>,
+    not_before: Option<u64>,
+    issued_at: Option<u64>,
+    confirmation: Confirmation,
+}
+
+/// What a token is bound to (RFC 7800); nothing, one thing, or both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Confirmation {
+    /// `jkt`: a key of the client (RFC 9449 section 6.1).
+    pub key: Option<Thumbprint>,
+    /// `x5t#S256`: a certificate of the client (RFC 8705 section 3.1).
+    pub certificate: Option<Thumbprint>,
+}
+
+impl Claims {
+    pub(super) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
+        for name in ["iss", "sub", "jti", "client_id", "azp"] {
+            if map.get(name).is_some_and(|value| !value.is_string()) {
+                return Err(Fault::TextInvalid);
+            }
+        }
+        check_texts(map.get("aud"), Fault::AudienceInvalid)?;
+        check_texts(map.get("scope"), Fault::ScopeInvalid)?;
+        check_texts(map.get("scp"), Fault::ScopeInvalid)?;
+        Ok(Self {
+            expires: time(&map, "exp", f64::floor)?,
+            not_before: time(&map, "nbf", f64::ceil)?,
+            issued_at: time(&map, "iat", f64::ceil)?,
+            confirmation: map.get("cnf").map(confirmation).transpose()?.unwrap_or_default(),
+            map,
+        })
+    }
+
+    /// All of them, as the issuer wrote them.
+    #[must_use]
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.map
+    }
+
+    /// `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.text("iss")
+    }
+
+    /// `sub`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.text("sub")
+    }
+
+    /// `jti`.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.text("jti")
+    }
+
+    /// `client_id` (RFC 9068), or else `azp` (`OpenID` Connect).
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.text("client_id").or_else(|| self.text("azp"))
+    }
+
+    /// `aud`, one or several.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        texts(self.map.get("aud"))
+    }
+
+    /// The scopes of `scope`, or else of `scp`: words of a string (RFC 6749 section 3.3), or the strings of a list.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let claim = self.map.get("scope").or_else(|| self.map.get("scp"));
+        let words = claim.and_then(Value::as_str).unwrap_or_default().split(' ');
+        let items = claim.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        words.chain(items).filter(|scope| !scope.is_empty())
+    }
+
+    /// `exp`, in seconds since 1970, rounded down.
+    #[must_use]
+    pub fn expires(&self) -> Option<u64> {
+        self.expires
+    }
+
+    /// `nbf`, in seconds since 1970, rounded up.
+    #[must_use]
+    pub fn not_before(&self) -> Option<u64> {
+        self.not_before
+    }
+
+    /// `iat`, in seconds since 1970, rounded up.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<u64> {
+        self.issued_at
+    }
+
+    /// `cnf`.
+    #[must_use]
+    pub fn confirmation(&self) -> Confirmation {
+        self.confirmation
+    }
+
+    /// A claim that is a string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.map.get(name).and_then(Value::as_str)
+    }
+}
+
+/// A string, or the strings of a list.
+fn texts(claim: Option<&Value>) -> impl Iterator<Item = &str> {
+    let items = claim.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    claim.and_then(Value::as_str).into_iter().chain(items)
+}
+
+fn check_texts(claim: Option<&Value>, fault: Fault) -> Result<(), Fault> {
+    match claim {
+        None | Some(Value::String(_)) => Ok(()),
+        Some(Value::Array(items)) if items.iter().all(Value::is_string) => Ok(()),
+        Some(_) => Err(fault),
+    }
+}
+
+/// A `NumericDate` (RFC 7519 section 2), which may have a fraction; it is rounded to the stricter second.
+fn time(map: &Map<String, Value>, name: &str, round: fn(f64) -> f64) -> Result<Option<u64>, Fault> {
+    let Some(value) = map.get(name) else { return Ok(None) };
+    let seconds = match (value.as_u64(), value.as_f64()) {
+        (Some(seconds), _) => seconds,
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+        (None, Some(seconds)) if (0.0..1e12).contains(&seconds) => round(seconds) as u64,
+        _ => return Err(Fault::TimeInvalid),
+    };
+    if seconds > LATEST { Err(Fault::TimeInvalid) } else { Ok(Some(seconds)) }
+}
+
+/// Members that are not understood are refused, not ignored: whoever wrote them meant the token to be bound.
+fn confirmation(value: &Value) -> Result<Confirmation, Fault> {
+    let members =
+        value.as_object().filter(|members| !members.is_empty()).ok_or(Fault::ConfirmationUnknown)?;
+    let mut confirmation = Confirmation::default();
+    for (name, value) in members {
+        let thumbprint = value.as_str().and_then(Thumbprint::parse).ok_or(Fault::ConfirmationUnknown)?;
+        match name.as_str() {
+            "jkt" => confirmation.key = Some(thumbprint),
+            "x5t#S256" => confirmation.certificate = Some(thumbprint),
+            _ => return Err(Fault::ConfirmationUnknown),
+        }
+    }
+    Ok(confirmation)
+}
+
+#[cfg(test)]
+mod tests;

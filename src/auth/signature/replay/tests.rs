@@ -1,0 +1,60 @@
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Novelty, SHARDS, Seen};
+
+const NOW: i64 = 1_700_000_000;
+
+fn seen(max_ids: usize) -> Seen {
+    Seen::new(NonZeroUsize::new(max_ids).unwrap())
+}
+
+#[test]
+fn an_id_is_fresh_once_until_it_expires() {
+    let seen = seen(64 * 100);
+    assert_eq!(seen.remember(b"key", b"id", NOW + 10, NOW), Novelty::Fresh);
+    assert_eq!(seen.remember(b"key", b"id", NOW + 10, NOW), Novelty::Seen);
+    assert_eq!(seen.remember(b"key", b"id", NOW + 20, NOW + 10), Novelty::Seen);
+    assert_eq!(seen.remember(b"key", b"id", NOW + 20, NOW + 11), Novelty::Fresh);
+}
+
+#[test]
+fn an_id_belongs_to_its_owner() {
+    let seen = seen(64 * 100);
+    assert_eq!(seen.remember(b"ab", b"c", NOW + 10, NOW), Novelty::Fresh);
+    assert_eq!(seen.remember(b"a", b"bc", NOW + 10, NOW), Novelty::Fresh);
+    assert_eq!(seen.remember(b"a", b"bc", NOW + 10, NOW), Novelty::Seen);
+}
+
+#[test]
+fn says_that_it_is_full_rather_than_forget() {
+    let seen = seen(1);
+    let fresh = |round: u32, now| {
+        let ids = (0..2000_u32).map(|id| [round.to_be_bytes(), id.to_be_bytes()].concat());
+        ids.filter(|id| seen.remember(b"key", id, now + 10, now) == Novelty::Fresh).count()
+    };
+    assert_eq!(fresh(0, NOW), SHARDS);
+    assert_eq!(fresh(1, NOW + 10), 0);
+    assert_eq!(seen.remember(b"key", &[0; 8], NOW + 10, NOW + 10), Novelty::Seen);
+    // All have expired, and make room.
+    assert_eq!(fresh(2, NOW + 11), SHARDS);
+    assert_eq!(seen.len(), SHARDS);
+}
+
+#[test]
+fn one_of_many_threads_hears_that_an_id_is_fresh() {
+    let seen = seen(64 * 100);
+    let fresh = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for id in 0..100_u32 {
+                    if seen.remember(b"key", &id.to_be_bytes(), NOW + 10, NOW) == Novelty::Fresh {
+                        fresh.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(fresh.into_inner(), 100);
+}
