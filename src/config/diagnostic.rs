@@ -8,6 +8,7 @@
 //! ```
 
 use std::fmt::{self, Display};
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -28,6 +29,8 @@ pub struct Issue {
     pub target: Target,
     /// What is wrong and what was expected, a lowercase fragment.
     pub message: String,
+    /// The part of the text there that is meant, in bytes; `None` for the whole of it.
+    pub part: Option<Range<usize>>,
     /// What was expected where a text was likely meant and left unquoted. The message is then made again with
     /// what the document really says there, because `1.10` was parsed to 1.1.
     pub(super) unquoted: Option<String>,
@@ -69,12 +72,13 @@ struct Excerpt {
 
 impl Issue {
     pub fn new(path: Path, target: Target, message: impl Display) -> Self {
-        Self { path, target, message: message.to_string(), unquoted: None }
+        Self { path, target, message: message.to_string(), part: None, unquoted: None }
     }
 
     /// A problem that compiling the value at `base` brought up.
     pub fn from_problem(base: &Path, problem: &Problem) -> Self {
-        Self::new(base.join(&Path::parse(&problem.at)), Target::Value, &problem.message)
+        let path = base.join(&Path::parse(&problem.at));
+        Self { part: problem.part.clone(), ..Self::new(path, Target::Value, &problem.message) }
     }
 }
 
@@ -144,7 +148,7 @@ impl Display for Diagnostics {
 
 impl Diagnostic {
     fn new(document: &Document, issue: Issue) -> Self {
-        let position = document.locate(&issue.path, issue.target);
+        let mut position = document.locate(&issue.path, issue.target);
         let path = match issue.target {
             Target::Value => issue.path,
             Target::Key => issue.path.parent().unwrap_or_default(),
@@ -153,6 +157,9 @@ impl Diagnostic {
             Some(expected) => unquoted(&expected, &position.text),
             None => issue.message,
         };
+        if let Some(part) = &issue.part {
+            narrow(&mut position, part, document.text());
+        }
         let mut excerpt = Excerpt::new(document.text(), &position);
         if message.contains(WRITTEN_IN_THE_CLEAR) {
             excerpt = excerpt.map(Excerpt::masked);
@@ -214,6 +221,21 @@ impl Excerpt {
     fn masked(self) -> Self {
         let kept: String = self.line.chars().take(self.start).collect();
         Self { line: kept + "***", start: self.start, length: 3 }
+    }
+}
+
+/// Moves a position to a part of the text there, where that stands on one line as it was read: neither folded nor with
+/// escapes.
+fn narrow(position: &mut Position, part: &Range<usize>, text: &str) {
+    let line = source_line(text, position.line).unwrap_or_default();
+    let rest: String = line.chars().skip(position.column.saturating_sub(1)).collect();
+    let unquoted = rest.strip_prefix(['"', '\'']);
+    let (quote, rest) = unquoted.map_or((0, rest.as_str()), |rest| (1, rest));
+    let Some(before) = position.text.get(..part.start) else { return };
+    let Some(marked) = position.text.get(part.clone()) else { return };
+    if rest.starts_with(&position.text) {
+        position.column += quote + before.chars().count();
+        position.text = marked.to_owned();
     }
 }
 

@@ -64,7 +64,7 @@ impl Fault {
             Kind::Unquoted { expected } => Some(expected.clone()),
             _ => None,
         };
-        (self.kind, Issue { path, target, message: self.message, unquoted })
+        (self.kind, Issue { unquoted, ..Issue::new(path, target, self.message) })
     }
 }
 

@@ -14,6 +14,7 @@ use super::diagnostic::{Issue, Target};
 use super::path::Path;
 use super::read::read;
 use super::tree::{Build, DEEPEST, Tree, Watch, path_from_tree};
+use crate::values::Problem;
 
 /// Name under which a node asks our own deserializer to be handed over. No other deserializer knows it, so a
 /// node cannot be read from anywhere else.
@@ -79,6 +80,11 @@ impl Node {
     /// An issue with the whole of it.
     pub fn issue(&self, message: impl fmt::Display) -> Issue {
         Issue::new(self.path.clone(), Target::Value, message)
+    }
+
+    /// What compiling it brought up, as an issue.
+    pub fn problem(&self, problem: &Problem) -> Issue {
+        Issue::from_problem(&self.path, problem)
     }
 
     /// An issue with one of its keys, rather than with the value there.

@@ -4,7 +4,7 @@
 
 use super::scheme::Keys::{Dotted, Exact, Folded};
 use super::scheme::Kind::{Bool, Bytes, Int, Ip, Json};
-use super::scheme::Phase::{Log, RequestBody, RequestHead, Response};
+use super::scheme::Phase::{RequestHead, Response};
 use super::scheme::Type::{Array, ArrayMap, Map, One};
 use super::scheme::{Field, Phase, Scheme, Type};
 
@@ -38,8 +38,6 @@ pub enum Name {
     HttpHost,
     /// `http.referer`
     HttpReferer,
-    /// `http.request.body.size`
-    RequestBodySize,
     /// `http.request.cookies`
     RequestCookies,
     /// `http.request.full_uri`
@@ -70,8 +68,6 @@ pub enum Name {
     RequestUriQuery,
     /// `http.request.version`
     RequestVersion,
-    /// `http.response.body.size`
-    ResponseBodySize,
     /// `http.response.code`
     ResponseCode,
     /// `http.response.content_type.media_type`
@@ -133,7 +129,7 @@ pub enum Name {
 }
 
 /// By name.
-const FIELDS: [Field<Name>; 56] = [
+const FIELDS: [Field<Name>; 54] = [
     field(
         Name::AuthMethod,
         "auth.method",
@@ -174,13 +170,6 @@ const FIELDS: [Field<Name>; 56] = [
         "Host that the request is for, in lower case and without port.",
     ),
     field(Name::HttpReferer, "http.referer", One(Bytes), RequestHead, "The `Referer` field, as sent."),
-    field(
-        Name::RequestBodySize,
-        "http.request.body.size",
-        One(Int),
-        RequestBody,
-        "Bytes of the request's body, as received.",
-    ),
     field(
         Name::RequestCookies,
         "http.request.cookies",
@@ -279,13 +268,6 @@ const FIELDS: [Field<Name>; 56] = [
         One(Bytes),
         RequestHead,
         "Version of the protocol: `HTTP/1.1`, `HTTP/2`.",
-    ),
-    field(
-        Name::ResponseBodySize,
-        "http.response.body.size",
-        One(Int),
-        Log,
-        "Bytes of the response's body, as sent.",
     ),
     field(Name::ResponseCode, "http.response.code", One(Int), Response, "Status of the response."),
     field(

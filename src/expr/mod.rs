@@ -39,7 +39,7 @@ use std::borrow::Cow;
 
 pub use access::{Address, Scalar, Values, Visit};
 pub use error::{Error, Span};
-pub use list::{Lists, NamedList};
+pub use list::Lists;
 pub use scheme::{Field, Keys, Kind, Phase, Scheme, Type};
 pub use truth::{Missing, Truth, Why};
 

@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 
 use super::access::Scalar;
 use super::ast::Order;
-use super::list::NamedList;
+use super::list::Entries;
 use super::set::Set;
 
 /// Something that is true, false or missing.
@@ -49,7 +49,7 @@ pub(super) enum Test<F> {
     },
     InNamed {
         value: Term<F>,
-        list: Arc<NamedList>,
+        list: Arc<Entries>,
     },
     InArray {
         value: Term<F>,

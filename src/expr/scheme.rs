@@ -107,12 +107,8 @@ impl fmt::Display for Type {
 pub enum Phase {
     /// The head of a request is there, and nothing else.
     RequestHead,
-    /// The body of a request has been read.
-    RequestBody,
     /// The head of the response is there.
     Response,
-    /// All is over.
-    Log,
 }
 
 impl fmt::Display for Phase {
@@ -120,9 +116,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::RequestHead => "with the head of a request",
-            Self::RequestBody => "with the body of a request",
             Self::Response => "with the response",
-            Self::Log => "when all is over",
         })
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::fields::{self, Name};
-use super::list::{Entries, ListKind};
-use super::{Condition, Context, Expression, Lists, NamedList, Phase, Scalar, Truth, Values, Visit};
+use super::list::{EntriesBuilder, ListKind};
+use super::{Condition, Context, Expression, Lists, Phase, Scalar, Truth, Values, Visit};
 
 /// What a test says about a request; all else is absent.
 pub(super) struct Sample {
@@ -110,8 +110,9 @@ impl Values for Sample {
 pub(super) fn lists() -> Lists {
     let mut lists = Lists::new();
     let mut add = |name: &str, kind, content: &str| {
-        let entries = Entries::parse_file(kind, content.as_bytes()).unwrap();
-        lists.insert(name, Arc::new(NamedList::new(entries)));
+        let mut entries = EntriesBuilder::new(kind);
+        entries.push_file(content.as_bytes()).unwrap();
+        lists.insert(name, Arc::new(entries.finish()));
     };
     add("corp", ListKind::Ip, "10.0.0.0/8\n192.168.0.1");
     add("people", ListKind::String, "alice\nbob");
@@ -130,7 +131,7 @@ pub(super) fn expression(source: &str) -> Result<Expression<Name>, Vec<super::Er
 
 /// What a source comes to: `"true"`, `"false"`, or the reason why it is missing.
 pub(super) fn outcome(source: &str, sample: &Sample) -> String {
-    let condition = match compiled(source, Phase::Log) {
+    let condition = match compiled(source, Phase::Response) {
         Ok(condition) => condition,
         Err(errors) => panic!("{source}: {errors:?}"),
     };

@@ -23,8 +23,10 @@ use users::Users;
 use verifier::{Outcome, Verifier};
 
 use super::header_edits::{Head, editable};
-use super::{Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
+use super::{Caller, Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
 use crate::values::Problem;
+
+const KIND: &str = "basic_auth";
 
 /// Lets in who knows a name and a password. Refuses with 401 `basic_auth_missing` (no credentials), 401
 /// `basic_auth_invalid` (malformed or wrong ones) and 503 `basic_auth_busy` (too many passwords are being checked).
@@ -64,7 +66,7 @@ const fn default_hide_credentials() -> bool {
 }
 
 impl super::Spec for Spec {
-    const KIND: &'static str = "basic_auth";
+    const KIND: &'static str = KIND;
     const DECIDES: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
@@ -144,7 +146,7 @@ impl BasicAuth {
                 if let Some(header) = &self.forward_user_as {
                     exchange.request.insert(header, name.clone());
                 }
-                exchange.publish(&String::from_utf8_lossy(name.as_bytes()));
+                exchange.identify(Caller::named(KIND, String::from_utf8_lossy(name.as_bytes())));
                 Verdict::Next
             }
             (Outcome::Busy, _) => {

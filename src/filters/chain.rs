@@ -4,11 +4,15 @@
 //! What always holds: a filter is called only in the phases it takes part in, only its own slot is open to it, and a
 //! filter in shadow mode decides without changing anything that goes in either direction. The chain neither counts
 //! nor logs; it says who decided what, and its caller does that for all filters alike.
+//!
+//! A filter with a condition is passed by, in all phases, when the condition is known not to hold. It runs when that
+//! cannot be known: a filter mostly protects, and nobody gets around it by leaving something out.
 
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Exchange, Filter, Phases, Refusal, Reply, Slots, Step, Verdict};
+use super::condition::Condition;
+use super::{Exchange, Fields, Filter, Phases, Refusal, Reply, Step, Verdict};
 
 /// One filter of a chain.
 pub struct Link {
@@ -16,6 +20,8 @@ pub struct Link {
     pub kind: &'static str,
     /// Whether it only says what it would have done (`mode: shadow`).
     pub shadow: bool,
+    /// Which exchanges it is for (`when:`); all without.
+    pub when: Option<Condition>,
     /// The filter itself.
     pub filter: Box<dyn Filter>,
 }
@@ -117,13 +123,6 @@ impl Chain {
         self.links.iter().map(|link| link.kind)
     }
 
-    /// What the filter of this kind published, if it did.
-    #[must_use]
-    pub fn published<'s>(&self, kind: &str, slots: &'s Slots) -> Option<&'s str> {
-        let by_kind = |position: usize| self.links.get(position).is_some_and(|link| link.kind == kind);
-        slots.published().find(|(position, _)| by_kind(*position)).map(|(_, value)| value)
-    }
-
     /// Whether any filter looks at response heads.
     #[must_use]
     pub fn has_response(&self) -> bool {
@@ -146,6 +145,9 @@ impl Chain {
     /// nothing of its own unless a filter is in shadow mode.
     pub async fn request(&self, exchange: &mut Exchange<'_>, shadows: &mut Shadows) -> Outcome {
         for (position, link) in self.along(&self.request) {
+            if link.is_passed_by(exchange, position, None) {
+                continue;
+            }
             let untouched: Option<RequestHeader> = link.shadow.then(|| exchange.request.clone());
             let verdict = match link.filter.on_request(exchange.at(position)) {
                 Step::Now(verdict) => verdict,
@@ -181,6 +183,9 @@ impl Chain {
         end: bool,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.request_body) {
+            if link.is_passed_by(exchange, position, None) {
+                continue;
+            }
             if !link.shadow {
                 let result = link.filter.on_request_body(exchange.at(position), body, end);
                 result.map_err(|refusal| link.decision(refusal))?;
@@ -204,6 +209,9 @@ impl Chain {
         response: &mut ResponseHeader,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response).rev() {
+            if link.is_passed_by(exchange, position, Some(response)) {
+                continue;
+            }
             let result = link.filter.on_response(exchange.at(position), response);
             result.map_err(|refusal| link.decision(refusal))?;
         }
@@ -221,6 +229,9 @@ impl Chain {
         end: bool,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response_body).rev() {
+            if link.is_passed_by(exchange, position, None) {
+                continue;
+            }
             let result = link.filter.on_response_body(exchange.at(position), body, end);
             result.map_err(|refusal| link.decision(refusal))?;
         }
@@ -233,6 +244,26 @@ impl Chain {
 }
 
 impl Link {
+    /// Whether the exchange is none of the filter's. Decided once, in the first phase the filter takes part in.
+    fn is_passed_by(
+        &self,
+        exchange: &mut Exchange<'_>,
+        position: usize,
+        response: Option<&ResponseHeader>,
+    ) -> bool {
+        let Some(when) = &self.when else { return false };
+        if let Some(decided) = exchange.slots.conditions.decided(position) {
+            return decided;
+        }
+        let fields = match response {
+            None => Fields::of_request(exchange),
+            Some(response) => Fields::of_response(exchange, response),
+        };
+        let passed_by = when.evaluate(&fields).is_false();
+        exchange.slots.conditions.decide(position, passed_by);
+        passed_by
+    }
+
     fn decision(&self, refusal: Refusal) -> Decision {
         Decision { filter: self.kind, refusal: Box::new(refusal) }
     }

@@ -3,8 +3,12 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
+
+use super::Caller;
+use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
 pub struct Facts {
@@ -22,8 +26,14 @@ pub struct Facts {
     pub request_id: Box<str>,
     /// When the head was complete, in nanoseconds of the [`Clock`](crate::state::Clock).
     pub received_ns: u64,
-    /// The client's verified certificate, where it gave one.
-    pub client_certificate: Option<Arc<crate::tls::ClientIdentity>>,
+    /// When the head was complete, by the calendar.
+    pub time: SystemTime,
+    /// What was agreed on in the TLS handshake, the client's verified certificate among it; `None` without TLS.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// The listener's address, as the policy writes it.
+    pub listener: Arc<str>,
+    /// What the path has where the route's template has `{name}`, percent-decoded.
+    pub segments: Vec<(Arc<str>, Box<str>)>,
 }
 
 /// Who made a response.
@@ -43,7 +53,7 @@ pub struct Exchange<'r> {
     pub facts: &'r Facts,
     /// Who made the response; [`Origin::Upstream`] until there is one.
     pub origin: Origin,
-    slots: &'r mut Slots,
+    pub(super) slots: &'r mut Slots,
     position: usize,
 }
 
@@ -80,23 +90,28 @@ impl<'r> Exchange<'r> {
     /// What this filter kept earlier in the same exchange.
     #[must_use]
     pub fn slot<T: Any + Send + Sync>(&mut self) -> Option<&mut T> {
-        self.slots.0.get_mut(self.position)?.as_mut()?.downcast_mut()
+        self.slots.kept.get_mut(self.position)?.as_mut()?.downcast_mut()
     }
 
     /// Keeps something for later phases of the same exchange.
     pub fn keep<T: Any + Send + Sync>(&mut self, value: T) {
-        if self.slots.0.len() <= self.position {
-            self.slots.0.resize_with(self.position + 1, || None);
+        if self.slots.kept.len() <= self.position {
+            self.slots.kept.resize_with(self.position + 1, || None);
         }
-        if let Some(slot) = self.slots.0.get_mut(self.position) {
+        if let Some(slot) = self.slots.kept.get_mut(self.position) {
             *slot = Some(Box::new(value));
         }
     }
 
-    /// Tells the rest of the proxy what this filter found out, e.g. which user it let in: for the access log, and for
-    /// upstreams that keep the requests of one user together.
-    pub fn publish(&mut self, value: &str) {
-        self.slots.1.push((self.position, value.into()));
+    /// Tells everyone after this filter who calls.
+    pub fn identify(&mut self, caller: Caller) {
+        self.slots.callers.push(caller);
+    }
+
+    /// Who calls, as the filters before this one found out, in their order.
+    #[must_use]
+    pub fn callers(&self) -> &[Caller] {
+        &self.slots.callers
     }
 
     /// The same exchange, as the filter at `position` sees it.
@@ -116,15 +131,40 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
     })
 }
 
-/// One slot for each filter of a chain, filled only by those that have something to keep; and what they published, by
-/// their positions.
+/// What filters keep of one exchange: a slot for each, filled only by those that have something to keep, and who calls.
 #[derive(Default)]
-pub struct Slots(Vec<Option<Box<dyn Any + Send + Sync>>>, Vec<(usize, Box<str>)>);
+pub struct Slots {
+    kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
+    callers: Vec<Caller>,
+    pub(super) conditions: Conditions,
+}
 
 impl Slots {
-    /// What filters published, in the order in which they did, with their positions.
-    pub fn published(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.1.iter().map(|(position, value)| (*position, &**value))
+    /// Who calls, in the order in which filters found out.
+    #[must_use]
+    pub fn callers(&self) -> &[Caller] {
+        &self.callers
+    }
+}
+
+/// Which filters of a chain a request passes by, for `when:` is decided once for all phases of a filter.
+#[derive(Default)]
+pub(super) struct Conditions {
+    decided: u64,
+    passed_by: u64,
+}
+
+impl Conditions {
+    /// Whether the filter at `position` is passed by, if that is decided.
+    pub const fn decided(&self, position: usize) -> Option<bool> {
+        let bit = 1_u64 << position;
+        if self.decided & bit == 0 { None } else { Some(self.passed_by & bit != 0) }
+    }
+
+    /// Decides it.
+    pub const fn decide(&mut self, position: usize, passed_by: bool) {
+        self.decided |= 1 << position;
+        self.passed_by |= (passed_by as u64) << position;
     }
 }
 
@@ -157,7 +197,10 @@ impl Sample {
             route: "orders".into(),
             request_id: "0123456789abcdef".into(),
             received_ns: 0,
-            client_certificate: None,
+            time: SystemTime::UNIX_EPOCH,
+            tls: None,
+            listener: "0.0.0.0:443".into(),
+            segments: Vec::new(),
         };
         Self { request, facts, slots: Slots::default() }
     }

@@ -5,11 +5,14 @@
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
 pub mod basic_auth;
+mod caller;
 pub mod chain;
 pub mod compress;
+pub mod condition;
 pub mod cors;
 pub mod error_pages;
 pub mod exchange;
+mod fields;
 pub mod header_edits;
 pub mod ip_access;
 mod media_type;
@@ -31,7 +34,10 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+pub use caller::{Caller, Proof};
+pub use condition::{Condition, Expression, Expressions};
 pub use exchange::{Exchange, Facts, Origin, Slots};
+pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
 use crate::state::State;
@@ -100,6 +106,8 @@ pub struct Site<'a> {
     pub ordinal: usize,
     /// What outlives snapshots.
     pub state: &'a State,
+    /// Compiles expressions.
+    pub expressions: Expressions<'a>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

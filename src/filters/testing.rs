@@ -4,9 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Filter, Site, Spec};
+use super::{Expressions, Filter, Site, Spec};
+use crate::expr::Lists;
 use crate::state::{Clock, State};
 use crate::values::Problem;
+
+static NO_LISTS: Lists = Lists::new();
+/// Compiles expressions that refer to no list.
+pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS };
 
 /// A state in which nothing is counted yet.
 pub fn state() -> State {
@@ -16,7 +21,7 @@ pub fn state() -> State {
 /// Compiles the first filter of its kind on the route `orders`.
 pub fn try_compile<S: Spec>(spec: Value, state: &State, base: &Path) -> Result<Box<dyn Filter>, Problem> {
     let spec: S = serde_json::from_value(spec).unwrap();
-    spec.compile(&Site { route: "orders", ordinal: 0, state, base })
+    spec.compile(&Site { route: "orders", ordinal: 0, state, expressions: EXPRESSIONS, base })
 }
 
 /// The same with a state of its own; the spec must be right.

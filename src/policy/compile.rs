@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use super::door::{Door, DoorLimits};
 use super::links::Links;
+use super::lists;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
+use crate::filters::Expressions;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::state::{Clock, State};
@@ -189,6 +191,7 @@ impl Compiler<'_> {
         };
         Some(Door {
             address: spec.address.clone(),
+            name: spec.address.to_string().into(),
             tls,
             redirect: spec.redirect.map(|_| https),
             h2c: spec.h2c,
@@ -252,9 +255,11 @@ impl Compiler<'_> {
             specs
                 .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
+        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
+            expressions: Expressions { lists: &lists },
             base: &self.base,
             issues: &mut self.issues,
         };

@@ -15,6 +15,8 @@ use crate::values::Problem;
 pub struct Door {
     /// Where it listens.
     pub address: ListenAddress,
+    /// The address as text.
+    pub name: Arc<str>,
     /// TLS, unless it speaks cleartext.
     pub tls: Option<Arc<Acceptor>>,
     /// Every request is sent to https, at this port.

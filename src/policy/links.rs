@@ -6,15 +6,18 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::config::{Issue, Node, Target, wording};
+use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::table::{self, Visitor};
-use crate::filters::{Filter, Site, Spec};
+use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
 use crate::state::State;
 
 /// The key under which a list names a chain instead of a filter.
 const CHAIN: &str = "chain";
 /// Chains may name chains, but not for ever.
 const DEEPEST: usize = 8;
+/// Filters of one route: one bit for each says whether a request is passed by.
+const MOST: usize = 64;
 
 /// Whether a filter's decisions count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -33,6 +36,8 @@ pub(super) struct Links<'a> {
     pub chains: &'a BTreeMap<String, Vec<Node>>,
     /// What filters keep beyond a reload.
     pub state: &'a State,
+    /// Compiles expressions.
+    pub expressions: Expressions<'a>,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -44,8 +49,15 @@ impl Links<'_> {
     pub fn chain<'n>(&mut self, route: &str, lists: impl IntoIterator<Item = &'n [Node]>) -> Chain {
         let mut links = Vec::new();
         let mut ordinals = HashMap::new();
+        let mut lists_of = None;
         for list in lists {
+            lists_of = list.first().or(lists_of);
             self.list(route, list, &mut ordinals, &mut links, 0);
+        }
+        if let Some(first) = lists_of.filter(|_| links.len() > MOST) {
+            self.issues
+                .push(first.issue(format_args!("expected at most {MOST} filters, found {}", links.len())));
+            links.truncate(MOST);
         }
         Chain::new(links)
     }
@@ -84,10 +96,11 @@ impl Links<'_> {
         if let [(name, body)] = entries.as_slice() {
             return Some(((*name).to_owned(), body.clone()));
         }
-        let misplaced = entries.iter().find(|(name, _)| *name == "mode");
+        let misplaced = entries.iter().find(|(name, _)| matches!(*name, "mode" | "when"));
         self.issues.push(match misplaced {
             Some((name, _)) => {
-                node.key_issue(name, "`mode` belongs to the filter: `- rate_limit: { …, mode: shadow }`")
+                let message = format!("`{name}` belongs to the filter: `- rate_limit: {{ …, {name}: … }}`");
+                node.key_issue(name, message)
             }
             None => node.issue("expected one filter, as in `- ip_access: { allow: [10.0.0.0/8] }`"),
         });
@@ -103,6 +116,7 @@ impl Links<'_> {
     ) -> Option<Link> {
         let (mode, node) = node.take("mode");
         let mode = mode.and_then(|node| Some((node.read::<Mode>(self.issues)?, node)));
+        let (when, node) = node.take("when");
         let compile = Compile { route, node: &node, links: self, ordinals };
         let Some(compiled) = table::visit(name, compile) else {
             let mut names = table::KINDS.to_vec();
@@ -120,7 +134,19 @@ impl Links<'_> {
             let message = format!("`{kind}` decides nothing, so it has no shadow");
             self.issues.push(node.issue(message));
         }
-        Some(Link { kind, shadow, filter })
+        let when = when.and_then(|when| self.condition(&when, filter.phases()));
+        Some(Link { kind, shadow, when, filter })
+    }
+}
+
+impl Links<'_> {
+    /// What stands under `when`, which is asked in the first phase the filter takes part in.
+    fn condition(&mut self, node: &Node, phases: Phases) -> Option<Condition> {
+        let source = node.read::<String>(self.issues)?;
+        let early = phases.contains(Phases::REQUEST) || phases.contains(Phases::REQUEST_BODY);
+        let phase = if early { Phase::RequestHead } else { Phase::Response };
+        let compiled = self.expressions.condition("", &source, phase);
+        compiled.map_err(|problem| self.issues.push(node.problem(&problem))).ok()
     }
 }
 
@@ -139,8 +165,13 @@ impl Visitor for Compile<'_, '_> {
         let before = self.links.issues.len();
         let spec = self.node.read::<S>(self.links.issues)?;
         let ordinal = self.ordinals.entry(S::KIND).or_insert(0);
-        let site =
-            Site { route: self.route, ordinal: *ordinal, state: self.links.state, base: self.links.base };
+        let site = Site {
+            route: self.route,
+            ordinal: *ordinal,
+            state: self.links.state,
+            expressions: self.links.expressions,
+            base: self.links.base,
+        };
         *ordinal += 1;
         if self.links.issues.len() > before {
             return None;

@@ -4,6 +4,7 @@
 mod compile;
 mod door;
 mod links;
+mod lists;
 mod pattern;
 mod rewrite;
 mod route;

@@ -1,6 +1,7 @@
 //! Path patterns: `/exact`, `/below/**`, `/users/{id}/orders`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most segments of a pattern. It bounds the depth of the tree and thus of the search in it.
 pub const MAX_SEGMENTS: usize = 64;
@@ -11,7 +12,7 @@ pub enum Segment {
     /// Exactly this text.
     Literal(Box<str>),
     /// `{name}`: one segment that is not empty.
-    Capture(Box<str>),
+    Capture(Arc<str>),
 }
 
 /// A pattern, taken apart.
@@ -94,6 +95,16 @@ impl Pattern {
         self.open || rest.is_none()
     }
 
+    /// The captures with what stands for them in `path`, percent-decoded. The path must be one that the pattern matches.
+    pub fn captured(&self, path: &str) -> Vec<(Arc<str>, Box<str>)> {
+        let texts = path.strip_prefix('/').unwrap_or(path).split('/');
+        let captures = self.segments.iter().zip(texts).filter_map(|(segment, text)| match segment {
+            Segment::Capture(name) => Some((name.clone(), decoded(text))),
+            Segment::Literal(_) => None,
+        });
+        captures.collect()
+    }
+
     /// Where in `path` the capture `name` lies. The path must be one that the pattern matches.
     pub fn capture(&self, path: &str, name: &str) -> Option<Range<usize>> {
         let mut start = 1;
@@ -107,6 +118,10 @@ impl Pattern {
         }
         None
     }
+}
+
+fn decoded(text: &str) -> Box<str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into()
 }
 
 #[cfg(test)]

@@ -35,6 +35,18 @@ pub struct Route {
     pub metrics: RouteMetrics,
 }
 
+impl Route {
+    /// What the path has where the route's template has names.
+    #[must_use]
+    pub fn segments(&self, path: &str) -> Vec<(Arc<str>, Box<str>)> {
+        if self.patterns.iter().all(|pattern| pattern.captures().next().is_none()) {
+            return Vec::new();
+        }
+        let pattern = self.patterns.iter().find(|pattern| pattern.matches(path));
+        pattern.map(|pattern| pattern.captured(path)).unwrap_or_default()
+    }
+}
+
 /// What happens at the end of a chain.
 pub enum Action {
     /// Proxied.

@@ -1,7 +1,6 @@
 //! What is known of one request while it is served. A filter's own data is not here but in its slot.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::Method;
 
@@ -49,8 +48,6 @@ pub struct Context {
     pub body_open: bool,
     /// The trace it belongs to.
     pub trace: TraceParent,
-    /// When its head was complete.
-    pub time: SystemTime,
     /// Counts it as in flight.
     pub in_flight: Option<InFlight>,
 }

@@ -97,6 +97,7 @@ fn understand(
     find_route(ctx, request, &host);
     ctx.facts.route = ctx.route.name.clone();
     ctx.facts.host = host.into();
+    ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
 }
 
@@ -202,7 +203,8 @@ fn identify(facts: &mut Facts, forwarding: &Forwarding, connection: &Connection,
     facts.peer_ip = connection.peer_ip;
     facts.client_ip = client_ip(connection.client_ip, forwarding, headers);
     facts.scheme = if connection.tls.is_some() { "https" } else { "http" };
-    facts.client_certificate = connection.tls.as_ref().and_then(|tls| tls.client.clone());
+    facts.tls = connection.tls.clone();
+    facts.listener = connection.door.name.clone();
 }
 
 fn client_ip(peer: IpAddr, forwarding: &Forwarding, headers: &HeaderMap) -> IpAddr {

@@ -164,7 +164,10 @@ impl ProxyHttp for Gateway {
             route: route.name.clone(),
             request_id: request_id(),
             received_ns: self.now_ns(),
-            client_certificate: None,
+            time: self.state.clock.wall(),
+            tls: None,
+            listener: route.name.clone(),
+            segments: Vec::new(),
         };
         Box::new(Context {
             snapshot,
@@ -184,7 +187,6 @@ impl ProxyHttp for Gateway {
             body_bytes: 0,
             body_open: false,
             trace: TraceParent::start(1, 1, false),
-            time: self.state.clock.wall(),
             in_flight: Some(self.metrics.begin_request()),
         })
     }

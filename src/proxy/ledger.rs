@@ -51,7 +51,7 @@ fn write(
     let mut trace_id = [0; 55];
     trace_id.copy_from_slice(&ctx.trace.to_bytes());
     log.write(&AccessRecord {
-        time: ctx.time,
+        time: ctx.facts.time,
         request_id: &ctx.facts.request_id,
         // `00-TRACE_ID-…`
         trace_id: trace_id.get(3..35).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default(),
@@ -79,7 +79,7 @@ fn write(
         upstream_duration_us: ctx.attempts.duration.map(micros),
         retries: ctx.attempts.retries(),
         upstream_status: ctx.attempts.status,
-        consumer: ctx.slots.published().next().map_or("", |(_, value)| value),
+        consumer: ctx.slots.callers().first().map_or("", |caller| &caller.subject),
         user_agent: header(header::USER_AGENT),
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),

@@ -99,7 +99,9 @@ fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
         },
         HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
         HashKey::Cookie(name) => key_hash(cookie(session.req_header(), name)?.as_bytes()),
-        HashKey::Filter(kind) => key_hash(ctx.route.chain.published(kind, &ctx.slots)?.as_bytes()),
+        HashKey::Filter(kind) => {
+            key_hash(ctx.slots.callers().iter().find(|caller| *caller.method == **kind)?.subject.as_bytes())
+        }
     })
 }
 

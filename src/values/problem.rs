@@ -1,6 +1,7 @@
 //! A problem found while compiling what a user wrote, told by layers that know nothing of files and lines.
 
 use std::fmt;
+use std::ops::Range;
 
 /// What is wrong with a spec, and where in it. The configuration layer turns it into a message with file,
 /// line and column.
@@ -11,12 +12,20 @@ pub struct Problem {
     pub at: String,
     /// What is wrong and what was expected, a lowercase fragment.
     pub message: String,
+    /// The part of the text there that is meant, in bytes; `None` for the whole value.
+    pub part: Option<Range<usize>>,
 }
 
 impl Problem {
     /// A problem with the value at `at`, relative to the spec that is compiled.
     pub fn new(at: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self { at: at.into(), message: message.to_string() }
+        Self { at: at.into(), message: message.to_string(), part: None }
+    }
+
+    /// The same problem, with a part of the text there alone.
+    #[must_use]
+    pub fn within(self, part: Range<usize>) -> Self {
+        Self { part: Some(part), ..self }
     }
 
     /// A problem with the whole spec.

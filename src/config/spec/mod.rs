@@ -5,6 +5,7 @@
 
 mod choice;
 mod limits;
+mod list;
 mod listener;
 mod route;
 mod server;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub use choice::{OneOrMany, PathMatch, ValueMatch};
 pub use limits::{Http2Limits, Limits};
+pub use list::{Entry, List, ListKind};
 pub use listener::{Listener, ProxyProtocol, Redirect};
 pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
 pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
@@ -53,6 +55,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, upstream::Spec>")]
     pub upstreams: BTreeMap<String, Node>,
+    /// Lists that expressions refer to: `ip.src in $offices`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, List>")]
+    pub lists: BTreeMap<String, Node>,
     /// Filter chains to be used by name: `- chain: NAME` in any list of filters.
     #[serde(default)]
     pub chains: BTreeMap<String, Vec<Node>>,

@@ -68,36 +68,13 @@ impl Entries {
         }
     }
 
-    /// The entries of a file: one a line, with blanks around it taken off. Empty lines mean nothing, nor does what
-    /// follows a `#` at the start of a line or behind a blank. Tells what is wrong with up to 20 lines.
-    pub fn parse_file(kind: ListKind, content: &[u8]) -> Result<Self, Vec<FileError>> {
-        if content.len() > MAX_FILE {
-            return Err(vec![FileError::TooLong]);
-        }
-        let mut entries = EntriesBuilder::new(kind);
-        let mut errors = Vec::new();
-        for (place, line) in content.split(|byte| *byte == b'\n').enumerate() {
-            let entry = without_comment(line).trim_ascii();
-            if entry.is_empty() {
-                continue;
-            }
-            if let Err(error) = entries.push(entry) {
-                let last = error == EntryError::TooMany;
-                errors.push(FileError::Line { line: place + 1, error });
-                if last || errors.len() == MAX_ERRORS {
-                    break;
-                }
-            }
-        }
-        if errors.is_empty() { Ok(entries.finish()) } else { Err(errors) }
-    }
-
     /// Whether the value is among the entries; `None` if it is of another kind.
-    pub(super) fn contains(&self, value: &Scalar<'_>) -> Option<bool> {
+    pub(in crate::expr) fn contains(&self, value: &Scalar<'_>) -> Option<bool> {
         self.0.contains(value)
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many entries there are after merging: for a log line or a metric.
+    pub fn len(&self) -> usize {
         match &self.0 {
             Set::Ip(set) => set.len(),
             Set::Strings(set) => set.len(),
@@ -170,6 +147,29 @@ impl EntriesBuilder {
             },
         };
         Err(EntryError::Malformed { expected, found: quoted(&String::from_utf8_lossy(entry)) })
+    }
+
+    /// Adds the entries of a file: one a line, with blanks around it taken off. Empty lines mean nothing, nor does what
+    /// follows a `#` at the start of a line or behind a blank. Tells what is wrong with up to 20 lines.
+    pub fn push_file(&mut self, content: &[u8]) -> Result<(), Vec<FileError>> {
+        if content.len() > MAX_FILE {
+            return Err(vec![FileError::TooLong]);
+        }
+        let mut errors = Vec::new();
+        for (place, line) in content.split(|byte| *byte == b'\n').enumerate() {
+            let entry = without_comment(line).trim_ascii();
+            if entry.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.push(entry) {
+                let last = error == EntryError::TooMany;
+                errors.push(FileError::Line { line: place + 1, error });
+                if last || errors.len() == MAX_ERRORS {
+                    break;
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// The list's content.

@@ -10,7 +10,7 @@ fn messages(source: &str, phase: Phase) -> Vec<String> {
 /// Each source with its one message and the part of the source that it is about.
 fn refuse(cases: &[(&str, &str, &str)]) {
     for (source, marked, message) in cases {
-        let errors = compiled(source, Phase::Log).err().unwrap_or_default();
+        let errors = compiled(source, Phase::Response).err().unwrap_or_default();
         let found: Vec<_> =
             errors.iter().map(|error| (error.span.of(source), error.message.as_str())).collect();
         assert_eq!(found, [(*marked, *message)], "{source}");
@@ -20,13 +20,13 @@ fn refuse(cases: &[(&str, &str, &str)]) {
 #[test]
 fn shows_the_line_and_marks_the_place() {
     assert_eq!(
-        rendered(r#"http.request.metod == "GET""#, Phase::Log),
+        rendered(r#"http.request.metod == "GET""#, Phase::Response),
         r#"unknown field "http.request.metod", did you mean "http.request.method"?
     1 | http.request.metod == "GET"
       | ^^^^^^^^^^^^^^^^^^"#
     );
     assert_eq!(
-        rendered("ssl\n  and ip.src in $crop\n\tand not tls.sni == 5", Phase::Log),
+        rendered("ssl\n  and ip.src in $crop\n\tand not tls.sni == 5", Phase::Response),
         r#"unknown list "crop", did you mean "corp"?
     2 |   and ip.src in $crop
       |                 ^^^^^
@@ -35,7 +35,7 @@ a string never equals a number
       |          ^^^^^^^^^^^^"#
     );
     assert_eq!(
-        rendered("http.host == \"caf\u{e9}\" or", Phase::Log),
+        rendered("http.host == \"caf\u{e9}\" or", Phase::Response),
         "expected a field or a value, found the end\n    1 | http.host == \"caf\u{e9}\" or\n      |                       ^"
     );
 }
@@ -43,7 +43,7 @@ a string never equals a number
 #[test]
 fn cuts_long_lines_around_the_place() {
     let source = format!("{}nobody and {}", "ssl and ".repeat(40), "ssl and ".repeat(40) + "ssl");
-    let shown = rendered(&source, Phase::Log);
+    let shown = rendered(&source, Phase::Response);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], "unknown field \"nobody\"");
     let place = lines[2].find('^').unwrap();
@@ -54,10 +54,10 @@ fn cuts_long_lines_around_the_place() {
 
 #[test]
 fn a_rendering_moves_nothing_on_a_terminal() {
-    let shown = rendered("http.host == \"\x1b[2J\x07\u{9b}\" and nobody", Phase::Log);
+    let shown = rendered("http.host == \"\x1b[2J\x07\u{9b}\" and nobody", Phase::Response);
     assert!(shown.contains("nobody"));
     assert!(shown.chars().all(|character| character == '\n' || !character.is_control()));
-    let shown = rendered("http.host == \u{1b}", Phase::Log);
+    let shown = rendered("http.host == \u{1b}", Phase::Response);
     assert!(shown.chars().all(|character| character == '\n' || !character.is_control()), "{shown}");
 }
 
@@ -66,7 +66,7 @@ fn tells_all_errors_of_an_expression() {
     let source =
         r#"nobody == 1 and (http.host == 5 or starts_with(ip.src, "a")) and ssl and http.host ~ "(""#;
     assert_eq!(
-        messages(source, Phase::Log),
+        messages(source, Phase::Response),
         [
             "unknown field \"nobody\"",
             "a string never equals a number",
@@ -75,7 +75,7 @@ fn tells_all_errors_of_an_expression() {
         ]
     );
     let many = vec!["nobody"; 100].join(" or ");
-    assert_eq!(messages(&many, Phase::Log).len(), 16);
+    assert_eq!(messages(&many, Phase::Response).len(), 16);
 }
 
 #[test]
@@ -227,16 +227,10 @@ fn unpacking_stands_within_a_quantifier() {
 fn fields_are_known_from_their_phase_on() {
     let fields = [
         ("http.request.method == \"GET\"", Phase::RequestHead, ""),
-        (
-            "http.request.body.size > 1",
-            Phase::RequestBody,
-            "http.request.body.size is known only with the body of a request",
-        ),
         ("http.response.code == 200", Phase::Response, "http.response.code is known only with the response"),
-        ("http.response.body.size > 1", Phase::Log, "http.response.body.size is known only when all is over"),
     ];
     for (source, known, message) in fields {
-        for phase in [Phase::RequestHead, Phase::RequestBody, Phase::Response, Phase::Log] {
+        for phase in [Phase::RequestHead, Phase::Response] {
             let expected = if phase < known { vec![message.to_owned()] } else { Vec::new() };
             assert_eq!(messages(source, phase), expected, "{source} in {phase:?}");
         }

@@ -120,13 +120,13 @@ fn wrong_arguments_are_refused_with_the_usage() {
         let name = signature.name;
         for arguments in ["", r#""a", "b", "c", "d""#] {
             let source = format!("{name}({arguments}) == 1");
-            let found = compiled(&source, Phase::Log);
+            let found = compiled(&source, Phase::Response);
             match found {
                 Err(errors) => assert!(!errors.is_empty()),
                 Ok(_) => panic!("{source} compiles"),
             }
         }
-        let errors = compiled(&format!("{name}() == 1"), Phase::Log).unwrap_err();
+        let errors = compiled(&format!("{name}() == 1"), Phase::Response).unwrap_err();
         assert_eq!(errors[0].message, format!("wrong number of arguments, expected {}", signature.usage));
     }
     assert!(FUNCTIONS.is_sorted_by(|one, other| one.name < other.name));

@@ -7,7 +7,7 @@ use crate::expr::{Condition, Context, MAX_DEPTH, MAX_LENGTH, Phase, Truth, Why, 
 use crate::http::chance::Chance;
 
 fn message(source: &str) -> String {
-    compiled(source, Phase::Log).map_or_else(|errors| errors[0].to_string(), |_| String::new())
+    compiled(source, Phase::Response).map_or_else(|errors| errors[0].to_string(), |_| String::new())
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn quantifiers_within_each_other_end() {
     let many = Sample::new().claims(Some(serde_json::json!({ "a": groups, "b": groups })));
     assert_eq!(outcome(r#"any(jwt.claims.a[*] == "2999")"#, &many), "true");
     let product = r#"any(any(jwt.claims.a[*] == "x") or jwt.claims.b[*] == "y")"#;
-    let condition = compiled(product, Phase::Log).unwrap();
+    let condition = compiled(product, Phase::Response).unwrap();
     let Truth::Missing(missing) = condition.evaluate(&many) else {
         panic!("looked at nine million elements")
     };
@@ -152,7 +152,7 @@ const PIECES: [&[u8]; 64] = [
 fn whatever_is_written_is_compiled_or_told_with_a_place() {
     let mut chance = Chance::new(7);
     let (sample, lists) = (Sample::new(), lists());
-    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Log };
+    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response };
     let mut compiled = 0;
     for _ in 0..20_000 {
         let source = String::from_utf8_lossy(&chance.glue(&PIECES, 12)).into_owned();
@@ -215,7 +215,7 @@ fn condition(chance: &mut Chance, depth: usize) -> String {
 fn a_condition_and_its_negation_never_both_hold() {
     let mut chance = Chance::new(11);
     let (sample, lists) = (Sample::new(), lists());
-    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Log };
+    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response };
     let mut seen = [0; 3];
     for round in 0..5_000 {
         let source = condition(&mut chance, round % 3);

@@ -182,7 +182,7 @@ fn without_a_token_no_rule_about_claims_opens_a_door() {
 #[test]
 fn the_first_missing_value_is_told() {
     let condition =
-        compiled("ssl and consumer.name == \"x\" and jwt.claims.absent == 1", Phase::Log).unwrap();
+        compiled("ssl and consumer.name == \"x\" and jwt.claims.absent == 1", Phase::Response).unwrap();
     let missing = Missing { operand: "consumer.name", why: Why::Absent };
     assert_eq!(condition.evaluate(&Sample::new()), Truth::Missing(missing));
     assert!(!condition.evaluate(&Sample::new()).is_true() && !condition.evaluate(&Sample::new()).is_false());

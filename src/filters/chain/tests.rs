@@ -151,7 +151,7 @@ impl Builder {
             calls,
         };
         change(&mut fake);
-        self.links.push(Link { kind: name, shadow, filter: Box::new(fake) });
+        self.links.push(Link { kind: name, shadow, when: None, filter: Box::new(fake) });
         self
     }
 
