@@ -154,6 +154,11 @@ impl Algorithms {
         Self(self.0 & other.0)
     }
 
+    /// Their names, as `algs` of a challenge lists them (RFC 9449 section 7.1).
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm)).map(Algorithm::name)
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -196,5 +201,8 @@ mod tests {
         assert_eq!(Algorithms::SYMMETRIC, starting(&["HS"]));
         assert!(Algorithms::RSA.and(Algorithms::SYMMETRIC).is_empty());
         assert!(!Algorithms::only(Algorithm::Es512).contains(Algorithm::Es384));
+        let two: Algorithms = [Algorithm::EdDsa, Algorithm::Es256].into_iter().collect();
+        assert_eq!(two.names().collect::<Vec<_>>(), ["ES256", "EdDSA"]);
+        assert_eq!(Algorithms::NONE.names().count(), 0);
     }
 }

@@ -11,6 +11,7 @@ use super::base64url;
 use super::claims::Claims;
 use super::fault::Fault;
 use super::json::{self, JsonFault};
+use super::jwks::KeySet;
 use super::key::Key;
 
 /// Longest token taken, unless the policy says otherwise.
@@ -40,17 +41,21 @@ impl<'a> Token<'a> {
     /// # Errors
     /// The first thing that is wrong with its form or header.
     pub fn parse(text: &'a [u8], max_bytes: usize) -> Result<Self, Fault> {
-        let token = Self::parse_any(text, max_bytes)?;
+        Self::read(Parts::split(text, max_bytes)?)
+    }
+
+    /// The same for a token that was taken apart.
+    pub(super) fn read(parts: Parts<'a>) -> Result<Self, Fault> {
+        let token = Self::read_any(parts)?;
         if token.header.key.is_some() { Err(Fault::KeyInHeader) } else { Ok(token) }
     }
 
     /// The same for a proof, whose header holds its key.
     pub(super) fn parse_proof(text: &'a [u8], max_bytes: usize) -> Result<Self, Fault> {
-        Self::parse_any(text, max_bytes)
+        Self::read_any(Parts::split(text, max_bytes)?)
     }
 
-    fn parse_any(text: &'a [u8], max_bytes: usize) -> Result<Self, Fault> {
-        let Parts { signed, header, claims, signature } = Parts::split(text, max_bytes)?;
+    fn read_any(Parts { signed, header, claims, signature }: Parts<'a>) -> Result<Self, Fault> {
         let header = base64url::decode(header).map_err(|_| Fault::Malformed)?;
         let header = json::object(&header).map_err(|fault| match fault {
             JsonFault::Malformed => Fault::HeaderMalformed,
@@ -86,6 +91,15 @@ impl<'a> Token<'a> {
     /// `jwk`, which only a proof may have.
     pub(super) fn key(&self) -> Option<&Map<String, Value>> {
         self.header.key.as_ref()
+    }
+
+    /// What one of the keys signed, be it claims or not (RFC 7515).
+    ///
+    /// # Errors
+    /// As [`KeySet::candidates`]; [`Fault::SignatureInvalid`].
+    pub fn payload(&self, keys: &KeySet) -> Result<Vec<u8>, Fault> {
+        self.check_signature(keys.candidates(self.key_id(), self.algorithm())?)?;
+        base64url::decode(self.claims).map_err(|_| Fault::Malformed)
     }
 
     /// Reads the claims, which nobody has vouched for yet.

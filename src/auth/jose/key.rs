@@ -77,12 +77,25 @@ impl From<ErrorStack> for KeyError {
 }
 
 /// A key that verifies tokens. Clones share its numbers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Key {
     id: Option<Box<str>>,
     algorithms: Algorithms,
     material: Material,
     thumbprint: Thumbprint,
+}
+
+/// Without the thumbprint, by which a short secret could be guessed.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.material {
+            Material::Rsa { .. } => "RSA",
+            Material::Ec { .. } => "EC",
+            Material::Ed25519(_) => "Ed25519",
+            Material::Secret(_) => "oct",
+        };
+        formatter.debug_struct(kind).field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What a key is made of.
@@ -92,17 +105,6 @@ pub(super) enum Material {
     Ec { key: EcKey<Public>, algorithm: Algorithm },
     Ed25519(PKey<Public>),
     Secret(Box<[u8]>),
-}
-
-impl std::fmt::Debug for Material {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Rsa { .. } => "RSA",
-            Self::Ec { .. } => "EC",
-            Self::Ed25519(_) => "Ed25519",
-            Self::Secret(_) => "oct",
-        })
-    }
 }
 
 impl Key {

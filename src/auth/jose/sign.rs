@@ -95,8 +95,11 @@ impl SigningKey {
         self.sign_parts(&json(&header), &json(claims))
     }
 
-    /// Signs a header and claims, whatever they are.
-    pub(super) fn sign_parts(&self, header: &[u8], claims: &[u8]) -> Result<String, ErrorStack> {
+    /// Signs a header and claims, whatever they are: for tests of who verifies.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn sign_parts(&self, header: &[u8], claims: &[u8]) -> Result<String, ErrorStack> {
         let mut token = format!("{}.{}", base64url::encode(header), base64url::encode(claims));
         let signature = self.signature(token.as_bytes())?;
         token.push('.');

@@ -55,8 +55,8 @@ impl Verifier {
     /// The first thing that is wrong with it. On [`Fault::KeyUnknown`] the caller may fetch the keys anew and try once
     /// more.
     pub fn verify(&self, text: &[u8], keys: &KeySet, now: u64) -> Result<Arc<Verified>, Fault> {
-        Parts::split(text, self.max_bytes)?;
-        self.verify_anew(text, Thumbprint::of(text), keys, now).map(Arc::new)
+        let parts = Parts::split(text, self.max_bytes)?;
+        self.verify_anew(parts, Thumbprint::of(text), keys, now).map(Arc::new)
     }
 
     /// The same, with a memory for tokens whose signature was good.
@@ -70,7 +70,7 @@ impl Verifier {
         memory: &Remembered,
         now: u64,
     ) -> Result<Arc<Verified>, Fault> {
-        Parts::split(text, self.max_bytes)?;
+        let parts = Parts::split(text, self.max_bytes)?;
         let name = Thumbprint::of(text);
         if let Some(token) = memory.recall(&name, now) {
             if self.algorithms.contains(token.algorithm) && keys.allows(&token.key, token.algorithm) {
@@ -80,13 +80,19 @@ impl Verifier {
             // Its key went, or was never one of this issuer's; either way it is verified like any other.
             memory.forget(&name);
         }
-        let token = Arc::new(self.verify_anew(text, name, keys, now)?);
+        let token = Arc::new(self.verify_anew(parts, name, keys, now)?);
         memory.remember(&token, self.rules.leeway, now);
         Ok(token)
     }
 
-    fn verify_anew(&self, text: &[u8], name: Thumbprint, keys: &KeySet, now: u64) -> Result<Verified, Fault> {
-        let token = Token::parse(text, self.max_bytes)?;
+    fn verify_anew(
+        &self,
+        parts: Parts<'_>,
+        name: Thumbprint,
+        keys: &KeySet,
+        now: u64,
+    ) -> Result<Verified, Fault> {
+        let token = Token::read(parts)?;
         let algorithm = token.algorithm();
         if !self.algorithms.contains(algorithm) {
             return Err(Fault::AlgorithmNotAllowed);

@@ -107,5 +107,5 @@ fn reads_public_keys_and_certificates_from_pem_and_no_private_ones() {
 #[test]
 fn nothing_prints_a_secret() {
     let key = Key::secret(&[0x41; 32], Some("s"), None).unwrap();
-    assert!(!format!("{key:?}").contains("65, 65") && !format!("{key:?}").contains("AAAA"));
+    assert_eq!(format!("{key:?}"), r#"oct { id: Some("s"), .. }"#);
 }
