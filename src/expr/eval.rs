@@ -16,7 +16,7 @@ use super::access::{Scalar, Values};
 use super::ast::Order;
 use super::json;
 use super::program::{List, Part, Place, Quantifier, Read, Term, Test};
-use super::truth::{Missing, Truth};
+use super::truth::{Missing, Truth, Why};
 
 mod lists;
 mod terms;
@@ -70,8 +70,15 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
             Test::InSet { value, set } => self.look_at(value, |found| set.contains(found)),
             Test::InNamed { value, list } => self.look_at(value, |found| list.contains(found)),
             Test::InArray { value, array } => self.member(value, array),
-            Test::HasValue(read) => Ok(self.read(read).is_ok()),
-            Test::HasArray(list) => Ok(self.each(list, |_| ControlFlow::Break(())).is_ok()),
+            // Only what is absent is not there: what is too long to be looked at may be.
+            Test::HasValue(read) => match self.read(read) {
+                Ok(_) => Ok(true),
+                Err(Missing { why: Why::Absent, .. }) => Ok(false),
+                Err(missing) => Err(missing),
+            },
+            Test::HasArray { field, key } => {
+                Ok(self.values.each(*field, key.as_deref(), &mut |_| ControlFlow::Break(())).is_some())
+            }
         };
         match holds {
             Ok(true) => Truth::True,

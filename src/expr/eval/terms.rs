@@ -66,13 +66,10 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
         self.values.each(field, key, &mut |value| {
             if place == index {
                 found = Some(value);
+                return ControlFlow::Break(());
             }
             place += 1;
-            if found.is_some() || !self.fuel.spend() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            ControlFlow::Continue(())
         })?;
         found
     }
