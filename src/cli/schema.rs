@@ -76,11 +76,24 @@ impl Visitor for SchemaOf<'_> {
     fn visit<S: Spec>(self) -> Value {
         let mut schema = Value::from(S::json_schema(self.0));
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-        if let (true, Some(properties)) = (S::DECIDES, properties) {
-            properties.insert("mode".to_owned(), mode());
+        if let Some(properties) = properties {
+            properties.insert("when".to_owned(), when());
+            if S::DECIDES {
+                properties.insert("mode".to_owned(), mode());
+            }
         }
         schema
     }
+}
+
+/// What every filter takes beside its own keys.
+fn when() -> Value {
+    json!({
+        "description": "A condition, such as `http.request.method == \"POST\" and not ip.src in $offices`. The filter is \
+                        left out where the condition is known not to hold, and stands where a value is missing on \
+                        which it depends. The guide has the language. Default: always.",
+        "type": "string",
+    })
 }
 
 /// What every filter that can refuse takes beside its own keys.

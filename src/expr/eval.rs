@@ -15,8 +15,8 @@ use super::MAX_ELEMENTS;
 use super::access::{Scalar, Values};
 use super::ast::Order;
 use super::json;
-use super::program::{List, Part, Quantifier, Term, Test};
-use super::truth::{Missing, Truth};
+use super::program::{List, Part, Place, Quantifier, Read, Term, Test};
+use super::truth::{Missing, Truth, Why};
 
 mod lists;
 mod terms;
@@ -70,8 +70,15 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
             Test::InSet { value, set } => self.look_at(value, |found| set.contains(found)),
             Test::InNamed { value, list } => self.look_at(value, |found| list.contains(found)),
             Test::InArray { value, array } => self.member(value, array),
-            Test::HasValue(read) => Ok(self.read(read).is_ok()),
-            Test::HasArray(list) => Ok(self.each(list, &mut |_| ControlFlow::Break(())).is_ok()),
+            // Only what is absent is not there: what is too long to be looked at may be.
+            Test::HasValue(read) => match self.read(read) {
+                Ok(_) => Ok(true),
+                Err(Missing { why: Why::Absent, .. }) => Ok(false),
+                Err(missing) => Err(missing),
+            },
+            Test::HasArray { field, key } => {
+                Ok(self.values.each(*field, key.as_deref(), &mut |_| ControlFlow::Break(())).is_some())
+            }
         };
         match holds {
             Ok(true) => Truth::True,
@@ -111,7 +118,7 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
             Quantifier::Any => (Truth::True, Truth::False),
             Quantifier::All => (Truth::False, Truth::True),
         };
-        let visited = self.each(list, &mut |element| {
+        let visited = self.each(list, |element| {
             let inner = Machine { values: self.values, element: Some(&element), fuel: self.fuel };
             match inner.decide(test) {
                 truth if truth == decisive => {
@@ -162,7 +169,7 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
     fn member<'t>(&self, value: &'t Term<V::Field>, array: &'t List<V::Field>) -> Result<bool, Missing<'t>> {
         let (mut found, mut unlike) = (false, false);
         let visited = self.look_at(value, |value| {
-            Some(self.each(array, &mut |element| {
+            Some(self.each(array, |element| {
                 match json::equal(&element, value) {
                     Some(true) => {
                         found = true;
@@ -200,12 +207,11 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
         ask: impl FnOnce(&Scalar<'_>) -> Option<R>,
     ) -> Result<R, Missing<'t>> {
         let found;
-        let value = match term {
-            Term::Literal(value) => value,
-            term => {
-                found = self.term(term);
-                found.as_ref().map_err(|missing| *missing)?
-            }
+        let value = if let Some(value) = self.at_hand(term) {
+            value
+        } else {
+            found = self.term(term);
+            found.as_ref().map_err(|missing| *missing)?
         };
         ask(value).ok_or_else(|| Missing::other_type(term.label()))
     }
@@ -228,21 +234,34 @@ impl<'m, 'f, V: Values + ?Sized> Machine<'m, 'f, V> {
         ask: impl FnOnce(&Scalar<'_>, &Scalar<'_>) -> R,
     ) -> Result<R, Missing<'t>> {
         let (first, second);
-        let one = match one {
-            Term::Literal(value) => value,
-            term => {
-                first = self.term(term);
-                first.as_ref().map_err(|missing| *missing)?
-            }
+        let one = if let Some(value) = self.at_hand(one) {
+            value
+        } else {
+            first = self.term(one);
+            first.as_ref().map_err(|missing| *missing)?
         };
-        let other = match other {
-            Term::Literal(value) => value,
-            term => {
-                second = self.term(term);
-                second.as_ref().map_err(|missing| *missing)?
-            }
+        let other = if let Some(value) = self.at_hand(other) {
+            value
+        } else {
+            second = self.term(other);
+            second.as_ref().map_err(|missing| *missing)?
         };
         Ok(ask(one, other))
+    }
+
+    /// A value that need not be fetched.
+    #[inline]
+    fn at_hand<'s>(&self, term: &'s Term<V::Field>) -> Option<&'s Scalar<'s>>
+    where
+        'm: 's,
+    {
+        match (term, self.element) {
+            (Term::Literal(value), _) => Some(value),
+            // JSON is read like any other, as it may have to be looked into, and may be null.
+            (Term::Read(Read { place: Place::Element, .. }), Some(Scalar::Json(_))) => None,
+            (Term::Read(Read { place: Place::Element, .. }), element) => element,
+            _ => None,
+        }
     }
 
     fn boolean<'t>(&self, term: &'t Term<V::Field>) -> Result<bool, Missing<'t>> {

@@ -62,7 +62,10 @@ pub(super) enum Test<F> {
         test: Box<Test<F>>,
     },
     HasValue(Read<F>),
-    HasArray(List<F>),
+    HasArray {
+        field: F,
+        key: Option<Box<str>>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

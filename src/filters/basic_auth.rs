@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
-use pingora::http::RequestHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -107,8 +106,11 @@ impl Filter for BasicAuth {
         Phases::REQUEST
     }
 
+    fn vouches_for(&self) -> &[HeaderName] {
+        self.forward_user_as.as_slice()
+    }
+
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        self.strip_identity(exchange.request);
         let (name, password) = match Presented::of(&exchange.request.headers) {
             Presented::Nothing => return self.unauthorized("basic_auth_missing").into(),
             Presented::Malformed => return self.unauthorized("basic_auth_invalid").into(),
@@ -159,20 +161,6 @@ impl BasicAuth {
 
     fn unauthorized(&self, reason: &'static str) -> Refusal {
         Refusal::new(StatusCode::UNAUTHORIZED, reason).header(WWW_AUTHENTICATE, self.challenge.clone())
-    }
-
-    /// Takes away the header that names the user, and those that many servers cannot tell from it: CGI and WSGI read
-    /// `x_user` and `x-user` as the same variable.
-    fn strip_identity(&self, request: &mut RequestHeader) {
-        let Some(header) = &self.forward_user_as else { return };
-        let forged = |name: &HeaderName| {
-            let fold = |byte: u8| if byte == b'_' { b'-' } else { byte };
-            name.as_str().bytes().map(fold).eq(header.as_str().bytes().map(fold))
-        };
-        let found: Vec<HeaderName> = request.headers.keys().filter(|name| forged(name)).cloned().collect();
-        for name in &found {
-            request.remove(name);
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! cannot be known: a filter mostly protects, and nobody gets around it by leaving something out.
 
 use bytes::Bytes;
+use http::HeaderName;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::condition::Condition;
@@ -121,6 +122,11 @@ impl Chain {
     /// The names of its filters, in order.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.links.iter().map(|link| link.kind)
+    }
+
+    /// The request headers by which its filters tell upstreams who calls.
+    pub fn vouched(&self) -> impl Iterator<Item = &HeaderName> {
+        self.links.iter().flat_map(|link| link.filter.vouches_for())
     }
 
     /// Whether any filter looks at response heads.

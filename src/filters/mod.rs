@@ -28,8 +28,10 @@ pub mod verdict;
 mod testing;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
 use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -40,6 +42,7 @@ pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
 
@@ -50,6 +53,12 @@ use crate::values::Problem;
 pub trait Filter: Send + Sync {
     /// The phases this filter takes part in. A chain asks once, when it is built.
     fn phases(&self) -> Phases;
+
+    /// The request headers by which this filter tells upstreams who calls. A client's own are removed from every request,
+    /// also on routes without the filter.
+    fn vouches_for(&self) -> &[HeaderName] {
+        &[]
+    }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
     fn on_request<'a>(&'a self, _exchange: &'a mut Exchange<'_>) -> Step<'a> {
@@ -108,6 +117,8 @@ pub struct Site<'a> {
     pub state: &'a State,
     /// Compiles expressions.
     pub expressions: Expressions<'a>,
+    /// What we ourselves ask of others.
+    pub outbound: &'a Arc<Outbound>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

@@ -1,17 +1,34 @@
 //! Compiling a filter in a test, from a spec written as JSON.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Expressions, Filter, Site, Spec};
 use crate::expr::Lists;
+use crate::outbound::Outbound;
 use crate::state::{Clock, State};
+use crate::upstream::resolve::{Answer, Lookup};
 use crate::values::Problem;
 
 static NO_LISTS: Lists = Lists::new();
 /// Compiles expressions that refer to no list.
 pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS };
+
+/// A way out that leads nowhere.
+pub fn outbound() -> Arc<Outbound> {
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Lookup for Nobody {
+        async fn addresses(&self, _: &str) -> Result<Answer, String> {
+            Err("there is nobody".into())
+        }
+    }
+
+    Outbound::new(Arc::new(Nobody), Clock::system())
+}
 
 /// A state in which nothing is counted yet.
 pub fn state() -> State {
@@ -21,7 +38,14 @@ pub fn state() -> State {
 /// Compiles the first filter of its kind on the route `orders`.
 pub fn try_compile<S: Spec>(spec: Value, state: &State, base: &Path) -> Result<Box<dyn Filter>, Problem> {
     let spec: S = serde_json::from_value(spec).unwrap();
-    spec.compile(&Site { route: "orders", ordinal: 0, state, expressions: EXPRESSIONS, base })
+    spec.compile(&Site {
+        route: "orders",
+        ordinal: 0,
+        state,
+        expressions: EXPRESSIONS,
+        outbound: &outbound(),
+        base,
+    })
 }
 
 /// The same with a state of its own; the spec must be right.

@@ -1,12 +1,16 @@
 //! From a document to a [`Snapshot`], or to everything that is wrong with it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+
+use http::HeaderName;
 
 use super::door::{Door, DoorLimits};
 use super::links::Links;
 use super::lists;
+use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
@@ -16,6 +20,7 @@ use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::filters::Expressions;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
+use crate::outbound::Outbound;
 use crate::state::{Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::log::Filter;
@@ -23,6 +28,7 @@ use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{Build, Metrics};
 use crate::telemetry::writer::Destination;
 use crate::tls::Acceptor;
+use crate::upstream::resolve::{Lookup, System};
 use crate::upstream::{self, Registry};
 use crate::values::Problem;
 
@@ -36,14 +42,29 @@ pub struct Materials {
     pub backends: Registry,
     /// Open log files.
     pub logs: Logs,
+    /// Finds the addresses of names.
+    pub lookup: Arc<dyn Lookup>,
+    /// What we ourselves ask of others.
+    pub outbound: Arc<Outbound>,
+}
+
+/// Why there is nothing to make policies with.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialsError {
+    /// Metrics contradict each other, which is a mistake in the program.
+    #[error("cannot register metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The resolver's configuration is of no use.
+    #[error("cannot read the resolver's configuration: {0}")]
+    Resolver(#[from] io::Error),
 }
 
 impl Materials {
     /// For a process that serves.
     ///
     /// # Errors
-    /// When metrics cannot be registered, which is a mistake in the program.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    /// See [`MaterialsError`].
+    pub fn new() -> Result<Self, MaterialsError> {
         Self::with(Logs::new)
     }
 
@@ -51,16 +72,18 @@ impl Materials {
     ///
     /// # Errors
     /// As [`Materials::new`].
-    pub fn dry() -> Result<Self, prometheus::Error> {
+    pub fn dry() -> Result<Self, MaterialsError> {
         Self::with(Logs::dry)
     }
 
-    fn with(logs: fn(Arc<Metrics>) -> Logs) -> Result<Self, prometheus::Error> {
+    fn with(logs: fn(Arc<Metrics>) -> Logs) -> Result<Self, MaterialsError> {
         let version = env!("CARGO_PKG_VERSION");
         let metrics = Arc::new(Metrics::new(Build { version, revision: crate::REVISION, tls: "boringssl" })?);
         let logs = logs(metrics.clone());
         let state = Arc::new(State::new(Clock::system()));
-        Ok(Self { state, metrics, backends: Registry::default(), logs })
+        let lookup: Arc<dyn Lookup> = Arc::new(System::new()?);
+        let outbound = Outbound::new(lookup.clone(), state.clock.clone());
+        Ok(Self { state, metrics, backends: Registry::default(), logs, lookup, outbound })
     }
 }
 
@@ -117,6 +140,8 @@ impl Compiler<'_> {
                 runtime_directory: policy.server.runtime_directory.clone(),
                 watch: policy.server.watch,
             },
+            vouched: vouched(&routes, &unrouted),
+            chores: Vec::new(),
             files: self.files(document),
             redacted: redacted(document.root().tree()).to_string(),
             services,
@@ -260,6 +285,7 @@ impl Compiler<'_> {
             chains: &policy.chains,
             state: &self.materials.state,
             expressions: Expressions { lists: &lists },
+            outbound: &self.materials.outbound,
             base: &self.base,
             issues: &mut self.issues,
         };
@@ -345,6 +371,15 @@ impl Compiler<'_> {
         files.dedup();
         files
     }
+}
+
+/// The names under which filters tell upstreams who calls, each once.
+fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<HeaderName> = routes.flat_map(|route| route.chain.vouched()).cloned().collect();
+    names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
+    names
 }
 
 /// Whether two listeners cannot both have their address.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -10,6 +11,7 @@ use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::outbound::Outbound;
 use crate::state::State;
 
 /// The key under which a list names a chain instead of a filter.
@@ -38,6 +40,8 @@ pub(super) struct Links<'a> {
     pub state: &'a State,
     /// Compiles expressions.
     pub expressions: Expressions<'a>,
+    /// What filters ask of others.
+    pub outbound: &'a Arc<Outbound>,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -170,6 +174,7 @@ impl Visitor for Compile<'_, '_> {
             ordinal: *ordinal,
             state: self.links.state,
             expressions: self.links.expressions,
+            outbound: self.links.outbound,
             base: self.links.base,
         };
         *ordinal += 1;

@@ -13,7 +13,7 @@ mod routes;
 mod service;
 mod snapshot;
 
-pub use compile::{Materials, compile};
+pub use compile::{Materials, MaterialsError, compile};
 pub use door::{Door, DoorLimits};
 pub use rewrite::{Filled, Template};
 pub use route::{Action, Route};

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::door::Door;
 use super::route::Route;
 use super::router::{Answer, Question, Router};
@@ -13,6 +15,7 @@ use super::service::Service;
 use crate::http::path::Rules;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
+use crate::state::Chore;
 use crate::telemetry::access_log::AccessLog;
 use crate::values::SecretString;
 
@@ -32,6 +35,11 @@ pub struct Snapshot {
     pub admin: Option<AdminDoor>,
     /// The process itself.
     pub process: Process,
+    /// The request headers by which filters tell upstreams who calls. What clients send under these names, or under what
+    /// many servers cannot tell from them, is removed from every request.
+    pub vouched: Vec<HeaderName>,
+    /// What goes on in the background while the policy is in force.
+    pub chores: Vec<Arc<dyn Chore>>,
     /// The policy file and every file it names.
     pub files: Vec<PathBuf>,
     /// The policy as written, without secrets, for `/config`.

@@ -93,6 +93,7 @@ fn understand(
         if !http2 {
             settle_upgrade(parts);
         }
+        remove_vouched(&mut parts.headers, &ctx.snapshot.vouched);
     });
     find_route(ctx, request, &host);
     ctx.facts.route = ctx.route.name.clone();
@@ -119,6 +120,23 @@ fn settle_upgrade(request: &mut Parts) {
     } else {
         headers.remove(header::UPGRADE);
     }
+}
+
+/// Takes away by what filters tell upstreams who calls, and what many servers cannot tell from it: CGI and WSGI read
+/// `x_user` and `x-user` as the same variable.
+fn remove_vouched(headers: &mut HeaderMap, vouched: &[HeaderName]) {
+    if vouched.is_empty() {
+        return;
+    }
+    let is_vouched = |name: &HeaderName| vouched.iter().any(|vouched| folded(vouched).eq(folded(name)));
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_vouched(name)).cloned().collect();
+    for name in forged {
+        headers.remove(name);
+    }
+}
+
+fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
+    name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
 }
 
 /// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the

@@ -24,7 +24,6 @@ use super::workers::Workers;
 use super::{Shared, certificates};
 use crate::policy::{Materials, Snapshot};
 use crate::proxy::{Gateway, proxy};
-use crate::upstream::resolve::{Lookup, System};
 
 /// How long the first resolution of names may hold up the start.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
@@ -136,13 +135,11 @@ async fn begin(
     mut sockets: Sockets,
 ) -> Result<Arc<Shared>, RunError> {
     sockets.reconcile(&addresses(&snapshot)).map_err(RunError::Bind)?;
-    let lookup: Arc<dyn Lookup> =
-        Arc::new(System::new().map_err(system("cannot read the resolver's configuration"))?);
     for service in snapshot.services.values() {
-        service.upstream().resolve_within(&lookup, RESOLVE_WITHIN).await;
+        service.upstream().resolve_within(&materials.lookup, RESOLVE_WITHIN).await;
     }
     let workers = snapshot.process.workers.map_or_else(cores, usize::from).max(1);
-    let shared = share(policy, materials, snapshot, sockets, lookup, workers);
+    let shared = share(policy, materials, snapshot, sockets, workers);
     let started = Workers::start(workers, &shared).map_err(system("cannot start workers"))?;
     shared.workers.get_or_init(|| started).settled().await;
     shared.follow_operators();
@@ -158,7 +155,6 @@ fn share(
     materials: Materials,
     snapshot: Snapshot,
     sockets: Sockets,
-    lookup: Arc<dyn Lookup>,
     workers: usize,
 ) -> Arc<Shared> {
     let (draining, is_draining) = watch::channel(false);
@@ -183,7 +179,7 @@ fn share(
         workers: OnceLock::new(),
         operators: Mutex::new(HashMap::new()),
         tasks: Mutex::new(Vec::new()),
-        lookup,
+        chores: Mutex::default(),
         watched: Mutex::new(Watched::new([])),
         certificates: Mutex::new(Vec::new()),
         reloading: Arc::default(),

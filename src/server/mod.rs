@@ -33,6 +33,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pingora_proxy::HttpProxy;
 use tokio::sync::watch::{Receiver, Sender};
+use tokio::task::JoinSet;
 
 pub use handover::Relaunch;
 pub use life::{Options, RunError, run};
@@ -44,7 +45,6 @@ use crate::policy::{Materials, Snapshot};
 use crate::proxy::Gateway;
 use crate::telemetry::metrics::CertificateMetrics;
 use crate::upstream::Tasks;
-use crate::upstream::resolve::Lookup;
 use notify::Notify;
 use sockets::Listener;
 use watch::Watched;
@@ -73,7 +73,7 @@ pub struct Shared {
     workers: OnceLock<Workers>,
     operators: Mutex<HashMap<ListenAddress, tokio::task::JoinHandle<()>>>,
     tasks: Mutex<Vec<Tasks>>,
-    lookup: Arc<dyn Lookup>,
+    chores: Mutex<JoinSet<()>>,
     watched: Mutex<Watched>,
     certificates: Mutex<Vec<CertificateMetrics>>,
     /// Held by a reload, so that each begins with what the one before left, and by a hand-over.

@@ -120,9 +120,14 @@ impl Shared {
 
     /// Begins what a policy does beside serving. Health checks begin before those of the policy before end.
     pub(super) fn begin(&self, snapshot: &Arc<Snapshot>) {
-        let tasks =
-            snapshot.services.values().map(|service| service.upstream().start(&self.lookup)).collect();
+        let tasks = snapshot
+            .services
+            .values()
+            .map(|service| service.upstream().start(&self.materials.lookup))
+            .collect();
         *self.held(&self.tasks) = tasks;
+        let chores = snapshot.chores.iter().map(|chore| chore.clone().run()).collect();
+        *self.held(&self.chores) = chores;
         self.watch_files(snapshot);
         self.show_certificates();
         self.materials.metrics.reload_succeeded(&fingerprint(snapshot), SystemTime::now());

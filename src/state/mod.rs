@@ -1,12 +1,14 @@
 //! What outlives a reload: counters of quotas, and the clock they run by. A new policy finds all of it as the old one
 //! left it.
 
+mod chore;
 pub mod clock;
 pub mod quota;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+pub use chore::{Chore, Work};
 pub use clock::Clock;
 pub use quota::Quotas;
 

@@ -150,9 +150,9 @@ impl<'s, F: Copy> Checker<'s, F> {
     fn presence(&mut self, typed: Typed<F>, span: Span) -> Checked<Test<F>> {
         match typed {
             Typed::Term(Term::Read(read), _) => Ok(Test::HasValue(read)),
-            Typed::List(list @ (List::Field { .. } | List::Json(_)), _) => Ok(Test::HasArray(list)),
-            Typed::Map(_) => Ok(Test::HasArray(self.array(typed, span)?.0)),
-            Typed::Term(..) | Typed::List(..) => self.report(span, "expected a field"),
+            Typed::List(List::Field { field, key, .. }, _) => Ok(Test::HasArray { field, key }),
+            Typed::Map(Field { id, ty: Type::Map(..), .. }) => Ok(Test::HasArray { field: *id, key: None }),
+            _ => self.report(span, "expected a field, an entry or an array"),
         }
     }
 

@@ -14,7 +14,7 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
     pub(super) fn each<'t>(
         &self,
         list: &'t List<V::Field>,
-        visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>,
+        mut visit: impl FnMut(Scalar<'_>) -> ControlFlow<()>,
     ) -> Result<(), Missing<'t>> {
         let mut exhausted = false;
         let mut metered = |element: Scalar<'_>| {

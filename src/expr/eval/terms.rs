@@ -66,13 +66,10 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
         self.values.each(field, key, &mut |value| {
             if place == index {
                 found = Some(value);
+                return ControlFlow::Break(());
             }
             place += 1;
-            if found.is_some() || !self.fuel.spend() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            ControlFlow::Continue(())
         })?;
         found
     }
@@ -98,7 +95,7 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
             Call::Length(term) => return self.length(term),
             Call::Count(list) => {
                 let mut count = 0;
-                self.each(list, &mut |_| {
+                self.each(list, |_| {
                     count += 1;
                     ControlFlow::Continue(())
                 })?;
@@ -128,7 +125,7 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
         separator: &[u8],
     ) -> Result<Cow<'static, [u8]>, Missing<'t>> {
         let (mut all, mut first, mut failed) = (Vec::new(), true, None);
-        self.each(list, &mut |element| {
+        self.each(list, |element| {
             if !std::mem::take(&mut first) {
                 all.extend_from_slice(separator);
             }

@@ -87,7 +87,7 @@ fn patterns_match_bytes_anywhere_unless_anchored() {
         r#"http.request.uri.path ~ "rders""#,
         r#"http.request.uri.path ~ "^/orders/\d$""#,
         r#"http.request.uri.path matches r"^/orders/\d$""#,
-        r##"http.request.uri.path matches r"^/orders/\d$""##,
+        r#"http.request.uri.path matches r"^/orders/\d$""#,
         r#"http.user_agent matches "^caf./1""#,
         r#"http.user_agent ~ "^.*$""#,
         r#""a\"b" ~ "a\"b""#,
@@ -251,7 +251,7 @@ fn quoted_strings_have_escapes_and_raw_strings_have_none() {
     hold(&[
         r#""\x41\n\r\t\"\\" == "A\x0a\x0d\x09\x22\x5c""#,
         r#"len("\xff\x00") == 2"#,
-        r##"r"\x41" == "\\x41""##,
+        r#"r"\x41" == "\\x41""#,
         r###"r##"a"#b"## == "a\"#b""###,
         "\"caf\u{e9}\" == \"caf\\xc3\\xa9\"",
         "len(r\"\") == 0",

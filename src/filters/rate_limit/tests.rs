@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{EXPRESSIONS, compile, compile_error, read_error, state};
+use crate::filters::testing::{EXPRESSIONS, compile, compile_error, outbound, read_error, state};
 use crate::filters::{Spec as _, Verdict};
 
 const SECOND: u64 = 1_000_000_000;
@@ -204,8 +204,15 @@ fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
     let state = state();
     let on = |route, ordinal, spec: Value| {
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        spec.compile(&Site { route, ordinal, state: &state, expressions: EXPRESSIONS, base: Path::new("/") })
-            .unwrap_or_else(|_| panic!())
+        spec.compile(&Site {
+            route,
+            ordinal,
+            state: &state,
+            expressions: EXPRESSIONS,
+            outbound: &outbound(),
+            base: Path::new("/"),
+        })
+        .unwrap_or_else(|_| panic!())
     };
     let alone = json!({ "limit": "1/1m", "key": { "header": "k" } });
     let key = || with(&[("k", "v")]);
@@ -223,8 +230,14 @@ fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
 fn told(spec: Value, ordinal: usize, response: &mut ResponseHeader) -> Vec<(String, String)> {
     let spec: Spec = serde_json::from_value(spec).unwrap();
     let state = state();
-    let site =
-        Site { route: "orders", ordinal, state: &state, expressions: EXPRESSIONS, base: Path::new("/") };
+    let site = Site {
+        route: "orders",
+        ordinal,
+        state: &state,
+        expressions: EXPRESSIONS,
+        outbound: &outbound(),
+        base: Path::new("/"),
+    };
     let Ok(filter) = spec.compile(&site) else { panic!("not compiled") };
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();

@@ -72,3 +72,85 @@ fn an_enforced_filter_is_counted_and_logged_by_its_reason() {
     let labels = ["route=\"app\"", "filter=\"ip_access\"", "reason=\"ip_access\""];
     assert_eq!(edge.metrics().sum("edgeward_refusals_total", &labels), 1.0);
 }
+
+#[test]
+fn a_filter_is_left_out_where_its_condition_does_not_hold() {
+    let origin = Origin::start(|_| Reply::text("hello"));
+    let edge = Edge::policy(
+        r#"
+listeners: [{ address: "{listen}" }]
+lists:
+  blocked: { kind: string, entries: [mallory], file: more.txt }
+routes:
+  - name: all
+    match: { path: "/users/{user}/**" }
+    filters:
+      - ip_access: { deny: [127.0.0.0/8], when: 'path.user in $blocked' }
+      - request_headers: { set: { x-beta: "yes" }, when: 'http.request.headers["x-plan"][0] == "beta"' }
+      - response_headers: { set: { x-missing: "yes" }, when: "http.response.code == 404" }
+    upstream: echo
+upstreams: { echo: { backends: ["{origin}"] } }
+"#,
+    )
+    .file("more.txt", "# people\neve smith\n")
+    .with("origin", origin.address())
+    .start();
+    let mut client = edge.client("listen");
+    assert_eq!(client.get("/users/alice/").status, 200);
+    for name in ["mallory", "%6dallory", "eve%20smith"] {
+        let refused = client.get(&format!("/users/{name}/"));
+        assert_eq!((refused.status, refused.reason().as_str()), (403, "ip_access"), "{name}");
+    }
+    let mut client = edge.client("listen").allow(&["x-missing"]);
+    assert!(client.get("/users/alice/").header("x-missing").is_none());
+    assert_eq!(client.get("/nowhere").status, 404);
+    // A condition on what is not there does not leave the filter out.
+    assert_eq!(origin.last().header("x-beta"), Some("yes"));
+    let with = |plan| edge.client("listen").request("GET", "/users/alice/", &[("X-Plan", plan)], b"").status;
+    assert_eq!((with("free"), origin.last().header("x-beta")), (200, None));
+    assert_eq!((with("beta"), origin.last().header("x-beta")), (200, Some("yes")));
+}
+
+#[test]
+fn a_condition_is_decided_once_for_both_ways() {
+    let (edge, origin) = running(
+        "{ request_headers: { set: { x-mark: done } } }, \
+         { cors: { origins: ['https://a.example'], when: 'not exists(http.request.headers[\"x-internal\"])' } }",
+    );
+    let ask = |more: &[(&str, &str)]| {
+        let headers = [&[("Origin", "https://a.example")], more].concat();
+        let mut client = edge.client("listen").allow(&["access-control-allow-origin", "vary"]);
+        client.request("GET", "/", &headers, b"")
+    };
+    assert!(ask(&[]).header("access-control-allow-origin").is_some());
+    assert!(ask(&[("X-Internal", "1")]).header("access-control-allow-origin").is_none());
+    assert_eq!(origin.last().header("x-mark"), Some("done"));
+}
+
+#[test]
+fn headers_by_which_filters_name_the_caller_are_no_clients_to_send() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = Edge::policy(&format!(
+        "listeners: [{{ address: '{{listen}}' }}]
+upstreams: {{ app: {{ backends: ['{{origin}}'] }} }}
+routes:
+  - {{ name: staff, match: {{ path: /staff }}, upstream: app,
+      filters: [{{ basic_auth: {{ users: ['alice:{WONDERLAND}'], forward_user_as: x-user }} }}] }}
+  - {{ name: open, match: {{ path: /open }}, upstream: app }}
+"
+    ))
+    .with("origin", origin.address())
+    .start();
+    let forged = [("X-User", "admin"), ("X_User", "admin"), ("X-Users", "2")];
+    let ask = |path: &str, more: &[(&str, &str)]| {
+        edge.client("listen").request("GET", path, &[&forged, more].concat(), b"").status
+    };
+    assert_eq!(ask("/open", &[]), 200);
+    let seen = origin.last();
+    assert_eq!(
+        (seen.header("x-user"), seen.header("x_user"), seen.header("x-users")),
+        (None, None, Some("2"))
+    );
+    assert_eq!((ask("/staff", &[]), ask("/staff", &[super::ALICE])), (401, 200));
+    assert_eq!(origin.last().all("x-user"), ["alice"]);
+}
