@@ -33,8 +33,11 @@ pub(super) fn compile(
     let mut issuers = Issuers::new(Arc::clone(&materials.memory));
     let mut chores: Vec<Arc<dyn Chore>> = Vec::new();
     for (name, node) in specs {
-        let compiled =
-            node.read::<spec::Issuer>(issues).map(|spec| Site { name, materials, base }.issuer(spec));
+        let before = issues.len();
+        let spec = node.read::<spec::Issuer>(issues);
+        // What is left of one that does not read well would only bring up what follows from that.
+        let spec = spec.filter(|_| issues.len() == before);
+        let compiled = spec.map(|spec| Site { name, materials, base }.issuer(spec));
         match compiled {
             Some(Ok((issuer, upkeep))) => {
                 issuers.add(issuer);
@@ -264,7 +267,7 @@ fn settings(refresh: &Refresh) -> Result<Settings, Problem> {
     }
     for (at, time) in [("interval", refresh.interval), ("shortest", refresh.shortest)] {
         if time.is_some_and(|time| *time > longest) {
-            return Err(Problem::new(at, format_args!("is longer than `longest`, {longest:?}")));
+            return Err(Problem::new(at, "is longer than `longest`"));
         }
     }
     Ok(Settings {

@@ -46,8 +46,9 @@ fn a_token_in_the_query_reaches_neither_upstreams_nor_logs() {
     assert_eq!(ask(&site.edge, "/nowhere?access_token=secret.lost.token", &[]).status, 404);
     site.edge.logged("the last", |line| line["path"] == "/nowhere");
     let log = site.edge.access_log();
-    let queries: Vec<_> = log.iter().map(|line| line["query"].as_str().unwrap_or_default()).collect();
-    assert_eq!(queries, ["a=1&b=2", "", "", "x", ""]);
+    let mut queries: Vec<_> = log.iter().map(|line| line["query"].as_str().unwrap_or_default()).collect();
+    queries.sort_unstable();
+    assert_eq!(queries, ["", "", "", "a=1&b=2", "x"]);
     assert!(!site.edge.folder.read("access.log").contains("secret"));
 }
 

@@ -165,11 +165,7 @@ fn forged_tokens_are_refused_each_with_its_reason() {
         ),
         ("no claims", signed(json!({ "alg": "RS256", "kid": "k1" }), "[]"), "claims_malformed"),
         ("no signature", format!("{head}.{payload}."), "signature_missing"),
-        (
-            "half a signature",
-            format!("{head}.{payload}.{}", &signature[..signature.len() / 2]),
-            "signature_invalid",
-        ),
+        ("half a signature", format!("{head}.{payload}.{}", &signature[..128]), "signature_invalid"),
         (
             "other claims",
             format!("{head}.{}.{signature}", base64url(body.replace("user-1", "root"))),
@@ -286,7 +282,7 @@ fn expressions_after_the_filter_know_the_claims() {
     let site = Site::new(
         ORDERS,
         "{ jwt: { issuer: corp } },
-         { ip_access: { deny: [0.0.0.0/0], when: 'jwt.sub == \"user-2\" or any(jwt.claims[\"groups\"][*] == \"banned\")' } }",
+         { ip_access: { deny: [0.0.0.0/0], when: 'jwt.sub == \"user-2\"' } }",
     );
     assert_eq!(site.bearer(&site.token(json!({}))).status, 200);
     assert_eq!(told(&site.bearer(&site.token(json!({ "sub": "user-2" })))), (403, "ip_access".to_owned()));

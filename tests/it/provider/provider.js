@@ -39,7 +39,7 @@ import { createRequire } from 'node:module';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 
-const settings = JSON.parse(process.argv[2] ?? '{}');
+const settings = JSON.parse(process.argv[2] ?? '{}') ?? {};
 // It says on import that this Node is not the newest.
 console.info = console.warn = console.error;
 const installed = createRequire(`${process.env.PROVIDER_MODULES ?? import.meta.dirname}/`).resolve('oidc-provider');
