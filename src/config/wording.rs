@@ -8,7 +8,7 @@ use serde::de::{Expected, Unexpected};
 use crate::values::text::quoted;
 
 /// Lists of names longer than this are not printed whole.
-const MOST_NAMES: usize = 12;
+const MOST_NAMES: usize = 24;
 
 /// Names longer than this are not compared with others: no name of ours comes near it.
 const LONGEST_NAME: usize = 64;

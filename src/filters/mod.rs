@@ -15,6 +15,7 @@ pub mod exchange;
 mod fields;
 pub mod header_edits;
 pub mod ip_access;
+pub mod jwt;
 mod media_type;
 pub mod rate_limit;
 pub mod request_headers;
@@ -42,6 +43,8 @@ pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::auth::Issuers;
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
@@ -58,6 +61,12 @@ pub trait Filter: Send + Sync {
     /// also on routes without the filter.
     fn vouches_for(&self) -> &[HeaderName] {
         &[]
+    }
+
+    /// The query parameter by which this filter is given a credential, if there is one. No log shows its value, also where
+    /// the filter was not asked.
+    fn secret_parameter(&self) -> Option<&str> {
+        None
     }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
@@ -119,6 +128,10 @@ pub struct Site<'a> {
     pub expressions: Expressions<'a>,
     /// What we ourselves ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// Who issues tokens, and what is remembered of them.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::auth::Issuers;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 
@@ -42,6 +44,10 @@ pub(super) struct Links<'a> {
     pub expressions: Expressions<'a>,
     /// What filters ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// Who issues tokens.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -175,6 +181,8 @@ impl Visitor for Compile<'_, '_> {
             state: self.links.state,
             expressions: self.links.expressions,
             outbound: self.links.outbound,
+            issuers: self.links.issuers,
+            paths: self.links.paths,
             base: self.links.base,
         };
         *ordinal += 1;
