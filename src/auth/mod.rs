@@ -7,4 +7,5 @@ mod freshness;
 pub mod jose;
 pub mod keys;
 pub mod keyset;
+pub mod replay;
 pub mod signature;
