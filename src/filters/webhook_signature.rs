@@ -56,7 +56,8 @@ pub struct Spec {
     /// The longest body, at most `32MiB`. Default: `1MiB`. Example: `5MiB`.
     #[serde(default = "default_max_body")]
     pub max_body: Size,
-    /// What the sender is called in logs, expressions and limits. Default: the name of the scheme, or `webhook`.
+    /// What the sender is called in logs, and by upstreams' balancing. Filters that come later do not know it yet when
+    /// they see the request, for it is known with the body's end. Default: the name of the scheme, or `webhook`.
     /// Example: `payments`.
     #[serde(default)]
     pub sender: Option<String>,
@@ -141,11 +142,12 @@ impl Filter for WebhookSignature {
         if exchange.facts.has_body {
             exchange.keep(Examined { check: Some(check), bytes: 0 });
             exchange.hold_body(Hold { first: self.max_body, last: true });
-        } else if let Err(refusal) = check.finish(&self.sender, self.seen.as_deref(), now) {
-            return refuse(refusal).into();
+            return Step::NEXT;
         }
-        exchange.identify(Caller::named(KIND, self.sender.as_str()));
-        Step::NEXT
+        match self.conclude(check, exchange) {
+            Ok(()) => Step::NEXT,
+            Err(refusal) => refusal.into(),
+        }
     }
 
     fn on_request_body(
@@ -154,7 +156,6 @@ impl Filter for WebhookSignature {
         body: &mut Option<Bytes>,
         end: bool,
     ) -> Result<(), Refusal> {
-        let now = unix_seconds(exchange.facts.time);
         let Some(examined) = exchange.slot::<Examined>() else { return Ok(()) };
         if let (Some(check), Some(piece)) = (&mut examined.check, body) {
             check.update(piece);
@@ -164,9 +165,19 @@ impl Filter for WebhookSignature {
             return Err(too_large());
         }
         match examined.check.take_if(|_| end) {
-            Some(check) => check.finish(&self.sender, self.seen.as_deref(), now).map_err(refuse),
+            Some(check) => self.conclude(check, exchange),
             None => Ok(()),
         }
+    }
+}
+
+impl WebhookSignature {
+    /// Nobody is said to have sent what nobody has proved to have sent.
+    fn conclude(&self, check: webhook::Check, exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+        let now = unix_seconds(exchange.facts.time);
+        check.finish(&self.sender, self.seen.as_deref(), now).map_err(refuse)?;
+        exchange.identify(Caller::named(KIND, self.sender.as_str()));
+        Ok(())
     }
 }
 

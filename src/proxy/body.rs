@@ -10,8 +10,9 @@
 //! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the head then,
 //! and none of the body.
 //!
-//! Two traps in what Pingora makes of a piece: `None` ends the upstream's body, whatever the client still sends; and an
-//! empty piece at the end is written as a chunk, which ends the body twice.
+//! Traps in what Pingora makes of a piece: `None` is the end, also where it is not said to be (before trailers, towards
+//! HTTP/2); `None` given back ends the upstream's body, whatever the client still sends; and an empty piece at the end is
+//! written as a chunk, which ends the body twice.
 
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, Version, header};
@@ -195,6 +196,7 @@ pub fn pass(
         count(ctx, piece.as_ref(), end);
         return Ok(());
     }
+    let end = end || piece.is_none();
     if ctx.body.ended {
         if let Held::Whole { body, given } = &mut ctx.body.held {
             *piece = (!std::mem::replace(given, true)).then(|| body.clone());

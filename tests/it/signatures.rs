@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use edgeward::auth::signature::digest::{Algorithm as Digest, content_digest};
 use edgeward::auth::signature::http::{Message, Signer};
-use edgeward::auth::signature::key::{Algorithm, SigningKey};
+use edgeward::auth::signature::key::SigningKey;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use crate::harness::tools::{has, run};
@@ -329,7 +329,7 @@ fn bodies_over_http2_are_held_too() {
 
 #[test]
 fn an_upstream_of_http2_gets_no_wrong_body_either() {
-    let origin = H2Origin::start(|_| H2Reply::text("ok"));
+    let origin = H2Origin::cleartext(|_| H2Reply::text("ok"));
     let edge = Edge::policy(&keyed("")).with("origin", origin.address()).with("protocol", "http2");
     let edge = edge.file("secret", SECRET).start();
     for length in [5, 60_000, 200_000] {
@@ -347,6 +347,16 @@ fn an_upstream_of_http2_gets_no_wrong_body_either() {
     let client = H2Client::cleartext(edge.address("listen")).allow(&["want-content-digest"]);
     let fields = signed("POST", "/orders", b"hello", None);
     let count = origin.requests().len();
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("x-end"), HeaderValue::from_static("1"))]);
+    for length in [5, 200_000] {
+        let mut request = Request::post("http://localhost/orders");
+        for (name, value) in signed("POST", "/orders", b"another", None) {
+            request = request.header(name, value);
+        }
+        let answer =
+            client.try_request(request.body(()).unwrap(), &vec![b'x'; length], Some(trailers.clone()));
+        assert!(answer.is_ok_and(|answer| answer.status == 400), "{length}");
+    }
     assert_eq!((late_end(&client, &fields, b""), late_end(&client, &fields, b"hell0")), (400, 400));
     assert_eq!(origin.requests().len(), count);
     assert_eq!(late_end(&client, &fields, b"hello"), 200);

@@ -63,6 +63,7 @@ fn a_forged_webhook_reaches_no_backend() {
         (&b"Hello, World!"[..], Some(GITHUB.1))
     );
     assert_eq!(edge.logged("the sender", |line| line["consumer"] == "github")["status"], 200);
+    assert_eq!(edge.access_log().iter().filter(|line| line["consumer"] == "github").count(), 1);
     let refusal = edge.client("listen").request("POST", "/", &[], b"x");
     assert_eq!(refusal.header("www-authenticate"), Some("Signature"));
 }
