@@ -7,7 +7,11 @@
 //!
 //! What comes before a [`Fault`] has been handed over and stays worth inspecting.
 
+pub mod cookie;
 mod output;
+#[cfg(test)]
+mod testing;
+pub mod urlencoded;
 
 use thiserror::Error;
 
@@ -150,17 +154,22 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub struct Arena {
     bytes: Vec<u8>,
-    /// What a parser puts together while it writes other things to `bytes`; empty between calls.
+    /// What a parser puts together while it writes other things to `bytes`.
     side: Vec<u8>,
 }
 
 impl Arena {
     /// Forgets all bytes and keeps at most `most_bytes` of memory for the next request.
     pub fn clear(&mut self, most_bytes: usize) {
+        self.reset();
         self.bytes.clear();
         self.bytes.shrink_to(most_bytes);
-        self.side.clear();
         self.side.shrink_to(most_bytes);
+    }
+
+    /// Forgets what the last parser worked with.
+    fn reset(&mut self) {
+        self.side.clear();
     }
 
     /// The bytes of `text`, which a parser found in `input`. Empty if they are not from here.

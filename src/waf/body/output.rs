@@ -3,6 +3,7 @@
 use super::{Arena, Fault, Item, Kind, Limit, Limits, Sink, Text};
 
 pub(super) struct Output<'a, S: ?Sized> {
+    pub(super) input: &'a [u8],
     pub(super) arena: &'a mut Arena,
     pub(super) limits: &'a Limits,
     sink: &'a mut S,
@@ -12,16 +13,21 @@ pub(super) struct Output<'a, S: ?Sized> {
 impl<'a, S: Sink + ?Sized> Output<'a, S> {
     /// For a parser of `input`, which must be short enough for the ranges of [`Text`].
     pub(super) fn new(
-        input: &[u8],
+        input: &'a [u8],
         arena: &'a mut Arena,
         limits: &'a Limits,
         sink: &'a mut S,
-    ) -> Result<Self, Limit> {
+    ) -> Result<Self, Fault> {
         if u32::try_from(input.len()).is_err() {
-            return Err(Limit::InputBytes);
+            return Err(Limit::InputBytes.into());
         }
-        arena.side.clear();
-        Ok(Self { arena, limits, sink, items: 0 })
+        arena.reset();
+        Ok(Self { input, arena, limits, sink, items: 0 })
+    }
+
+    /// The bytes of something found so far.
+    pub(super) fn text(&self, text: Text) -> &[u8] {
+        self.arena.text(self.input, text)
     }
 
     pub(super) fn item(&mut self, kind: Kind, name: Text, value: Text) -> Result<(), Fault> {
@@ -39,4 +45,36 @@ impl<'a, S: Sink + ?Sized> Output<'a, S> {
         self.sink.item(Item { kind, name, value });
         Ok(())
     }
+
+    /// Copies the side buffer into the arena: a name or a value that was put together there.
+    pub(super) fn keep_side(&mut self) -> Result<Text, Fault> {
+        let start = self.arena.bytes.len();
+        self.arena.bytes.extend_from_slice(&self.arena.side);
+        self.since(start)
+    }
+
+    /// Everything written to the arena since it held `start` bytes.
+    ///
+    /// Checked after writing, which is at most the input's length once more: nothing gets longer by being decoded, and names
+    /// that are put together are cut at `name_bytes` before they are copied.
+    pub(super) fn since(&self, start: usize) -> Result<Text, Fault> {
+        let end = self.arena.bytes.len();
+        if end > self.limits.arena_bytes {
+            return Err(Limit::ArenaBytes.into());
+        }
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(start), Ok(end)) => Ok(Text::Arena(start, end)),
+            _ => Err(Limit::ArenaBytes.into()),
+        }
+    }
+}
+
+/// A range of the input, whose length [`Output::new`] has checked.
+pub(super) fn span(start: usize, end: usize) -> Text {
+    let narrow = |at| u32::try_from(at).unwrap_or(u32::MAX);
+    Text::Input(narrow(start), narrow(end))
+}
+
+pub(super) const fn malformed(what: &'static str, at: usize) -> Fault {
+    Fault::Malformed { what, at }
 }
