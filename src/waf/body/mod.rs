@@ -7,7 +7,10 @@
 //!
 //! What comes before a [`Fault`] has been handed over and stays worth inspecting.
 
+pub mod content_type;
 pub mod cookie;
+pub mod json;
+pub mod multipart;
 mod output;
 #[cfg(test)]
 mod testing;
@@ -65,6 +68,23 @@ impl Text {
     /// Whether there are none.
     pub const fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// The bytes from `from` up to `to` of these.
+    fn part(self, from: usize, to: usize) -> Self {
+        let (from, to) = (u32::try_from(from).unwrap_or(u32::MAX), u32::try_from(to).unwrap_or(u32::MAX));
+        let cut =
+            |start: u32, end: u32| (start.saturating_add(from).min(end), start.saturating_add(to).min(end));
+        match self {
+            Self::Input(start, end) => {
+                let (start, end) = cut(start, end);
+                Self::Input(start, end)
+            }
+            Self::Arena(start, end) => {
+                let (start, end) = cut(start, end);
+                Self::Arena(start, end)
+            }
+        }
     }
 }
 
@@ -156,6 +176,7 @@ pub struct Arena {
     bytes: Vec<u8>,
     /// What a parser puts together while it writes other things to `bytes`.
     side: Vec<u8>,
+    json_levels: Vec<json::Level>,
 }
 
 impl Arena {
@@ -170,6 +191,7 @@ impl Arena {
     /// Forgets what the last parser worked with.
     fn reset(&mut self) {
         self.side.clear();
+        self.json_levels.clear();
     }
 
     /// The bytes of `text`, which a parser found in `input`. Empty if they are not from here.

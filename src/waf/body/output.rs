@@ -53,6 +53,13 @@ impl<'a, S: Sink + ?Sized> Output<'a, S> {
         self.since(start)
     }
 
+    /// A number in digits.
+    pub(super) fn decimal(&mut self, number: usize) -> Result<Text, Fault> {
+        let start = self.arena.bytes.len();
+        push_decimal(number, &mut self.arena.bytes);
+        self.since(start)
+    }
+
     /// Everything written to the arena since it held `start` bytes.
     ///
     /// Checked after writing, which is at most the input's length once more: nothing gets longer by being decoded, and names
@@ -77,4 +84,27 @@ pub(super) fn span(start: usize, end: usize) -> Text {
 
 pub(super) const fn malformed(what: &'static str, at: usize) -> Fault {
     Fault::Malformed { what, at }
+}
+
+/// The value of a hexadecimal digit.
+pub(super) const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
+    }
+}
+
+/// By hand, because every element of an array is numbered, and formatting costs four times as much.
+pub(super) fn push_decimal(mut number: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        count += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }

@@ -6,7 +6,7 @@
 
 use memchr::{memchr, memchr2};
 
-use super::output::{Output, span};
+use super::output::{Output, nibble, span};
 use super::{Arena, Fault, Kind, Limits, Sink, Text};
 
 /// Hands over the decoded pairs of `input` as [`Kind::Argument`]s and returns how many escapes were invalid.
@@ -81,7 +81,7 @@ fn decode<S: Sink + ?Sized>(
         rest = after;
         match (*byte, after) {
             (b'+', _) => decoded.push(b' '),
-            (b'%', [high, low, after @ ..]) if is_hex(*high) && is_hex(*low) => {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 decoded.push(nibble(*high) << 4 | nibble(*low));
                 rest = after;
             }
@@ -93,18 +93,6 @@ fn decode<S: Sink + ?Sized>(
         }
     }
     output.since(begin)
-}
-
-const fn is_hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit()
-}
-
-/// The value of a hexadecimal digit.
-const fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
-    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ fn borrows_what_needs_no_decoding_and_splits_where_told() {
     let input = b"a=1;b=2;c=%33";
     let mut arena = Arena::default();
     let mut found = Vec::new();
-    parse(input, b';', &mut arena, &limits(), &mut |item: super::super::Item| found.push(item.value)).unwrap();
+    parse(input, b';', &mut arena, &limits(), &mut |item: super::super::Item| found.push(item.value))
+        .unwrap();
     assert_eq!(found, [Text::Input(2, 3), Text::Input(6, 7), Text::Arena(0, 1)]);
     assert_eq!(arena.text(input, found[2]), b"3");
     let raw: Vec<_> = pairs(input, b';').map(|(_, value)| arena.text(input, value)).collect();
