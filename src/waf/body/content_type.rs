@@ -1,8 +1,9 @@
-//! `Content-Type` (RFC 9110 section 8.3) as a firewall must read it: what it says, and whether backends may read another thing.
+//! `Content-Type` (RFC 9110 section 8.3) as a firewall must read it: what it says, and whether backends may read
+//! another thing.
 //!
-//! The reading is the strict one. Whatever a lax parser would take for something else (a second media type after a comma, a
-//! parameter without `=`, a `charset` given twice, RFC 2231 continuations) is told as a [`Defect`], so that policy can refuse
-//! it; nothing is guessed.
+//! The reading is the strict one. Whatever a lax parser would take for something else (a second media type after a
+//! comma, a parameter without `=`, a `charset` given twice, RFC 2231 continuations) is told as a [`Defect`], so that
+//! policy can refuse it; nothing is guessed.
 
 use crate::http::fields::{is_token, trim_ows};
 
@@ -170,7 +171,8 @@ impl<'a> ContentType<'a> {
 
 /// The value after `name=`, and what follows it. `None` if it is not a token, nor a quoted string without escapes.
 ///
-/// A `boundary` may hold more than a token may (RFC 2046 section 5.1.1), and clients send it without quotes: it ends at `;`.
+/// A `boundary` may hold more than a token may (RFC 2046 section 5.1.1), and clients send it without quotes: it ends
+/// at `;`.
 fn value<'a>(name: &[u8], after: &'a [u8]) -> Option<(Parameter<'a>, &'a [u8])> {
     let start = trim_ows(after);
     let spaced = matches!(after, [b' ' | b'\t', ..]) || matches!(name, [.., b' ' | b'\t']);

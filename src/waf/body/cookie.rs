@@ -1,9 +1,9 @@
 //! `Cookie` lines, read as ModSecurity 3 reads them (its version 0 format, the only one in use).
 //!
-//! Cookies are split at `;` and at their first `=`. White space before a name is not part of it, nor what ends the line;
-//! everything else is as sent: no quotes are taken off, nothing is decoded, and `$Version` is a cookie like any other.
-//! Unlike ModSecurity, which skips it, a cookie that has a value without a name is handed over, because browsers send
-//! such and some servers read them (RFC 6265bis section 5.7).
+//! Cookies are split at `;` and at their first `=`. White space before a name is not part of it, nor what ends the
+//! line; everything else is as sent: no quotes are taken off, nothing is decoded, and `$Version` is a cookie like any
+//! other. Unlike ModSecurity, which skips it, a cookie that has a value without a name is handed over, because
+//! browsers send such and some servers read them (RFC 6265bis section 5.7).
 
 use memchr::memchr;
 

@@ -1,8 +1,9 @@
-//! Request bodies that came compressed: `Content-Encoding` undone piece by piece, within bounds (RFC 9110 section 8.4).
+//! Request bodies that came compressed: `Content-Encoding` undone piece by piece, within bounds (RFC 9110 section
+//! 8.4).
 //!
-//! A bomb is stopped where it has grown past what the caller allows, not after. One stream a coding: what follows its end (a
-//! second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A decoder has at most
-//! 16 MiB of window (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
+//! A bomb is stopped where it has grown past what the caller allows, not after. One stream a coding: what follows its
+//! end (a second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A decoder
+//! has at most 16 MiB of window (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
 
 mod stage;
 
@@ -16,7 +17,8 @@ use crate::http::fields::list;
 pub struct DecodeLimits {
     /// Bytes of the decoded body; with several codings, of what is between them, too.
     pub output_bytes: usize,
-    /// Decoded bytes for each encoded one. The first [`FREE_BYTES`] are not counted: short texts compress well.
+    /// Decoded bytes for each encoded one, so far: a body that starts by growing too much is not read on. The first
+    /// [`FREE_BYTES`] are not counted: short texts compress well.
     pub ratio: usize,
     /// Codings one after another; nobody honest sends more than one.
     pub codings: usize,
@@ -62,8 +64,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for the `Content-Encoding` lines of a request, in their order. `None` if they name no coding, or `identity`
-    /// alone.
+    /// A decoder for the `Content-Encoding` lines of a request, in their order. `None` if they name no coding, or
+    /// `identity` alone.
     pub fn new<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
         limits: DecodeLimits,

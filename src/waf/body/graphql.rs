@@ -1,19 +1,20 @@
 //! GraphQL documents (spec of October 2021, section 2.1), so far as strings go.
 //!
-//! A query is one long text in which the values that reach a resolver are literals among braces and names, where no rule that
-//! looks at whole values finds them. So each string, block strings included, is an argument of its own, decoded, and called
-//! after the name before it: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7` and `graphql.tags` = `a`.
-//! Variables come as JSON and are seen there.
+//! A query is one long text in which the values that reach a resolver are literals among braces and names, where no
+//! rule that looks at whole values finds them. So each string, block strings included, is an argument of its own,
+//! decoded, and called after the name before it: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7`
+//! and `graphql.tags` = `a`. Variables come as JSON and are seen there.
 //!
-//! The query itself is the value of `query` of a JSON body or query string ([`Kind::Argument`] like any other), or the body
-//! where that is `application/graphql`; whoever has it passes it on to [`parse`].
+//! The query itself is the value of `query` of a JSON body or query string ([`Kind::Argument`] like any other), or
+//! the body where that is `application/graphql`; whoever has it passes it on to [`parse`].
 
 use memchr::memmem;
 
 use super::output::{Output, malformed, span};
 use super::{Arena, Fault, Kind, Limit, Limits, Sink, Text};
 
-/// Hands over the strings of the query `input` as [`Kind::Argument`]s. Only what cannot be split into tokens is a fault.
+/// Hands over the strings of the query `input` as [`Kind::Argument`]s. Only what cannot be split into tokens is a
+/// fault.
 pub fn parse<S: Sink + ?Sized>(
     input: &[u8],
     arena: &mut Arena,

@@ -1,16 +1,16 @@
 //! JSON documents (RFC 8259), flattened to arguments as ModSecurity 3 names them.
 //!
 //! `{"a": {"b": 1}, "list": ["x", {"y": true}], "": null}` gives `json.a.b` = `1`, `json.list.array_0` = `x`,
-//! `json.list.array_1.y` = `true` and an empty `json.empty-key`. A document that is one scalar is called `json`. Numbers are as
-//! written, `null` is empty. Members of one name are all handed over: backends differ in which they take.
-//! (Version 2 says `a.b`, and `list.list` for every element, so its exclusions by name do not fit.)
+//! `json.list.array_1.y` = `true` and an empty `json.empty-key`. A document that is one scalar is called `json`.
+//! Numbers are as written, `null` is empty. Members of one name are all handed over: backends differ in which they
+//! take. (Version 2 says `a.b`, and `list.list` for every element, so its exclusions by name do not fit.)
 //!
-//! An empty object or array inside another is an argument without a value, which ModSecurity does not see: its name may carry
-//! an attack as well as any.
+//! An empty object or array inside another is an argument without a value, which ModSecurity does not see: its name
+//! may carry an attack as well as any.
 //!
-//! The grammar is held to the letter, so that no backend reads another document than the rules did: invalid UTF-8, lone
-//! surrogates, raw control characters, leading zeros, trailing commas and trailing data are faults. One UTF-8 byte order mark
-//! is skipped (RFC 8259 section 8.1 lets parsers do so).
+//! The grammar is held to the letter, so that no backend reads another document than the rules did: invalid UTF-8,
+//! lone surrogates, raw control characters, leading zeros, trailing commas and trailing data are faults. One UTF-8
+//! byte order mark is skipped (RFC 8259 section 8.1 lets parsers do so).
 
 mod string;
 
@@ -145,7 +145,8 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         }
     }
 
-    /// Puts what the next value is called at the end of the path: of a member, its name, which is read up to the colon.
+    /// Puts what the next value is called at the end of the path: of a member, its name, which is read up to the
+    /// colon.
     fn next_name(&mut self) -> Result<(), Fault> {
         let Some(level) = self.output.arena.json_levels.last() else { return Ok(()) };
         if let Some(index) = level.index {

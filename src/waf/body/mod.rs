@@ -1,9 +1,10 @@
 //! What a request says, as names and values: forms, multipart, JSON, XML, cookies, and what they are compressed with.
 //!
-//! A parser takes all bytes of its input and hands every name and value to a [`Sink`], in the order of the input, named as
-//! ModSecurity names them (version 3; where it differs from version 2, the module says so). A value is a range of the input,
-//! or of the caller's [`Arena`] where it had to be decoded, so a parser that has warmed up allocates nothing. Time is linear
-//! in the input and the arena; both are bounded, and so is whatever else grows ([`Limits`]).
+//! A parser takes all bytes of its input and hands every name and value to a [`Sink`], in the order of the input,
+//! named as ModSecurity names them (version 3; where it differs from version 2, the module says so). A value is a
+//! range of the input, or of the caller's [`Arena`] where it had to be decoded, so a parser that has warmed up
+//! allocates nothing. Time is linear in the input and the arena; both are bounded, and so is whatever else grows
+//! ([`Limits`]).
 //!
 //! What comes before a [`Fault`] has been handed over and stays worth inspecting.
 
@@ -34,7 +35,8 @@ pub enum Kind {
     FileSize,
     /// The file's name and its bytes (`FILES_TMP_CONTENT`).
     FileContent,
-    /// The field's name and one header line of its part, `Name: value`, without the line's end (`MULTIPART_PART_HEADERS`).
+    /// The field's name and one header line of its part, `Name: value`, without the line's end
+    /// (`MULTIPART_PART_HEADERS`).
     PartHeader,
     /// A `name` parameter of a `Content-Disposition`, as name and value (`MULTIPART_NAME`).
     PartName,
@@ -49,7 +51,8 @@ pub enum Kind {
     XmlElement,
 }
 
-/// Bytes of an item: a range of the input that was parsed, or of the arena it was decoded into. Start and end in bytes.
+/// Bytes of an item: a range of the input that was parsed, or of the arena it was decoded into. Start and end in
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// As the request has it.
@@ -108,8 +111,8 @@ pub trait Sink {
     /// Takes one item. It is within the [`Limits`].
     fn item(&mut self, item: Item);
 
-    /// Whether it does anything with items of this kind. Asked before an input is read, about kinds that cost a parser extra
-    /// work: [`Kind::XmlElement`] alone so far.
+    /// Whether it does anything with items of this kind. Asked before an input is read, about kinds that cost a
+    /// parser extra work: [`Kind::XmlElement`] alone so far.
     fn wants(&self, kind: Kind) -> bool {
         _ = kind;
         true
@@ -233,3 +236,6 @@ impl Arena {
         self.bytes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! `multipart/form-data` (RFC 7578), read as strictly as ModSecurity 2 reads it, with its flags.
 //!
-//! A part with a file name is a file, any other a field; a part with an empty one is a field, as in ModSecurity 3, because
-//! servers differ in what they make of it. Values are as sent: neither a charset nor a transfer encoding is decoded (the
-//! Core Rule Set refuses both by their headers, which are handed over).
+//! A part with a file name is a file, any other a field; a part with an empty one is a field, as in ModSecurity 3,
+//! because servers differ in what they make of it. Values are as sent: neither a charset nor a transfer encoding is
+//! decoded (the Core Rule Set refuses both by their headers, which are handed over).
 //!
-//! A part that cannot be read makes the whole body faulty, but the parts after it are still handed over, and so is its own
-//! content: a rule that looks at values sees all of them.
+//! A part that cannot be read makes the whole body faulty, but the parts after it are still handed over, and so is
+//! its own content: a rule that looks at values sees all of them.
 
 mod boundary;
 mod disposition;
@@ -23,7 +23,8 @@ use super::{Arena, Fault, Kind, Limit, Limits, Sink, Text};
 pub struct Report {
     /// What is odd about it.
     pub flags: Flags,
-    /// `MULTIPART_UNMATCHED_BOUNDARY`: 0 none, 1 something that looks like a boundary after the last one, 2 only before.
+    /// `MULTIPART_UNMATCHED_BOUNDARY`: 0 none, 1 something that looks like a boundary after the last one, 2 only
+    /// before.
     pub unmatched_boundary: u8,
     /// Parts that are files, those past the limit included.
     pub files: usize,
@@ -36,8 +37,8 @@ pub struct Report {
 /// Hands over the parts of `body`, whose request has this `Content-Type`. No bytes are no fault.
 ///
 /// A file is a [`Kind::File`], [`Kind::FileSize`] and [`Kind::FileContent`]; with both `filename` and `filename*`, a
-/// [`Kind::File`] for each. A field is a [`Kind::Argument`]. Before them come [`Kind::PartName`], [`Kind::PartFilename`]
-/// and [`Kind::PartHeader`].
+/// [`Kind::File`] for each. A field is a [`Kind::Argument`]. Before them come [`Kind::PartName`],
+/// [`Kind::PartFilename`] and [`Kind::PartHeader`].
 pub fn parse<S: Sink + ?Sized>(
     content_type: &[u8],
     body: &[u8],

@@ -1,4 +1,5 @@
-//! What every parser writes to: the sink and the arena, with the limits between. No parser reaches either another way.
+//! What every parser writes to: the sink and the arena, with the limits between. No parser reaches either another
+//! way.
 
 use super::{Arena, Fault, Item, Kind, Limit, Limits, Sink, Text};
 
@@ -62,8 +63,8 @@ impl<'a, S: Sink + ?Sized> Output<'a, S> {
 
     /// Everything written to the arena since it held `start` bytes.
     ///
-    /// Checked after writing, which is at most the input's length once more: nothing gets longer by being decoded, and names
-    /// that are put together are cut at `name_bytes` before they are copied.
+    /// Checked after writing, which is at most the input's length once more: nothing gets longer by being decoded,
+    /// and names that are put together are cut at `name_bytes` before they are copied.
     pub(super) fn since(&self, start: usize) -> Result<Text, Fault> {
         let end = self.arena.bytes.len();
         if end > self.limits.arena_bytes {

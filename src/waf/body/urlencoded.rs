@@ -1,8 +1,8 @@
 //! Forms and query strings: `application/x-www-form-urlencoded`, read as ModSecurity 3 reads it.
 //!
-//! Pairs are split at the separator and at their first `=`. An empty pair (`a&&b`) is nothing (version 2 makes it an argument
-//! without a name); an empty name or value is one. `+` is a space, `%` with two hexadecimal digits a byte; any other `%` stays
-//! as it is and is counted, because backends differ in what they make of it.
+//! Pairs are split at the separator and at their first `=`. An empty pair (`a&&b`) is nothing (version 2 makes it an
+//! argument without a name); an empty name or value is one. `+` is a space, `%` with two hexadecimal digits a byte;
+//! any other `%` stays as it is and is counted, because backends differ in what they make of it.
 
 use memchr::{memchr, memchr2};
 

@@ -1,13 +1,13 @@
 //! XML documents (XML 1.0), as much of them as inspection needs: text, attributes, and no way to make them grow.
 //!
-//! Character references and the five predefined entities are decoded, CDATA is text, comments and processing instructions are
-//! not. Entities are never expanded and nothing is ever fetched: a document type declaration that says more than the root's
-//! name is a fault, and so is a reference to any other entity. Namespaces are not resolved: a name is what follows the colon,
-//! and `xmlns` attributes are no attributes, as for ModSecurity.
+//! Character references and the five predefined entities are decoded, CDATA is text, comments and processing
+//! instructions are not. Entities are never expanded and nothing is ever fetched: a document type declaration that
+//! says more than the root's name is a fault, and so is a reference to any other entity. Namespaces are not resolved:
+//! a name is what follows the colon, and `xmlns` attributes are no attributes, as for ModSecurity.
 //!
-//! What libxml2 calls not well-formed is a fault (`REQBODY_ERROR`), except that names may hold any character above U+007F and
-//! that a namespace prefix need not be declared. A document must be in UTF-8 or in an encoding whose first half is ASCII;
-//! text in UTF-16 or UTF-7 would pass every rule unseen.
+//! What libxml2 calls not well-formed is a fault (`REQBODY_ERROR`), except that names may hold any character above
+//! U+007F and that a namespace prefix need not be declared. A document must be in UTF-8 or in an encoding whose first
+//! half is ASCII; text in UTF-16 or UTF-7 would pass every rule unseen.
 
 mod element;
 mod prolog;
@@ -18,8 +18,8 @@ use memchr::{memchr, memmem};
 use super::output::{Output, malformed};
 use super::{Arena, Fault, Kind, Limits, Sink, Text};
 
-/// Hands over the attributes of the document `input` as [`Kind::XmlAttribute`]s, if the sink wants them the leaves' text as
-/// [`Kind::XmlElement`]s, and at last all text as one [`Kind::XmlText`]. No bytes are no fault.
+/// Hands over the attributes of the document `input` as [`Kind::XmlAttribute`]s, if the sink wants them the leaves'
+/// text as [`Kind::XmlElement`]s, and at last all text as one [`Kind::XmlText`]. No bytes are no fault.
 ///
 /// `depth` bounds elements within each other.
 pub fn parse<S: Sink + ?Sized>(

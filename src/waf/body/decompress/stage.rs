@@ -102,8 +102,8 @@ impl Codec {
                 let Some(first) = input.first() else {
                     return Ok(Step { read: 0, written: 0, ended: false });
                 };
-                // RFC 1950 section 2.2: the method 8 and a window of at most 32 KiB. A bare stream starts so only with a
-                // stored block whose padding is not zero, which no encoder writes.
+                // RFC 1950 section 2.2: the method 8 and a window of at most 32 KiB. A bare stream starts so only
+                // with a stored block whose padding is not zero, which no encoder writes.
                 let zlib = first & 0xf == 8 && first >> 4 <= 7;
                 *self = Self::Flate(Decompress::new(zlib));
                 self.step(input, room)

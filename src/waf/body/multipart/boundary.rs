@@ -1,4 +1,5 @@
-//! Finding where parts begin: the boundary that the `Content-Type` names, and the lines of the body that are made of it.
+//! Finding where parts begin: the boundary that the `Content-Type` names, and the lines of the body that are made of
+//! it.
 
 use memchr::memmem::{Finder, find_iter};
 
@@ -10,7 +11,8 @@ use super::{Flag, Flags};
 /// RFC 2046 section 5.1.1.
 pub(super) const LONGEST_BYTES: usize = 70;
 
-/// The boundary of a `multipart/form-data` content type. Faults in the header have no place in the body: they are at byte 0.
+/// The boundary of a `multipart/form-data` content type. Faults in the header have no place in the body: they are at
+/// byte 0.
 pub(super) fn boundary<'a>(content_type: &'a [u8], flags: &mut Flags) -> Result<&'a [u8], Fault> {
     let read = ContentType::parse(content_type);
     if !read.is("multipart/form-data") {
@@ -103,8 +105,8 @@ fn is_line_start(body: &[u8], at: usize) -> bool {
     at == 0 || body.get(at - 1) == Some(&b'\n')
 }
 
-/// `MULTIPART_UNMATCHED_BOUNDARY`: 0 if nothing but boundaries looks like one, 2 if something does but a boundary follows,
-/// 1 if none does. Looks like one: a line that starts with two dashes, and the boundary within a line.
+/// `MULTIPART_UNMATCHED_BOUNDARY`: 0 if nothing but boundaries looks like one, 2 if something does but a boundary
+/// follows, 1 if none does. Looks like one: a line that starts with two dashes, and the boundary within a line.
 ///
 /// `last` is where the last boundary starts. A line that is the boundary but for quotes or white space is a fault.
 pub(super) fn unmatched(body: &[u8], dashed: &[u8], last: Option<usize>) -> Result<u8, Fault> {

@@ -1,8 +1,8 @@
 //! `Content-Disposition` of a part: its name, and that of its file (RFC 7578 section 4.2).
 //!
-//! Only `form-data` with `name`, `filename` and `filename*` is known, each once, written as browsers write them: anything else
-//! is where parsers differ, and so a fault. `\"` and `\\` in quotes are escapes, any other backslash stays, because some clients
-//! send Windows paths.
+//! Only `form-data` with `name`, `filename` and `filename*` is known, each once, written as browsers write them:
+//! anything else is where parsers differ, and so a fault. `\"` and `\\` in quotes are escapes, any other backslash
+//! stays, because some clients send Windows paths.
 
 use memchr::memchr;
 
@@ -30,7 +30,8 @@ impl Disposition {
     }
 }
 
-/// Reads `line`, the whole unfolded header with its name, and hands over the names in it. `header` is where `line` is from.
+/// Reads `line`, the whole unfolded header with its name, and hands over the names in it. `header` is where `line` is
+/// from.
 pub(super) fn parse<S: Sink + ?Sized>(
     line: &[u8],
     header: Text,

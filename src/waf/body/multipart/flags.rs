@@ -13,8 +13,8 @@ pub enum Flag {
     DataAfter,
     /// A header of a part goes on in the next line (`MULTIPART_HEADER_FOLDING`).
     HeaderFolding,
-    /// A boundary or a header ends in LF alone (`MULTIPART_LF_LINE`); so does the line before a boundary, which belongs to it
-    /// (RFC 2046 section 5.1.1).
+    /// A boundary or a header ends in LF alone (`MULTIPART_LF_LINE`); so does the line before a boundary, which
+    /// belongs to it (RFC 2046 section 5.1.1).
     LfLine,
     /// A boundary or a header ends in CRLF. Not odd; see [`Flags::mixed_lines`].
     CrlfLine,

@@ -38,7 +38,8 @@ impl Headers {
 }
 
 impl<S: Sink + ?Sized> Parser<'_, '_, S> {
-    /// Reads the headers from `start` on, up to the line at `end` at most; returns them with where the content starts.
+    /// Reads the headers from `start` on, up to the line at `end` at most; returns them with where the content
+    /// starts.
     pub(super) fn headers(&mut self, start: usize, end: usize) -> Result<(Headers, usize), Fault> {
         let mut headers = Headers { lines: [Text::EMPTY; MOST_LINES], count: 0, disposition: None };
         let mut at = start;
@@ -91,8 +92,8 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
             && line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
     }
 
-    /// Appends a continuation to the header before it, which goes to the arena with the first one. Nothing else is written
-    /// there in between, so the header can grow in its place.
+    /// Appends a continuation to the header before it, which goes to the arena with the first one. Nothing else is
+    /// written there in between, so the header can grow in its place.
     fn folded(&mut self, line: &[u8], at: usize, headers: &mut Headers) -> Result<(), Fault> {
         self.report.flags.set(Flag::HeaderFolding);
         let blank = line.iter().position(|byte| !is_space(*byte)).unwrap_or(line.len());

@@ -133,7 +133,8 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         self.output.since(begin)
     }
 
-    /// No two attributes of one element have one name (XML 1.0 section 3.1). Sorted, because an element may have thousands.
+    /// No two attributes of one element have one name (XML 1.0 section 3.1). Sorted, because an element may have
+    /// thousands.
     fn check_attributes(&mut self, start: usize) -> Result<(), Fault> {
         let input = self.output.input;
         let names = &mut self.output.arena.xml_attributes;

@@ -1,4 +1,5 @@
-//! What comes before the root: the XML declaration, which says the encoding, and the document type, which must say nothing.
+//! What comes before the root: the XML declaration, which says the encoding, and the document type, which must say
+//! nothing.
 
 use memchr::memmem;
 
