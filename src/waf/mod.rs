@@ -7,7 +7,7 @@
 //! [`seclang`] reads text into [`ir::Program`], the one form that all front ends make. [`Engine::compile`] turns that into
 //! an [`Engine`]: TX names become slots, patterns become automata, what does not depend on the request is computed once
 //! (CRS sets some 60 variables and skips by paranoia level), and what can never run is told in the [`Report`]. Engines are
-//! immutable and shared; a [`Transaction`] is one request's state, made from pooled [`Scratch`], so that a request costs
+//! immutable and shared; a [`Transaction`] is one request's state, made from pooled memory, so that a request costs
 //! almost no allocation.
 //!
 //! # The way of a value
@@ -23,6 +23,7 @@
 //! outcome, never a silent pass. What a front end does not know is an error with file and line.
 
 pub mod body;
+pub mod ftw;
 pub mod ir;
 pub mod libinjection;
 pub mod seclang;
@@ -30,9 +31,9 @@ pub mod transform;
 
 mod compile;
 mod engine;
-pub mod ftw;
+mod pattern;
 
 pub use compile::{CompileError, Mode, Options, Report};
 pub use engine::{
-    Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Scratch, Transaction, Verdict,
+    Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict,
 };

@@ -34,7 +34,7 @@ pub enum Operator {
     Regex(Pattern),
     /// Like [`Self::Regex`], and what all matches found is kept rather than the first.
     RegexGlobal(Pattern),
-    /// A regular expression with macros in it; their values are taken literally.
+    /// A regular expression with macros in it, whose values are part of the expression.
     RegexTemplate(Template),
     /// One of the phrases is in the value, without regard to case.
     Phrases(Arc<[Box<[u8]>]>),
