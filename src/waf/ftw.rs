@@ -220,7 +220,8 @@ fn judge(expected: &Log, matches: &[Match]) -> Ending {
     }
     let lines = || {
         let line = |found: &Match| {
-            format!("[id \"{}\"] [msg \"{}\"] [data \"{}\"] {}\n", found.rule, found.message, found.data, found.variable)
+            let (message, data) = (found.message.escape_debug(), found.data.escape_debug());
+            format!("[id \"{}\"] [msg \"{message}\"] [data \"{data}\"] {}\n", found.rule, found.variable)
         };
         matches.iter().filter(|found| found.log).map(line).collect::<String>()
     };

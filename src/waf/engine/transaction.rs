@@ -89,12 +89,15 @@ impl Transaction {
         let (from, query) = split_target(target);
         let path_end = query.map_or(target.len(), |query| query - 1);
         values.set(Variable::RequestUri, Values::part(raw, from, target.len()));
-        let path = Values::part(raw, from, path_end);
+        let path = target.get(from..path_end).unwrap_or_default();
+        let base = match decoded(path) {
+            None => (Values::part(raw, from, path_end), base_of(path)),
+            Some(decoded) => (values.keep(&decoded), base_of(&decoded)),
+        };
+        let (path, base) = base;
         values.set(Variable::RequestFilename, path);
         values.set(Variable::PathInfo, path);
-        let name = target.get(from..path_end).unwrap_or_default();
-        let base = name.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |slash| slash + 1);
-        values.set(Variable::RequestBasename, Values::part(raw, from + base, path_end));
+        values.set(Variable::RequestBasename, Values::part(path, base, path.len()));
         let Some(query) = query else { return };
         let query = Values::part(raw, query, target.len());
         values.set(Variable::QueryString, query);
@@ -328,6 +331,16 @@ fn split_target(target: &[u8]) -> (usize, Option<usize>) {
         _ => 0,
     };
     (path, query)
+}
+
+/// The path with its escapes decoded once, if it has any. What is no escape stays.
+fn decoded(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'%', path)?;
+    Some(percent_encoding::percent_decode(path).collect())
+}
+
+fn base_of(path: &[u8]) -> usize {
+    path.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |slash| slash + 1)
 }
 
 /// Items of one kind, for one collection.

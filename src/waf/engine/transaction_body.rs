@@ -81,7 +81,11 @@ impl Transaction {
                 self.arguments(body, Base::ArgPost);
                 Ok(())
             }
-            Some("JSON") => self.json(body),
+            // A rule that looks at REQUEST_BODY looks for what names and values do not show, such as `"a":`.
+            Some("JSON") => {
+                keep = true;
+                self.json(body)
+            }
             Some("XML") => self.xml(body),
             Some("MULTIPART") => self.multipart(body),
             Some(other) if !other.is_empty() => {

@@ -56,6 +56,10 @@ impl Request {
             headers: input.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.bytes())).collect(),
             body: input.data.as_ref().map_or(Vec::new(), super::Text::bytes),
         };
+        if request.protocol.is_empty() {
+            // What servers say of a request line without a protocol.
+            request.protocol = b"HTTP/0.9".to_vec();
+        }
         if input.autocomplete_headers.unwrap_or(true) {
             request.complete();
         }
