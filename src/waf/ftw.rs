@@ -46,6 +46,24 @@ pub enum Stage {
     Nested { stage: Box<Nested> },
 }
 
+impl Stage {
+    /// The request.
+    pub fn input(&self) -> &Input {
+        match self {
+            Self::Plain { input, .. } => input,
+            Self::Nested { stage } => &stage.input,
+        }
+    }
+
+    /// What is expected.
+    pub fn output(&self) -> &Output {
+        match self {
+            Self::Plain { output, .. } => output,
+            Self::Nested { stage } => &stage.output,
+        }
+    }
+}
+
 /// See [`Stage`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct Nested {
@@ -151,11 +169,7 @@ pub struct Outcome {
 pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
     let stages = document.tests.iter().flat_map(|test| test.stages.iter().zip(0..).map(move |stage| (test, stage)));
     let outcome = |(test, (stage, at)): (&Test, (&Stage, usize))| {
-        let (input, output) = match stage {
-            Stage::Plain { input, output } => (input, output),
-            Stage::Nested { stage } => (&stage.input, &stage.output),
-        };
-        let ending = run_stage(engine, input, &output.log);
+        let ending = run_stage(engine, stage.input(), &stage.output().log);
         Outcome { rule: document.rule_id, test: test.test_id, stage: at, ending }
     };
     stages.map(outcome).collect()
@@ -169,14 +183,18 @@ fn run_stage(engine: &Arc<Engine>, input: &Input, expected: &Log) -> Ending {
     if says_nothing {
         return Ending::Skipped;
     }
-    match Request::new(input) {
-        Ok(request) => judge(expected, run_request(engine, &request).matches()),
+    match replay(engine, input) {
+        Ok(transaction) => judge(expected, transaction.matches()),
         Err(what) => Ending::Failed(what),
     }
 }
 
-/// Runs a request and the response it asks for through all phases.
-fn run_request(engine: &Arc<Engine>, request: &Request) -> Transaction {
+/// Runs a request, and the response it asks for, through all phases.
+///
+/// # Errors
+/// What is wrong with the input.
+pub fn replay(engine: &Arc<Engine>, input: &Input) -> Result<Transaction, String> {
+    let request = Request::new(input)?;
     let mut transaction = engine.begin("ftw");
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     transaction.connection(address(40_000), address(80));
@@ -204,7 +222,7 @@ fn run_request(engine: &Arc<Engine>, request: &Request) -> Transaction {
     }
     transaction.response_body_end();
     transaction.logging();
-    transaction
+    Ok(transaction)
 }
 
 fn judge(expected: &Log, matches: &[Match]) -> Ending {

@@ -15,7 +15,7 @@ use crate::waf::ir::{
     Action, Control, Disruptive, Link, Location, Operator, Pattern, Piece, Program, Rule, RuleSet, Selector,
     SetVariable, Step, Target, Template, Update, Variable,
 };
-use crate::waf::pattern::{ByteSet, Case, Regex, Required, Untranslatable};
+use crate::waf::pattern::{Case, Regex, Required, Untranslatable};
 use crate::waf::seclang::Unsupported;
 
 /// Variables that rules may name and that are never set here, each with the reason.
@@ -293,7 +293,7 @@ impl<'a> Compiler<'a> {
             Operator::Addresses(list) => {
                 (Test::Addresses(Box::new(IpSet::new(list.iter().copied()))), None)
             }
-            Operator::BytesOutside(set) => (Test::BytesOutside(ByteSet(*set)), None),
+            Operator::BytesOutside(set) => (Test::BytesOutside(*set), None),
             Operator::BadUrlEncoding => (Test::BadUrlEncoding, None),
             Operator::BadUtf8 => (Test::BadUtf8, None),
             Operator::SqlInjection => (Test::SqlInjection, None),

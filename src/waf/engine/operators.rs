@@ -4,7 +4,8 @@ use super::plan::{DigitCheck, Plan, Test};
 use super::values::atoi;
 use crate::waf::ir::Number;
 use crate::waf::libinjection;
-use crate::waf::pattern::{ByteSet, Caches, Groups};
+use crate::waf::pattern::{Caches, Groups};
+use crate::waf::transform::ByteSet;
 
 /// What a test looks at besides the text.
 pub(super) struct Operands<'a> {

@@ -8,8 +8,8 @@ use crate::net::IpSet;
 use crate::waf::ir::{
     Disruptive, EngineState, Location, Number, Phase, Severity, Switch, Variable,
 };
-use crate::waf::pattern::{ByteSet, Regex};
-use crate::waf::transform::Transformation;
+use crate::waf::pattern::Regex;
+use crate::waf::transform::{ByteSet, Transformation};
 
 /// A pattern, by its place in [`Plan::patterns`].
 pub(in crate::waf) type PatternId = u32;

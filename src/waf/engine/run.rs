@@ -316,7 +316,7 @@ impl Runner<'_> {
     }
 
     /// Counts the work done, and stops when it took too long.
-    fn spend(&mut self, bytes: usize) {
+    pub(super) fn spend(&mut self, bytes: usize) {
         let steps = 1 + u32::try_from(bytes / STEP_BYTES).unwrap_or(u32::MAX);
         self.state.steps = self.state.steps.saturating_add(steps);
         if self.state.steps >= CLOCK_STEPS {
@@ -343,6 +343,16 @@ fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Option<
         return Some(operators::capture(&link.test, text, operands));
     }
     Some(None)
+}
+
+/// The test's argument as it is written. Empty if it has none, or has macros.
+pub(super) fn argument_of(test: &Test) -> &[u8] {
+    expansion(test).and_then(Expansion::as_text).unwrap_or_default()
+}
+
+/// Whether the test's argument is the same for every request.
+pub(super) fn argument_is_constant(test: &Test) -> bool {
+    expansion(test).is_none_or(|expansion| expansion.as_text().is_some())
 }
 
 fn of<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {

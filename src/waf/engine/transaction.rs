@@ -230,19 +230,18 @@ impl Transaction {
             return Verdict::Pass;
         }
         let engine = &*self.engine;
-        let filtered = engine.filter.as_ref();
-        if let Some(filter) = filtered {
-            filter.look(&engine.plan, &mut self.state);
-        }
         let mut runner = Runner {
             plan: &engine.plan,
             lasting: &engine.lasting,
             clock: &*engine.clock,
             limits: &engine.limits,
             state: &mut self.state,
-            filtered: filtered.is_some(),
+            filtered: engine.filter.is_some(),
         };
         runner.look_at_clock();
+        if let Some(filter) = &engine.filter {
+            runner.look(filter);
+        }
         runner.phase(phase);
         match (&self.state.interruption, self.state.exhausted) {
             (Some(interruption), _) if interruption.enforced => {

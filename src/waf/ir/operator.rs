@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Template;
+use crate::waf::transform::ByteSet;
 
 /// A regular expression as it was written, in PCRE's syntax.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,8 +55,8 @@ pub enum Operator {
     Number(Number, Template),
     /// The value is an address within one of the networks.
     Addresses(Arc<[IpNet]>),
-    /// The value has a byte outside the set: bit `n` of the 256 stands for byte `n`.
-    BytesOutside([u64; 4]),
+    /// The value has a byte outside the set.
+    BytesOutside(ByteSet),
     /// A `%` without two hexadecimal digits after it.
     BadUrlEncoding,
     /// No valid UTF-8.

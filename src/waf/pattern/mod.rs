@@ -15,7 +15,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
-pub use required::{ByteSet, Clause, Required};
+pub use required::{Clause, Required};
 pub use translate::{Untranslatable, translate};
 
 /// Memory of one pattern's automaton. CRS' largest come to some MiB.

@@ -7,54 +7,7 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// A set of bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ByteSet(pub [u64; 4]);
-
-impl ByteSet {
-    /// No bytes.
-    pub const EMPTY: Self = Self([0; 4]);
-
-    /// Adds a byte.
-    #[allow(clippy::indexing_slicing, reason = "a byte shifted by six is less than four")]
-    pub const fn insert(&mut self, byte: u8) {
-        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
-    }
-
-    /// Whether a byte is in it.
-    #[allow(clippy::indexing_slicing, reason = "a byte shifted by six is less than four")]
-    pub const fn contains(&self, byte: u8) -> bool {
-        self.0[(byte >> 6) as usize] & 1 << (byte & 63) != 0
-    }
-
-    /// Whether they have a byte in common.
-    pub const fn meets(&self, other: &Self) -> bool {
-        let (a, b) = (&self.0, &other.0);
-        (a[0] & b[0]) | (a[1] & b[1]) | (a[2] & b[2]) | (a[3] & b[3]) != 0
-    }
-
-    /// Whether it has no bytes.
-    pub const fn is_empty(&self) -> bool {
-        self.0[0] | self.0[1] | self.0[2] | self.0[3] == 0
-    }
-
-    /// The bytes of both.
-    pub const fn and(self, other: &Self) -> Self {
-        let (a, b) = (self.0, other.0);
-        Self([a[0] & b[0], a[1] & b[1], a[2] & b[2], a[3] & b[3]])
-    }
-
-    /// The bytes of either.
-    pub const fn or(self, other: &Self) -> Self {
-        let (a, b) = (self.0, other.0);
-        Self([a[0] | b[0], a[1] | b[1], a[2] | b[2], a[3] | b[3]])
-    }
-
-    /// The bytes, from the least.
-    pub fn bytes(self) -> impl Iterator<Item = u8> {
-        (0..=255).filter(move |byte| self.contains(*byte))
-    }
-}
+use crate::waf::transform::ByteSet;
 
 /// One of these is in the text, whose ASCII letters are taken in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,13 +39,13 @@ const CLAUSES: usize = 6;
 impl Clause {
     /// How likely ordinary text passes; by guess, for the choice between clauses.
     pub fn likelihood(&self) -> f64 {
-        let bytes: f64 = self.bytes.bytes().map(byte_likelihood).sum();
+        let bytes: f64 = self.bytes.iter().map(byte_likelihood).sum();
         let literals: f64 = self.literals.iter().map(|literal| literal_likelihood(literal)).sum();
         bytes + literals
     }
 
     fn or(mut self, other: &Self) -> Self {
-        self.bytes = self.bytes.or(&other.bytes);
+        self.bytes = self.bytes.union(other.bytes);
         self.literals.extend(other.literals.iter().cloned());
         self
     }
@@ -186,7 +139,7 @@ fn flush(known: &mut Known) {
         match string.as_slice() {
             // The empty string is in every text.
             [] => return,
-            [byte] => clause.bytes.insert(*byte),
+            [byte] => clause.bytes = clause.bytes.union(ByteSet::of(&[*byte])),
             _ => _ = clause.literals.insert(telling_part(&string).to_vec()),
         }
     }
@@ -241,16 +194,14 @@ fn known_class(class: &Class) -> Known {
     match class {
         Class::Bytes(class) => {
             for range in class.ranges() {
-                for byte in range.start()..=range.end() {
-                    bytes.insert(byte.to_ascii_lowercase());
-                }
+                bytes = bytes.union(ByteSet::range(range.start(), range.end()));
             }
         }
         Class::Unicode(_) => return Known { exact: None, clauses: Vec::new() },
     }
-    let count = bytes.bytes().count();
-    match count {
-        0..=4 => Known { exact: Some(bytes.bytes().map(|byte| vec![byte]).collect()), clauses: Vec::new() },
+    let bytes = bytes.to_ascii_lowercase();
+    match bytes.iter().count() {
+        0..=4 => Known { exact: Some(bytes.iter().map(|byte| vec![byte]).collect()), clauses: Vec::new() },
         5..=200 => {
             Known { exact: None, clauses: vec![Clause { bytes, literals: BTreeSet::new() }] }
         }

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::Problem;
 use crate::waf::ir::{Number, Operator, Pattern, Piece, Template};
+use crate::waf::transform::ByteSet;
 
 /// Reads an operator and whether it is negated. `data` reads a file that the operator names.
 pub(super) fn operator(
@@ -131,19 +132,15 @@ fn networks(list: impl Iterator<Item = Vec<u8>>) -> Result<Operator, Problem> {
 }
 
 /// `9,10,32-126`: bytes that may be there.
-fn byte_range(text: &[u8]) -> Result<[u64; 4], Problem> {
-    let mut set = [0_u64; 4];
+fn byte_range(text: &[u8]) -> Result<ByteSet, Problem> {
+    let mut set = ByteSet::EMPTY;
     for part in text.split(|byte| *byte == b',') {
         let part = String::from_utf8_lossy(part);
         let (first, last) = part.split_once('-').unwrap_or((&part, &part));
         let wrong = |_| format!("expected bytes such as 9,10,32-126, found {part:?}");
         let first: u8 = first.trim().parse().map_err(wrong)?;
         let last: u8 = last.trim().parse().map_err(wrong)?;
-        for byte in first..=last {
-            if let Some(word) = set.get_mut(usize::from(byte >> 6)) {
-                *word |= 1 << (byte & 63);
-            }
-        }
+        set = set.union(ByteSet::range(first, last));
     }
     Ok(set)
 }

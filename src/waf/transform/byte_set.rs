@@ -48,6 +48,12 @@ impl ByteSet {
         Self(set)
     }
 
+    /// The bytes of both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        self.complement().union(other.complement()).complement()
+    }
+
     /// The bytes that are not in it.
     #[must_use]
     pub const fn complement(self) -> Self {
@@ -66,6 +72,26 @@ impl ByteSet {
     pub const fn intersects(&self, other: &Self) -> bool {
         let (these, those) = (&self.0, &other.0);
         (these[0] & those[0]) | (these[1] & those[1]) | (these[2] & those[2]) | (these[3] & those[3]) != 0
+    }
+
+    /// With each capital letter's bit moved to its small one.
+    #[must_use]
+    pub const fn to_ascii_lowercase(self) -> Self {
+        const CAPITALS: u64 = ((1 << 26) - 1) << 1;
+        let [a, b, c, d] = self.0;
+        Self([a, (b & !CAPITALS) | (b & CAPITALS) << 32, c, d])
+    }
+
+    /// The bytes in it, from the least.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        let starts = [0_u8, 64, 128, 192];
+        self.0.into_iter().zip(starts).flat_map(|(mut word, start)| {
+            std::iter::from_fn(move || {
+                let bit = u8::try_from(word.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                word &= word - 1;
+                Some(start + bit)
+            })
+        })
     }
 
     /// Whether no byte is in it.
@@ -91,5 +117,8 @@ mod tests {
             assert!(ByteSet::range(0, 255).contains(byte));
         }
         assert!(ByteSet::EMPTY.is_empty() && !set.is_empty());
+        assert_eq!(set.intersection(ByteSet::of(b"az!")), ByteSet::of(b"az"));
+        assert_eq!(set.iter().collect::<Vec<_>>(), b"\x000123456789az\xff");
+        assert_eq!(ByteSet::of(b"AZ@[az").to_ascii_lowercase(), ByteSet::of(b"az@["));
     }
 }
