@@ -198,3 +198,32 @@ impl Engine {
         }
     }
 }
+
+/// What a test that needs nothing but text makes of it; nothing is known of others.
+pub(super) fn simple_match(test: &plan::Test, text: &[u8], argument: &[u8]) -> Option<bool> {
+    use plan::Test::{Always, Contains, EndsWith, Equals, Never, Number, StartsWith, Within};
+    match test {
+        Always | Never | Contains(_) | EndsWith(_) | Equals(_) | Number(..) | StartsWith(_) | Within(_) => {
+            let plan = Plan::default();
+            let mut caches = super::pattern::Caches::default();
+            let mut operands = operators::Operands { plan: &plan, argument, caches: &mut caches };
+            Some(operators::matches(test, text, &mut operands))
+        }
+        _ => None,
+    }
+}
+
+/// What a pipeline makes of text.
+pub(super) fn transformed(pipeline: &[super::transform::Transformation], text: &[u8]) -> Vec<u8> {
+    let mut buffers = [Vec::new(), Vec::new()];
+    match run::apply(pipeline, text, &mut buffers) {
+        Some(at) => buffers.get_mut(at).map(std::mem::take).unwrap_or_default(),
+        None => text.to_vec(),
+    }
+}
+
+/// `setvar:a=+b`.
+pub(super) fn add_text(old: &[u8], amount: &[u8], sign: i64) -> Vec<u8> {
+    let amount = values::atoi(amount).saturating_mul(sign);
+    values::signed(values::atoi(old).saturating_add(amount)).text().to_vec()
+}
