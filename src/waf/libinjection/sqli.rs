@@ -8,6 +8,8 @@ mod token;
 
 use std::fmt;
 
+use memchr::{memchr, memchr2, memmem};
+
 use fold::{Folded, MAX_TOKENS};
 use lexer::{Dialect, Lexer};
 use tables::{TABLES, Tables};
@@ -23,7 +25,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     const EVIL: Self = Self { kinds: [Kind::Evil as u8; MAX_TOKENS], length: 1 };
 
-    fn of(tokens: &[Token<'_>]) -> Self {
+    fn of(tokens: &[Token]) -> Self {
         let mut kinds = [0; MAX_TOKENS];
         let mut length = 0;
         for (kind, token) in kinds.iter_mut().zip(tokens) {
@@ -56,13 +58,15 @@ impl fmt::Debug for Fingerprint {
 #[must_use]
 pub fn is_sqli(value: &[u8]) -> Option<Fingerprint> {
     let tables = &*TABLES;
-    in_either_dialect(value, None, tables)
-        .or_else(|| memchr::memchr(b'\'', value).and_then(|_| in_either_dialect(value, Some(b'\''), tables)))
-        .or_else(|| {
+    in_either_dialect(value, None, tables).or_else(|| {
+        let quotes = value.get(memchr2(b'\'', b'"', value)?..)?;
+        let single = memchr(b'\'', quotes).and_then(|_| in_either_dialect(value, Some(b'\''), tables));
+        single.or_else(|| {
             // Only MySQL takes `"` for a quote.
-            let quoted = memchr::memchr(b'"', value).map(|_| Some(b'"'))?;
-            attack(&mut Lexer::new(value, quoted, Dialect::MySql, tables))
+            memchr(b'"', quotes)
+                .and_then(|_| attack(&mut Lexer::new(value, Some(b'"'), Dialect::MySql, tables)))
         })
+    })
 }
 
 /// As ANSI SQL, and if MySQL would read it differently, as that.
@@ -75,12 +79,13 @@ fn in_either_dialect(value: &[u8], inside: Option<u8>, tables: &'static Tables) 
 }
 
 fn attack(lexer: &mut Lexer<'_>) -> Option<Fingerprint> {
-    let mut folded = Folded::read(lexer);
+    let mut folded = Folded::new();
+    folded.read(lexer);
     if folded.tokens().len() > 2
         && let Some(last) = folded.last_mut()
     {
         // An open tick at the end is a comment to some versions of MySQL.
-        if last.kind == Kind::Bareword && last.open == b'`' && last.close == 0 && last.text.is_empty() {
+        if last.kind == Kind::Bareword && last.open == b'`' && last.close == 0 && last.length == 0 {
             last.kind = Kind::Comment;
         }
     }
@@ -94,42 +99,42 @@ fn attack(lexer: &mut Lexer<'_>) -> Option<Fingerprint> {
 }
 
 /// Values that look like an attack and are what people write.
-fn is_harmless(tokens: &[Token<'_>], lexer: &Lexer<'_>) -> bool {
+fn is_harmless(tokens: &[Token], lexer: &Lexer<'_>) -> bool {
     // The audit log of SQL Server leaves out statements that have this anywhere.
     let ends_in_comment = matches!(tokens, [_, .., last] if last.kind == Kind::Comment);
-    if ends_in_comment && memchr::memmem::find(lexer.input, b"sp_password").is_some() {
+    if ends_in_comment && memmem::find(lexer.input, b"sp_password").is_some() {
         return false;
     }
-    match tokens {
+    match *tokens {
         [first, second] => is_harmless_pair(first, second, lexer),
-        [first, second, third] => is_harmless_triple(first, second, third, lexer.count),
+        [first, second, third] => is_harmless_triple(first, second, third, lexer),
         _ => false,
     }
 }
 
-fn is_harmless_pair(first: &Token<'_>, second: &Token<'_>, lexer: &Lexer<'_>) -> bool {
+fn is_harmless_pair(first: Token, second: Token, lexer: &Lexer<'_>) -> bool {
     if second.kind == Kind::Union {
         return lexer.count == 2;
     }
-    let sign = second.text.first().copied();
+    let sign = lexer.text(second).first().copied();
     if sign == Some(b'#') {
         return true;
     }
     match (first.kind, second.kind) {
         (Kind::Bareword, Kind::Comment) if sign != Some(b'/') => true,
         (Kind::Number, Kind::Comment) if sign == Some(b'/') => false,
-        // `1234-AbCd--` is some code, `1234--` and `1 --` are not. More tokens were folded.
+        // `1--`, `1 --` and `1/*`. As in the original, a space before the number makes it harmless.
         (Kind::Number, Kind::Comment) if lexer.count <= 2 => {
-            let after = lexer.input.get(first.text.len()..).unwrap_or_default();
+            let after = lexer.input.get(usize::from(first.length)..).unwrap_or_default();
             !matches!(after, [] | [0..=b' ' | 0x80.., ..] | [b'/', b'*', ..] | [b'-', b'-', ..])
         }
         (Kind::Number, Kind::Comment) => false,
         // `x-- and more` is prose.
-        _ => second.text.len() > 2 && sign == Some(b'-'),
+        _ => second.length > 2 && sign == Some(b'-'),
     }
 }
 
-fn is_harmless_triple(first: &Token<'_>, second: &Token<'_>, third: &Token<'_>, count: usize) -> bool {
+fn is_harmless_triple(first: Token, second: Token, third: Token, lexer: &Lexer<'_>) -> bool {
     match (first.kind, second.kind, third.kind) {
         // `…foo' + 'bar…` is the middle of an expression whose ends are elsewhere.
         (Kind::Text, Kind::Operator | Kind::Logic, Kind::Text) => {
@@ -137,12 +142,15 @@ fn is_harmless_triple(first: &Token<'_>, second: &Token<'_>, third: &Token<'_>, 
         }
         (Kind::Text, Kind::Logic, Kind::Bareword)
         | (Kind::Bareword, Kind::Logic, Kind::Number)
-        | (Kind::Number, Kind::Logic, Kind::Number | Kind::Variable | Kind::Text) => count == 3,
+        | (Kind::Number, Kind::Logic, Kind::Number | Kind::Variable | Kind::Text) => lexer.count == 3,
         // Only `INTO OUTFILE` and `INTO DUMPFILE`.
-        (_, Kind::Keyword, _) => !second
-            .text
-            .split_at_checked(4)
-            .is_some_and(|(into, more)| !more.is_empty() && into.eq_ignore_ascii_case(b"INTO")),
+        (_, Kind::Keyword, _) => !matches!(
+            lexer.text(second).split_at_checked(4),
+            Some((into, [_, ..])) if into.eq_ignore_ascii_case(b"INTO")
+        ),
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,6 @@ fn is_dangerous_comment(text: &[u8]) -> bool {
         || (text.len() > 3 && (starts(b"[if") || starts(b"xml")))
         || text.get(..6).is_some_and(|text| is_name(b"IMPORT", text) || is_name(b"ENTITY", text))
 }
+
+#[cfg(test)]
+mod tests;

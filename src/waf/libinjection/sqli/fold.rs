@@ -4,8 +4,7 @@
 //! folded is gone, so each round either reads on or has fewer tokens.
 
 use super::lexer::Lexer;
-use super::tables::Tables;
-use super::token::{Kind, MAX_TEXT, Token};
+use super::token::{Kind, MAX_TEXT, Token, is_arithmetic};
 
 /// Tokens of a fingerprint.
 pub(super) const MAX_TOKENS: usize = 5;
@@ -36,44 +35,46 @@ enum Round {
 }
 
 /// The tokens of a value, folded.
-pub(super) struct Folded<'a> {
-    tokens: [Token<'a>; 8],
+pub(super) struct Folded {
+    tokens: [Token; 8],
     /// Where the next token goes; the tokens before are valid.
     end: usize,
     /// Tokens before this one are settled.
     left: usize,
     more: bool,
     /// The comment read last, if nothing came after it.
-    comment: Option<Token<'a>>,
+    comment: Option<Token>,
 }
 
-impl<'a> Folded<'a> {
+impl Folded {
+    pub(super) const fn new() -> Self {
+        Self { tokens: [Token::EMPTY; 8], end: 0, left: 0, more: true, comment: None }
+    }
+
     /// Reads and folds. At most five tokens; none if there is nothing but comments, parentheses and signs.
-    pub(super) fn read(lexer: &mut Lexer<'a>) -> Self {
-        let mut folded = Self { tokens: [Token::EMPTY; 8], end: 0, left: 0, more: true, comment: None };
+    pub(super) fn read(&mut self, lexer: &mut Lexer<'_>) {
         loop {
-            let Some(token) = lexer.next() else { return folded };
+            let Some(token) = lexer.next() else { return };
             let skipped = matches!(token.kind, Kind::Comment | Kind::LeftParen | Kind::SqlType);
-            if !skipped && !token.is_unary() {
-                folded.tokens[0] = token;
-                folded.end = 1;
+            if !skipped && !lexer.is_unary(token) {
+                self.tokens[0] = token;
+                self.end = 1;
                 break;
             }
         }
-        while !folded.round(lexer) {}
-        folded
+        while !self.round(lexer) {}
     }
 
-    pub(super) fn tokens(&self) -> &[Token<'a>] {
+    pub(super) fn tokens(&self) -> &[Token] {
         self.tokens.get(..self.end).unwrap_or_default()
     }
 
-    pub(super) fn last_mut(&mut self) -> Option<&mut Token<'a>> {
+    pub(super) fn last_mut(&mut self) -> Option<&mut Token> {
         self.end.checked_sub(1).and_then(|last| self.tokens.get_mut(last))
     }
 
     /// One round; `true` when there is nothing left to do.
-    fn round(&mut self, lexer: &mut Lexer<'a>) -> bool {
+    fn round(&mut self, lexer: &mut Lexer<'_>) -> bool {
         if self.end >= MAX_TOKENS {
             self.fold_five();
         }
@@ -86,7 +87,7 @@ impl<'a> Folded<'a> {
             self.left = self.end;
             return false;
         }
-        match self.fold_two(lexer.tables) {
+        match self.fold_two(lexer) {
             Round::Again => return false,
             Round::Done => return true,
             Round::On => {}
@@ -96,14 +97,14 @@ impl<'a> Folded<'a> {
             self.left = self.end;
             return false;
         }
-        if let Round::On = self.fold_three() {
+        if let Round::On = self.fold_three(lexer) {
             self.left += 1;
         }
         false
     }
 
     /// Reads until `count` tokens are unsettled, six in all.
-    fn read_up_to(&mut self, count: usize, lexer: &mut Lexer<'a>) {
+    fn read_up_to(&mut self, count: usize, lexer: &mut Lexer<'_>) {
         while self.more && self.end <= MAX_TOKENS && self.end - self.left < count {
             match lexer.next() {
                 None => self.more = false,
@@ -129,7 +130,7 @@ impl<'a> Folded<'a> {
     }
 
     /// The token at this place; there are never more than six.
-    fn at(&mut self, index: usize) -> &mut Token<'a> {
+    fn at(&mut self, index: usize) -> &mut Token {
         &mut self.tokens[index % 8]
     }
 
@@ -167,7 +168,7 @@ impl<'a> Folded<'a> {
         }
     }
 
-    fn fold_two(&mut self, tables: &'static Tables) -> Round {
+    fn fold_two(&mut self, lexer: &Lexer<'_>) -> Round {
         let left = self.left;
         let (a, b) = (*self.at(left), *self.at(left + 1));
         match (a.kind, b.kind) {
@@ -175,16 +176,16 @@ impl<'a> Folded<'a> {
                 self.end -= 1;
                 return Round::Again;
             }
-            (Kind::Operator | Kind::Logic, second) if second == Kind::SqlType || b.is_unary() => {
+            (Kind::Operator | Kind::Logic, second) if second == Kind::SqlType || lexer.is_unary(b) => {
                 return self.drop_last(1);
             }
-            (Kind::LeftParen, Kind::Operator) if b.is_unary() => return self.step_back(),
+            (Kind::LeftParen, Kind::Operator) if lexer.is_unary(b) => return self.step_back(),
             _ => {}
         }
-        if self.merge(tables) {
+        if self.merge(a, b, lexer) {
             return self.step_back();
         }
-        self.fold_pair(a, b)
+        self.fold_pair(a, b, lexer)
     }
 
     /// Drops the last token and looks at the one before again.
@@ -194,23 +195,23 @@ impl<'a> Folded<'a> {
         Round::Again
     }
 
-    fn fold_pair(&mut self, a: Token<'a>, b: Token<'a>) -> Round {
+    fn fold_pair(&mut self, a: Token, b: Token, lexer: &Lexer<'_>) -> Round {
         let left = self.left;
         match (a.kind, b.kind) {
             // `IF` is a statement in Transact-SQL.
-            (Kind::Semicolon, Kind::Function) if matches!(b.text, [b'i' | b'I', b'f' | b'F', ..]) => {
+            (Kind::Semicolon, Kind::Function) if matches!(lexer.text(b), [b'i' | b'I', b'f' | b'F', ..]) => {
                 self.at(left + 1).kind = Kind::Tsql;
             }
             (Kind::Bareword | Kind::Variable, Kind::LeftParen)
-                if MAYBE_FUNCTIONS.iter().any(|name| a.is(name)) =>
+                if MAYBE_FUNCTIONS.iter().any(|name| lexer.is(a, name)) =>
             {
                 self.at(left).kind = Kind::Function;
             }
-            (Kind::Keyword, _) if a.is(b"IN") || a.is(b"NOT IN") => {
+            (Kind::Keyword, _) if lexer.is(a, b"IN") || lexer.is(a, b"NOT IN") => {
                 let is_operator = b.kind == Kind::LeftParen;
                 self.at(left).kind = if is_operator { Kind::Operator } else { Kind::Bareword };
             }
-            (Kind::Operator, _) if a.is(b"LIKE") || a.is(b"NOT LIKE") => {
+            (Kind::Operator, _) if lexer.is(a, b"LIKE") || lexer.is(a, b"NOT LIKE") => {
                 if b.kind == Kind::LeftParen {
                     self.at(left).kind = Kind::Function;
                 }
@@ -220,14 +221,14 @@ impl<'a> Folded<'a> {
             (Kind::SqlType, kind) if kind.is_value() => return self.drop_at(left),
             (Kind::Collate, Kind::Bareword) => {
                 // There are too many collations to list.
-                if b.text.split(|byte| *byte == 0).next().is_some_and(|text| text.contains(&b'_')) {
+                if lexer.text(b).split(|byte| *byte == 0).next().is_some_and(|text| text.contains(&b'_')) {
                     self.at(left + 1).kind = Kind::SqlType;
                     self.left = 0;
                 }
                 return Round::On;
             }
             // Transact-SQL reads `\%1` as `0 % 1`, and `\1` as 1.
-            (Kind::Backslash, _) if b.is_arithmetic() => {
+            (Kind::Backslash, _) if b.kind == Kind::Operator && is_arithmetic(lexer.text(b)) => {
                 self.at(left).kind = Kind::Number;
                 self.left = 0;
             }
@@ -236,7 +237,7 @@ impl<'a> Folded<'a> {
                 return self.drop_last(1);
             }
             // MySQL reads ``{``.``.id}``, which nobody writes.
-            (Kind::LeftBrace, Kind::Bareword) if b.text.is_empty() => {
+            (Kind::LeftBrace, Kind::Bareword) if b.length == 0 => {
                 self.at(left + 1).kind = Kind::Evil;
                 self.end = left + 2;
                 return Round::Done;
@@ -251,26 +252,27 @@ impl<'a> Folded<'a> {
 
     /// Reads two words as one phrase, if they are one.
     #[inline]
-    fn merge(&mut self, tables: &'static Tables) -> bool {
-        let left = self.left;
-        let (a, b) = (*self.at(left), *self.at(left + 1));
-        if !a.leads || !a.kind.may_lead() || !b.kind.may_follow() {
+    fn merge(&mut self, a: Token, b: Token, lexer: &Lexer<'_>) -> bool {
+        let leads = a.word != 0 && lexer.tables.numbered(a.word).is_some_and(|word| word.leads);
+        if !leads || !a.kind.may_lead() || !b.kind.may_follow() {
             return false;
         }
         let mut phrase = [b' '; MAX_TEXT];
-        let length = a.text.len() + 1 + b.text.len();
-        if let Some(start) = phrase.get_mut(..a.text.len()) {
-            start.copy_from_slice(a.text);
+        let (first, second) = (lexer.text(a), lexer.text(b));
+        let length = first.len() + 1 + second.len();
+        if let Some(start) = phrase.get_mut(..first.len()) {
+            start.copy_from_slice(first);
         }
-        let Some(second) = phrase.get_mut(a.text.len() + 1..length) else { return false };
-        second.copy_from_slice(b.text);
-        let found = phrase.get(..length).and_then(|phrase| tables.word(phrase));
+        let Some(end) = phrase.get_mut(first.len() + 1..length) else { return false };
+        end.copy_from_slice(second);
+        let found = phrase.get(..length).and_then(|phrase| lexer.tables.word(phrase));
         let Some((word, kind)) = found.and_then(|word| Some((word, word.kind?))) else { return false };
-        *self.at(left) = Token { kind, text: word.text.as_bytes(), leads: word.leads, ..a };
+        *self.at(self.left) =
+            Token { kind, word: word.number, length: u8::try_from(length).unwrap_or(0), ..a };
         true
     }
 
-    fn fold_three(&mut self) -> Round {
+    fn fold_three(&mut self, lexer: &Lexer<'_>) -> Round {
         let left = self.left;
         let (a, b, c) = (*self.at(left), *self.at(left + 1), *self.at(left + 2));
         match (a.kind, b.kind, c.kind) {
@@ -280,29 +282,29 @@ impl<'a> Folded<'a> {
             | (Kind::Bareword | Kind::Number, Kind::Operator, Kind::Number | Kind::Bareword)
             | (Kind::Bareword, Kind::Dot, Kind::Bareword) => self.drop_last(2),
             (Kind::Operator, middle, Kind::Operator) if middle != Kind::LeftParen => self.drop_last(2),
-            (first, Kind::Operator, Kind::SqlType) if first.is_value() && b.text == b"::" => {
+            (first, Kind::Operator, Kind::SqlType) if first.is_value() && lexer.text(b) == b"::" => {
                 self.drop_last(2)
             }
             (first, Kind::Comma, third) if first.is_value() && third.is_value() => self.drop_last(2),
             (Kind::Expression | Kind::Group | Kind::Comma, Kind::Operator, Kind::LeftParen)
-                if b.is_unary() =>
+                if lexer.is_unary(b) =>
             {
                 self.drop_at(left + 1)
             }
             (Kind::Keyword | Kind::Expression | Kind::Group, Kind::Operator, third)
-                if b.is_unary() && (third.is_value() || third == Kind::Function) =>
+                if lexer.is_unary(b) && (third.is_value() || third == Kind::Function) =>
             {
                 self.drop_at(left + 1)
             }
             // `1,-1` is 1, so the token before is looked at again.
-            (Kind::Comma, Kind::Operator, third) if b.is_unary() && third.is_value() => {
+            (Kind::Comma, Kind::Operator, third) if lexer.is_unary(b) && third.is_value() => {
                 *self.at(left + 1) = c;
                 self.drop_last(3)
             }
-            (Kind::Comma, Kind::Operator, Kind::Function) if b.is_unary() => self.drop_at(left + 1),
+            (Kind::Comma, Kind::Operator, Kind::Function) if lexer.is_unary(b) => self.drop_at(left + 1),
             (Kind::Expression, Kind::Dot, Kind::Bareword) => self.drop_at(left + 1),
             (Kind::Function, Kind::LeftParen, third) if third != Kind::RightParen => {
-                if a.is(b"USER") {
+                if lexer.is(a, b"USER") {
                     self.at(left).kind = Kind::Bareword;
                 }
                 Round::On

@@ -5,7 +5,7 @@
 use memchr::memchr;
 
 use super::tables::Tables;
-use super::token::{Kind, MAX_TEXT, Token};
+use super::token::{Kind, MAX_TEXT, Token, is_unary};
 
 /// Whose comments are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,18 +55,20 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
+    /// Of values beyond 4 GiB the rest is not read.
     pub(super) fn new(
         input: &'a [u8],
         inside: Option<u8>,
         dialect: Dialect,
         tables: &'static Tables,
     ) -> Self {
+        let input = input.get(..u32::MAX as usize).unwrap_or(input);
         Self { input, at: 0, inside, dialect, tables, count: 0, ambiguous: false }
     }
 
     /// The next token, or `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Token<'a>> {
+    pub(super) fn next(&mut self) -> Option<Token> {
         if self.at == 0
             && let Some(quote) = self.inside
         {
@@ -102,6 +104,24 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The text of a token as it was written, cut to 31 bytes; of phrases as it is in the table.
+    pub(super) fn text(&self, token: Token) -> &'a [u8] {
+        if let Some(word) = self.tables.numbered(token.word) {
+            return word.text.as_bytes();
+        }
+        let text = self.input.get(token.start as usize..).unwrap_or_default();
+        text.get(..usize::from(token.length)).unwrap_or_default()
+    }
+
+    pub(super) fn is(&self, token: Token, word: &[u8]) -> bool {
+        self.text(token).eq_ignore_ascii_case(word)
+    }
+
+    /// Whether this is an operator that may stand before a value.
+    pub(super) fn is_unary(&self, token: Token) -> bool {
+        token.kind == Kind::Operator && is_unary(self.text(token))
+    }
+
     /// What is left of the value from `offset` bytes ahead.
     pub(super) fn rest(&self, offset: usize) -> &'a [u8] {
         self.input.get(self.at + offset..).unwrap_or_default()
@@ -112,15 +132,15 @@ impl<'a> Lexer<'a> {
     }
 
     /// A token of the next `length` bytes.
-    pub(super) fn take(&mut self, kind: Kind, length: usize) -> Token<'a> {
-        let text = self.rest(0);
-        let text = text.get(..length).unwrap_or(text);
-        self.at += text.len();
-        Token::new(kind, text)
+    pub(super) fn take(&mut self, kind: Kind, length: usize) -> Token {
+        let start = self.at;
+        let length = length.min(self.input.len() - start);
+        self.at += length;
+        Token::new(kind, start, length)
     }
 
     /// A word up to a space or sign. `SELECT.1` and `` SELECT`x` `` are the word and more.
-    pub(super) fn word(&mut self) -> Token<'a> {
+    pub(super) fn word(&mut self) -> Token {
         let text = self.rest(0);
         let mut length = 0;
         let mut has_mark = false;
@@ -135,20 +155,16 @@ impl<'a> Lexer<'a> {
         if has_mark && let Some(token) = self.word_before_mark(length) {
             return token;
         }
-        let mut token = self.take(Kind::Bareword, length);
-        if length <= MAX_TEXT {
-            self.name(&mut token);
-        }
-        token
+        let token = self.take(Kind::Bareword, length);
+        if length <= MAX_TEXT { self.name(token) } else { token }
     }
 
     /// What is before a dot or tick, if that is a word of SQL.
     #[cold]
-    fn word_before_mark(&mut self, length: usize) -> Option<Token<'a>> {
+    fn word_before_mark(&mut self, length: usize) -> Option<Token> {
         let text = self.rest(0).get(..length.min(MAX_TEXT))?;
         for mark in memchr::memchr2_iter(b'.', b'`', text) {
-            let mut token = Token::new(Kind::Bareword, text.get(..mark)?);
-            self.name(&mut token);
+            let token = self.name(Token::new(Kind::Bareword, self.at, mark));
             if token.kind != Kind::Bareword {
                 self.at += mark;
                 return Some(token);
@@ -159,31 +175,28 @@ impl<'a> Lexer<'a> {
 
     /// Gives a bareword its kind.
     #[inline]
-    fn name(&self, token: &mut Token<'_>) {
-        if let Some(word) = self.tables.word(token.text) {
-            token.kind = word.kind.unwrap_or(Kind::Bareword);
-            token.leads = word.leads;
+    fn name(&self, token: Token) -> Token {
+        match self.tables.word(self.text(token)) {
+            Some(word) => Token { kind: word.kind.unwrap_or(Kind::Bareword), word: word.number, ..token },
+            None => token,
         }
     }
 
     /// In ticks MySQL reads a function or else a name.
-    pub(super) fn tick(&mut self) -> Token<'a> {
-        let mut token = self.string(b'`', 1);
-        token.kind = Kind::Bareword;
-        self.name(&mut token);
-        if token.kind != Kind::Function {
-            token.kind = Kind::Bareword;
-        }
-        token
+    pub(super) fn tick(&mut self) -> Token {
+        let token = self.string(b'`', 1);
+        let token = self.name(Token { kind: Kind::Bareword, ..token });
+        let kind = if token.kind == Kind::Function { Kind::Function } else { Kind::Bareword };
+        Token { kind, ..token }
     }
 
     /// A name in brackets, as in Transact-SQL.
-    fn bracket(&mut self) -> Token<'a> {
+    fn bracket(&mut self) -> Token {
         let length = memchr(b']', self.rest(0)).map_or(usize::MAX, |end| end + 1);
         self.take(Kind::Bareword, length)
     }
 
-    fn operator2(&mut self, first: u8) -> Token<'a> {
+    fn operator2(&mut self, first: u8) -> Token {
         if self.rest(0).starts_with(b"<=>") {
             return self.take(Kind::Operator, 3);
         }
@@ -195,7 +208,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn hash(&mut self) -> Token<'a> {
+    fn hash(&mut self) -> Token {
         self.ambiguous = true;
         match self.dialect {
             Dialect::MySql => self.line_comment(),
@@ -203,7 +216,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn dash(&mut self) -> Token<'a> {
+    fn dash(&mut self) -> Token {
         match (self.peek(1), self.peek(2)) {
             (Some(b'-'), None) => self.line_comment(),
             (Some(b'-'), Some(after)) if is_white(after) => self.line_comment(),
@@ -215,7 +228,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn line_comment(&mut self) -> Token<'a> {
+    fn line_comment(&mut self) -> Token {
         let length = memchr(b'\n', self.rest(0));
         let token = self.take(Kind::Comment, length.unwrap_or(usize::MAX));
         self.at += usize::from(length.is_some());
@@ -223,7 +236,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A comment over lines. `/*! … */` is code to MySQL, and only PostgreSQL nests comments.
-    fn slash(&mut self) -> Token<'a> {
+    fn slash(&mut self) -> Token {
         if self.peek(1) != Some(b'*') {
             return self.take(Kind::Operator, 1);
         }

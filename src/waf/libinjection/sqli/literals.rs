@@ -5,9 +5,9 @@ use memchr::{memchr, memmem};
 use super::lexer::{Lexer, is_sign, is_white};
 use super::token::{Kind, Token};
 
-impl<'a> Lexer<'a> {
+impl Lexer<'_> {
     /// A string that ends at a `quote` that is neither doubled nor escaped; its content starts `offset` bytes ahead.
-    pub(super) fn string(&mut self, quote: u8, offset: usize) -> Token<'a> {
+    pub(super) fn string(&mut self, quote: u8, offset: usize) -> Token {
         let content = self.rest(offset);
         let mut from = 0;
         while let Some(end) = content.get(from..).and_then(|rest| memchr(quote, rest)).map(|end| from + end) {
@@ -18,27 +18,30 @@ impl<'a> Lexer<'a> {
             } else if content.get(end + 1) == Some(&quote) {
                 from = end + 2;
             } else {
-                self.at += offset + end + 1;
-                return Token::quoted(before, quote, quote);
+                return self.quoted(offset, end, 1, quote);
             }
         }
-        self.at = self.input.len();
-        Token::quoted(content, quote, 0)
+        Token { close: 0, ..self.quoted(offset, content.len(), 0, quote) }
     }
 
     /// A string between two equal or paired delimiters, or up to the end.
-    fn string_until(&mut self, offset: usize, delimiter: &[u8], mark: u8) -> Token<'a> {
+    fn string_until(&mut self, offset: usize, delimiter: &[u8], mark: u8) -> Token {
         let content = self.rest(offset);
-        if let Some(end) = memmem::find(content, delimiter) {
-            self.at += offset + end + delimiter.len();
-            return Token::quoted(content.get(..end).unwrap_or_default(), mark, mark);
+        match memmem::find(content, delimiter) {
+            Some(end) => self.quoted(offset, end, delimiter.len(), mark),
+            None => Token { close: 0, ..self.quoted(offset, content.len(), 0, mark) },
         }
-        self.at = self.input.len();
-        Token::quoted(content, mark, 0)
+    }
+
+    /// A string whose content starts `offset` bytes ahead and is followed by a delimiter of `after` bytes.
+    fn quoted(&mut self, offset: usize, length: usize, after: usize, mark: u8) -> Token {
+        let token = Token::new(Kind::Text, self.at + offset, length);
+        self.at += offset + length + after;
+        Token { open: mark, close: mark, ..token }
     }
 
     /// A word, or a literal that starts with this letter.
-    pub(super) fn letter(&mut self, first: u8) -> Token<'a> {
+    pub(super) fn letter(&mut self, first: u8) -> Token {
         match (first.to_ascii_lowercase(), self.peek(1), self.peek(2)) {
             (b'e' | b'n', Some(b'\''), Some(_)) => self.string(b'\'', 2),
             (b'n', ..) => self.oracle_string(1),
@@ -51,13 +54,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// `U&'…'`.
-    fn unicode_string(&mut self) -> Token<'a> {
+    fn unicode_string(&mut self) -> Token {
         let token = self.string(b'\'', 3);
         Token { open: b'u', close: if token.close == 0 { 0 } else { b'u' }, ..token }
     }
 
     /// `q'[…]'`, after `n` if `offset` is 1.
-    fn oracle_string(&mut self, offset: usize) -> Token<'a> {
+    fn oracle_string(&mut self, offset: usize) -> Token {
         let close = match (self.peek(offset), self.peek(offset + 1), self.peek(offset + 2)) {
             (Some(b'q' | b'Q'), Some(b'\''), Some(open @ b'!'..0x80)) => match open {
                 b'(' => b')',
@@ -72,13 +75,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// `b'01'` and `x'1f'`, which are numbers.
-    fn digits_in_quotes(&mut self, is_digit: impl Fn(u8) -> bool) -> Token<'a> {
+    fn digits_in_quotes(&mut self, is_digit: impl Fn(u8) -> bool) -> Token {
         let digits = count(self.rest(2), is_digit);
         if self.peek(2 + digits) == Some(b'\'') { self.take(Kind::Number, digits + 3) } else { self.word() }
     }
 
     /// `@x`, `@@x` and either in quotes or ticks.
-    pub(super) fn variable(&mut self) -> Token<'a> {
+    pub(super) fn variable(&mut self) -> Token {
         self.at += if self.peek(1) == Some(b'@') { 2 } else { 1 };
         let token = match self.peek(0) {
             Some(b'`') => self.tick(),
@@ -93,7 +96,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `$1,000.00`, `$$…$$`, `$tag$…$tag$` or else a word.
-    pub(super) fn dollar(&mut self) -> Token<'a> {
+    pub(super) fn dollar(&mut self) -> Token {
         let Some(next) = self.peek(1) else { return self.take(Kind::Bareword, 1) };
         let digits = count(self.rest(1), |byte| matches!(byte, b'0'..=b'9' | b'.' | b','));
         match (digits, next) {
@@ -110,7 +113,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A number, or a dot alone. `1.e` without an exponent is a word.
-    pub(super) fn number(&mut self) -> Token<'a> {
+    pub(super) fn number(&mut self) -> Token {
         let text = self.rest(0);
         if let [b'0', base @ (b'x' | b'X' | b'b' | b'B'), digits @ ..] = text {
             let is_hex = base.eq_ignore_ascii_case(&b'x');

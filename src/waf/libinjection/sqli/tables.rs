@@ -22,6 +22,14 @@ pub(super) struct Word {
     pub kind: Option<Kind>,
     /// Phrases start with it.
     pub leads: bool,
+    /// Its place in the table plus one.
+    pub number: u16,
+}
+
+impl Word {
+    const fn new(text: &'static str) -> Self {
+        Self { text, kind: None, leads: false, number: 0 }
+    }
 }
 
 pub(super) struct Tables {
@@ -38,10 +46,10 @@ impl Tables {
     fn build() -> Self {
         let mut words = BTreeMap::new();
         for (kind, text) in include_str!("words.txt").lines().filter_map(|line| line.split_once(' ')) {
-            let word: &mut Word = words.entry(text).or_insert(Word { text, kind: None, leads: false });
+            let word: &mut Word = words.entry(text).or_insert(Word::new(text));
             word.kind = kind.bytes().next().and_then(Kind::of_word);
             for lead in text.match_indices(' ').filter_map(|(space, _)| text.get(..space)) {
-                words.entry(lead).or_insert(Word { text: lead, kind: None, leads: false }).leads = true;
+                words.entry(lead).or_insert(Word::new(lead)).leads = true;
             }
         }
         let mut tables = Self {
@@ -50,7 +58,8 @@ impl Tables {
             lengths: [0; 256],
             fingerprint_slots: vec![0; FINGERPRINT_SLOTS],
         };
-        for (word, number) in tables.words.iter().zip(1..) {
+        for (word, number) in tables.words.iter_mut().zip(1..) {
+            word.number = number;
             let text = word.text.as_bytes();
             insert(&mut tables.word_slots, hash(text), number);
             let first = text.first().copied().unwrap_or_default();
@@ -73,13 +82,18 @@ impl Tables {
         }
         let mut at = hash(text);
         loop {
-            let index = *self.word_slots.get(at % WORD_SLOTS)?;
-            let word = self.words.get(usize::from(index).checked_sub(1)?)?;
+            let word = self.numbered(*self.word_slots.get(at % WORD_SLOTS)?)?;
             if word.text.as_bytes().eq_ignore_ascii_case(text) {
                 return Some(word);
             }
             at += 1;
         }
+    }
+
+    /// The entry of this number, if it is one.
+    #[inline]
+    pub(super) fn numbered(&self, number: u16) -> Option<&Word> {
+        usize::from(number).checked_sub(1).and_then(|index| self.words.get(index))
     }
 
     /// Whether these kinds, at most five, are the fingerprint of an attack.

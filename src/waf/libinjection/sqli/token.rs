@@ -84,49 +84,43 @@ impl Kind {
     }
 }
 
-/// Longest text of a token that is kept; no word in the table is longer.
+/// Longest text of a token that is kept, in bytes; no word in the table is longer.
 pub(super) const MAX_TEXT: usize = 31;
 
-/// One token.
+/// One token: twelve bytes, so that it is passed in registers. [`super::lexer::Lexer::text`] has its text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token<'a> {
+pub(super) struct Token {
+    /// Where its text starts in the value.
+    pub start: u32,
+    /// Its number in the table of words; 0: it is not there.
+    pub word: u16,
+    /// Bytes of its text, [`MAX_TEXT`] at most; of strings what is between the quotes.
+    pub length: u8,
     pub kind: Kind,
-    /// As written, cut to [`MAX_TEXT`] bytes; of strings what is between the quotes; of phrases the table's text.
-    pub text: &'a [u8],
     /// What a string was opened with; 0: nothing, as the value is read as the rest of a string.
     pub open: u8,
     /// What a string was closed with; 0: nothing.
     pub close: u8,
-    /// The text is the start of a phrase in the table.
-    pub leads: bool,
 }
 
-impl<'a> Token<'a> {
-    pub(super) const EMPTY: Self = Self::new(Kind::Unknown, b"");
+impl Token {
+    pub(super) const EMPTY: Self = Self::new(Kind::Unknown, 0, 0);
 
-    pub(super) const fn new(kind: Kind, text: &'a [u8]) -> Self {
-        let text = match text.split_at_checked(MAX_TEXT) {
-            Some((kept, _)) => kept,
-            None => text,
-        };
-        Self { kind, text, open: 0, close: 0, leads: false }
+    /// A token whose text is `length` bytes from `start` on.
+    pub(super) const fn new(kind: Kind, start: usize, length: usize) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "the lexer reads 4 GiB at most")]
+        let start = start as u32;
+        #[allow(clippy::cast_possible_truncation, reason = "31 at most")]
+        let length = if length < MAX_TEXT { length as u8 } else { MAX_TEXT as u8 };
+        Self { start, word: 0, length, kind, open: 0, close: 0 }
     }
+}
 
-    pub(super) const fn quoted(text: &'a [u8], open: u8, close: u8) -> Self {
-        Self { open, close, ..Self::new(Kind::Text, text) }
-    }
+/// Whether this is an operator that may stand before a value.
+pub(super) const fn is_unary(text: &[u8]) -> bool {
+    matches!(text, [b'+' | b'-' | b'!' | b'~'] | [b'!', b'!'] | [b'n' | b'N', b'o' | b'O', b't' | b'T'])
+}
 
-    pub(super) const fn is(&self, word: &[u8]) -> bool {
-        self.text.eq_ignore_ascii_case(word)
-    }
-
-    /// An operator that may stand before a value.
-    pub(super) const fn is_unary(&self) -> bool {
-        matches!(self.kind, Kind::Operator)
-            && (matches!(self.text, b"+" | b"-" | b"!" | b"~" | b"!!") || self.is(b"NOT"))
-    }
-
-    pub(super) const fn is_arithmetic(&self) -> bool {
-        matches!(self.kind, Kind::Operator) && matches!(self.text, b"*" | b"/" | b"-" | b"+" | b"%")
-    }
+pub(super) const fn is_arithmetic(text: &[u8]) -> bool {
+    matches!(text, [b'*' | b'/' | b'-' | b'+' | b'%'])
 }
