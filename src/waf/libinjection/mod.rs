@@ -11,6 +11,7 @@
 //!
 //! # Where it differs from the C code
 //! * An entity whose code is above 255 (`&#330;`) is not cut to its low byte in URLs: no browser does.
+//! * A byte 255 where an attribute or its value should start does not end the reading: there, it hides all that follows.
 //! * Nothing past the end of the value is read: `&#` and an event's name at the end are compared as far as they go.
 
 mod sqli;
