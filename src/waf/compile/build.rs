@@ -33,7 +33,6 @@ pub(in crate::waf) type RequiredOf = BTreeMap<(RuleId, usize), Required>;
 pub(super) struct Compiler<'a> {
     options: &'a Options,
     plan: Plan,
-    slots: HashMap<Box<[u8]>, Slot>,
     patterns: HashMap<(Box<[u8]>, Case), (u32, Required)>,
     required: RequiredOf,
     pending: Vec<(u32, RuleSet)>,
@@ -61,7 +60,6 @@ impl<'a> Compiler<'a> {
         let mut compiler = Self {
             options,
             plan: Plan::default(),
-            slots: HashMap::new(),
             patterns: HashMap::new(),
             required: RequiredOf::new(),
             pending: Vec::new(),
@@ -86,13 +84,13 @@ impl<'a> Compiler<'a> {
 
     fn slot(&mut self, name: &[u8]) -> Slot {
         let name = name.to_ascii_lowercase();
-        if let Some(slot) = self.slots.get(name.as_slice()) {
+        if let Some(slot) = self.plan.places.get(name.as_slice()) {
             return *slot;
         }
         let slot = Slot::try_from(self.plan.slots.len()).unwrap_or(Slot::MAX);
         self.plan.slots.push(name.clone().into());
         self.plan.initial.push(None);
-        self.slots.insert(name.into(), slot);
+        self.plan.places.insert(name.into(), slot);
         slot
     }
 

@@ -1,5 +1,6 @@
 //! What the compiler made of a program: names resolved to places, patterns to automata. Immutable and shared.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aho_corasick::AhoCorasick;
@@ -27,6 +28,8 @@ pub(in crate::waf) struct Plan {
     pub(in crate::waf) patterns: Vec<Regex>,
     /// Names of `TX`'s slots, in lower case. The first ten are `0` to `9`.
     pub(in crate::waf) slots: Vec<Box<[u8]>>,
+    /// The slots by their names.
+    pub(in crate::waf) places: HashMap<Box<[u8]>, Slot>,
     /// The slots' first values.
     pub(in crate::waf) initial: Vec<Option<Box<[u8]>>>,
     /// Sets of rules that `ctl` takes out, or takes targets from.

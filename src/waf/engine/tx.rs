@@ -1,5 +1,7 @@
 //! `TX`, the variables of one transaction: those with names known at compile time in slots, others by name.
 
+use std::collections::HashMap;
+
 use super::plan::{Plan, Slot};
 
 /// Variables with names that were not known at compile time.
@@ -28,6 +30,8 @@ struct Cell {
 pub(super) struct Tx {
     cells: Vec<Cell>,
     members: Vec<(Vec<u8>, Cell)>,
+    /// By name, those of `members` in use.
+    places: HashMap<Vec<u8>, u32>,
     /// How many of `members` are in use; the rest is kept for its memory.
     used: usize,
     bytes: usize,
@@ -46,6 +50,7 @@ impl Tx {
         }
         self.used = 0;
         self.bytes = 0;
+        self.places.clear();
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&[u8]> {
@@ -71,16 +76,15 @@ impl Tx {
 
     /// The variable of this name, which is in lower case, if it is set.
     pub(super) fn find(&self, plan: &Plan, name: &[u8]) -> Option<TxRef> {
-        let slot = plan.slots.iter().position(|known| **known == *name);
-        if let Some(slot) = slot.and_then(|slot| Slot::try_from(slot).ok()) {
-            return self.get(slot).map(|_| TxRef::Slot(slot));
+        if let Some(slot) = plan.places.get(name) {
+            return self.get(*slot).map(|_| TxRef::Slot(*slot));
         }
         self.member(name).map(TxRef::Member)
     }
 
     fn member(&self, name: &[u8]) -> Option<u32> {
-        let used = self.members.iter().take(self.used);
-        used.zip(0..).find(|((known, cell), _)| cell.set && known == name).map(|(_, at)| at)
+        let at = *self.places.get(name)?;
+        self.members.get(at as usize).filter(|(_, cell)| cell.set).map(|_| at)
     }
 
     /// All that are set, in no promised order.
@@ -118,19 +122,19 @@ impl Tx {
 
     /// Sets the variable of this name, which is in lower case. Whether there was room for it.
     pub(super) fn set_named(&mut self, plan: &Plan, name: &[u8], value: &[u8]) -> bool {
-        let slot = plan.slots.iter().position(|known| **known == *name);
-        if let Some(slot) = slot.and_then(|slot| Slot::try_from(slot).ok()) {
-            self.set(slot, value);
+        if let Some(slot) = plan.places.get(name) {
+            self.set(*slot, value);
             return true;
         }
         let value = value.get(..VALUE_BYTES).unwrap_or(value);
         if self.bytes + name.len() + value.len() > MEMBERS_BYTES {
             return false;
         }
-        let at = match self.member(name) {
-            Some(at) => at as usize,
+        let at = match self.places.get(name) {
+            Some(at) => *at as usize,
             None if self.used >= MEMBERS => return false,
             None => {
+                self.places.insert(name.to_vec(), u32::try_from(self.used).unwrap_or(u32::MAX));
                 self.used += 1;
                 self.used - 1
             }

@@ -54,7 +54,7 @@ pub(super) enum Base {
 }
 
 /// How many there are.
-const BASES: usize = 13;
+pub(super) const BASES: usize = 13;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {

@@ -15,7 +15,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
 
-pub use required::{Clause, Required};
+pub use required::{Clause, LITERAL_BYTES, Required};
 pub use translate::{Untranslatable, translate};
 
 /// Memory of one pattern's automaton. CRS' largest come to some MiB.
@@ -44,6 +44,8 @@ pub struct Regex {
     backtracker: BoundedBacktracker,
     /// Slots of all groups.
     slots: usize,
+    /// As it was written.
+    text: Box<[u8]>,
 }
 
 /// What a search writes to. One per thread, for all patterns of an engine.
@@ -67,16 +69,24 @@ impl Regex {
     /// What cannot be done in linear time, is no pattern, or is too large.
     pub fn new(pattern: &[u8], case: Case) -> Result<(Self, Required), Untranslatable> {
         let hir = parse(pattern, case)?;
-        let large = |error: String| Untranslatable::Wrong(error);
-        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(NFA_BYTES)).shrink(false);
-        let nfa = thompson::Compiler::new()
-            .configure(config)
-            .build_from_hir(&hir)
-            .map_err(|error| large(error.to_string()))?;
-        Ok((Self::from_nfa(nfa).map_err(large)?, Required::of(&hir)))
+        let nfa = compiler().build_from_hir(&hir).map_err(|error| Untranslatable::Wrong(error.to_string()))?;
+        let regex = Self::from_nfa(nfa, pattern).map_err(Untranslatable::Wrong)?;
+        Ok((regex, Required::of(&hir)))
     }
 
-    fn from_nfa(nfa: NFA) -> Result<Self, String> {
+    /// Matches what any of the patterns matches, which have been compiled each.
+    ///
+    /// # Errors
+    /// If they are too large together.
+    pub fn any_of<'a>(patterns: impl Iterator<Item = &'a Self>) -> Result<Self, Untranslatable> {
+        let patterns = patterns.map(|pattern| parse(&pattern.text, Case::Sensitive));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+        let nfa = compiler().build_many_from_hir(&patterns);
+        let nfa = nfa.map_err(|error| Untranslatable::Wrong(error.to_string()))?;
+        Self::from_nfa(nfa, b"").map_err(Untranslatable::Wrong)
+    }
+
+    fn from_nfa(nfa: NFA, text: &[u8]) -> Result<Self, String> {
         let slots = nfa.group_info().slot_len();
         let lazy = DFA::builder()
             .configure(DFA::config().cache_capacity(LAZY_BYTES).skip_cache_capacity_check(true))
@@ -87,7 +97,7 @@ impl Regex {
             .configure(BoundedBacktracker::config().visited_capacity(BACKTRACK_BYTES))
             .build_from_nfa(nfa)
             .map_err(|error| error.to_string())?;
-        Ok(Self { lazy, simulation, backtracker, slots })
+        Ok(Self { lazy, simulation, backtracker, slots, text: text.into() })
     }
 
     /// Whether the text has a match. `id` is the pattern's place in the engine, for its cache.
@@ -132,6 +142,13 @@ impl Regex {
     pub fn memory_bytes(&self) -> usize {
         self.lazy.memory_usage() + self.simulation.get_nfa().memory_usage()
     }
+}
+
+fn compiler() -> thompson::Compiler {
+    let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(NFA_BYTES)).shrink(false);
+    let mut compiler = thompson::Compiler::new();
+    compiler.configure(config);
+    compiler
 }
 
 fn cache_of<C>(slot: &mut Option<(usize, Box<C>)>, id: usize, create: impl FnOnce() -> C) -> &mut C {

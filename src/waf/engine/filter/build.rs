@@ -6,17 +6,22 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{MatchKind, StartKind};
 
 use super::look::WORDS;
-use super::{Bits, Filter, Needed, Pipeline, Place, Scope, Screened, insert};
+use super::{Bits, Filter, Group, Needed, Pipeline, Scope, Screened, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
 use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
 use crate::waf::engine::run::argument_is_constant;
 use crate::waf::ir::Variable;
-use crate::waf::pattern::{Clause, Required};
-use crate::waf::transform::ByteSet;
+use crate::waf::engine::values::BASES;
+use crate::waf::pattern::{Clause, Regex, Required};
+use crate::waf::transform::{ByteSet, Transformation, Triggers};
 
 /// Rules that are screened; more are tested as they run.
 const RULES: usize = WORDS * 64;
+/// From this likelihood on a rule's text is a candidate more often than not worth it.
+const COMMON: f64 = 0.25;
+/// Patterns of one group.
+const GROUP: usize = 8;
 /// Names longer than this are not looked for by name here.
 const NAME_BYTES: usize = 64;
 
@@ -97,6 +102,16 @@ fn required_of(link: &PlannedLink, of_pattern: Option<&Required>) -> Required {
     }
 }
 
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    Single(Variable),
+    /// Values of a base, by its number.
+    Values(u8),
+    /// Names of a base.
+    Names(u8),
+}
+
 #[derive(Default)]
 struct Builder {
     rules: Vec<Screened>,
@@ -104,13 +119,21 @@ struct Builder {
     by_byte: BTreeMap<u8, Vec<u16>>,
     literals: HashMap<Vec<u8>, u32>,
     by_literal: Vec<Vec<u16>>,
-    pipelines: Vec<(Vec<crate::waf::transform::Transformation>, bool, Vec<u16>)>,
+    pipelines: Vec<(Vec<Transformation>, bool, Vec<u16>)>,
     targets: Vec<(u16, Vec<PlannedTarget>, Vec<PlannedTarget>)>,
+    /// Rules that most texts are candidates for, with their patterns.
+    common: Vec<(u16, u32)>,
 }
 
 impl Builder {
     fn rule(&mut self, id: RuleId, link: &PlannedLink, required: Required) -> u16 {
         let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
+        let likely = required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON);
+        if let (true, Test::Regex(pattern)) = (likely, &link.test) {
+            self.common.push((bit, *pattern));
+        }
+        let only_bytes = required.clauses.iter().filter(|clause| clause.literals.is_empty());
+        let bytes = only_bytes.map(|clause| clause.bytes).collect();
         let mut clauses = required.clauses.into_iter();
         match clauses.next() {
             None => self.always.push(bit),
@@ -126,12 +149,12 @@ impl Builder {
                 }
             }
         }
-        let rest = clauses.map(|clause| Needed {
+        let rest = clauses.filter(|clause| !clause.literals.is_empty()).map(|clause| Needed {
             bytes: clause.bytes,
             literals: clause.literals.into_iter().map(|literal| self.literal(literal)).collect(),
         });
         let rest = rest.collect();
-        self.rules.push(Screened { rule: id, least_bytes: required.least_bytes, rest });
+        self.rules.push(Screened { rule: id, least_bytes: required.least_bytes, rest, bytes });
         let steps = link.pipeline.to_vec();
         match self.pipelines.iter_mut().find(|(known, multi, _)| *known == steps && *multi == link.multi_match) {
             Some((_, _, rules)) => rules.push(bit),
@@ -171,7 +194,7 @@ impl Builder {
                     .map_err(|error| error.to_string())?,
             ),
         };
-        let mut scopes = HashMap::new();
+        let mut scopes = BTreeMap::new();
         for (bit, targets, excluded) in &self.targets {
             add_targets(&mut scopes, words, *bit, targets, excluded);
         }
@@ -182,19 +205,24 @@ impl Builder {
                 steps: steps.clone().into(),
                 multi_match: *multi_match,
                 rules: set(rules),
+                triggers: triggers(steps),
             })
             .collect();
         for scope in scopes.values_mut() {
             choose_pipelines(scope, &pipelines);
         }
         let telling: Vec<u8> = self.by_byte.keys().copied().collect();
-        let singles = scopes.keys().filter_map(|place| match place {
-            Place::Single(variable) => Some(*variable),
+        let of = |place: fn(u8) -> Place| -> Vec<Scope> {
+            let bases = 0..u8::try_from(BASES).unwrap_or(u8::MAX);
+            bases.map(|base| scopes.get(&place(base)).cloned().unwrap_or_default()).collect()
+        };
+        let (values, names) = (of(Place::Values), of(Place::Names));
+        let singles = scopes.into_iter().filter_map(|(place, scope)| match place {
+            Place::Single(variable) => Some((variable, scope)),
             _ => None,
         });
-        let mut singles: Vec<Variable> = singles.collect();
-        singles.sort_unstable();
-        debug_assert!(plan.rules.len() >= self.rules.len());
+        let singles = singles.collect();
+        let groups = groups(plan, &self.common, set);
         Ok(Filter {
             words,
             always: set(&self.always),
@@ -204,10 +232,33 @@ impl Builder {
             rules: self.rules,
             automaton,
             pipelines,
-            scopes,
+            values,
+            names,
             singles,
+            groups,
         })
     }
+}
+
+/// Groups of rules whose patterns are compiled together, too.
+fn groups(plan: &Plan, common: &[(u16, u32)], set: impl Fn(&[u16]) -> Bits) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for rules in common.chunks(GROUP).take(64) {
+        let patterns = rules.iter().filter_map(|(_, pattern)| plan.patterns.get(*pattern as usize));
+        // Too large together: they are tested one by one.
+        let Ok(any) = Regex::any_of(patterns) else { continue };
+        let bits: Vec<u16> = rules.iter().map(|(bit, _)| *bit).collect();
+        groups.push(Group { rules: set(&bits), any, id: plan.patterns.len() + groups.len() });
+    }
+    groups
+}
+
+/// The bytes without which none of the steps changes anything.
+fn triggers(steps: &[Transformation]) -> Option<ByteSet> {
+    steps.iter().try_fold(ByteSet::EMPTY, |all, step| match step.triggers() {
+        Triggers::Any(bytes) => Some(all.union(bytes)),
+        Triggers::Always => None,
+    })
 }
 
 fn places(variable: Variable) -> Vec<Place> {
@@ -220,7 +271,7 @@ fn places(variable: Variable) -> Vec<Place> {
 }
 
 fn add_targets(
-    scopes: &mut HashMap<Place, Scope>,
+    scopes: &mut BTreeMap<Place, Scope>,
     words: usize,
     bit: u16,
     targets: &[PlannedTarget],
@@ -231,7 +282,7 @@ fn add_targets(
         for place in places(target.variable) {
             let scope = scopes.entry(place).or_insert_with(|| Scope { all: empty(), ..Scope::default() });
             match &target.members {
-                Members::Named(name) => insert(scope.named.entry(name.clone()).or_insert_with(empty), bit),
+                Members::Named(name) => insert(entry(&mut scope.named, name, empty), bit),
                 Members::Matching(pattern) => match scope.matching.iter_mut().find(|(known, _)| known == pattern) {
                     Some((_, rules)) => insert(rules, bit),
                     None => {
@@ -256,14 +307,26 @@ fn add_targets(
         }
         for place in places(target.variable) {
             if let Some(scope) = scopes.get_mut(&place) {
-                insert(scope.not_named.entry(name.clone()).or_insert_with(empty), bit);
+                insert(entry(&mut scope.not_named, name, empty), bit);
             }
         }
     }
 }
 
+fn entry<'a>(
+    sets: &'a mut Vec<(Box<[u8]>, Bits)>,
+    name: &[u8],
+    empty: impl FnOnce() -> Bits,
+) -> &'a mut [u64] {
+    let at = sets.iter().position(|(known, _)| **known == *name).unwrap_or_else(|| {
+        sets.push((name.into(), empty()));
+        sets.len() - 1
+    });
+    sets.get_mut(at).map_or(&mut [], |(_, set)| set)
+}
+
 fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
-    let sets = scope.named.values().chain(scope.matching.iter().map(|(_, rules)| rules)).chain([&scope.all]);
+    let sets = scope.named.iter().map(|(_, rules)| rules).chain(scope.matching.iter().map(|(_, rules)| rules)).chain([&scope.all]);
     let mut any = vec![0; scope.all.len()];
     for set in sets {
         any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);

@@ -1,66 +1,63 @@
 //! Looks at values as they arrive.
 
 use aho_corasick::Anchored;
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::{Automaton, StateID};
 
 use super::texts::{TextId, Texts};
-use super::{Filter, Findings, Place, bits, has, insert};
+use super::{Filter, Findings, Pipeline, Scope, bits, has, insert};
 use crate::waf::engine::operators::{self, Operands};
 use crate::waf::engine::run::{Runner, argument_of};
 use crate::waf::engine::state::State;
 use crate::waf::engine::values::ValueRef;
+use crate::waf::pattern::LITERAL_BYTES;
+use crate::waf::transform::ByteSet;
 
 impl Runner<'_> {
     /// Looks at all values that have arrived since the last time.
     pub(in crate::waf::engine) fn look(&mut self, filter: &Filter) {
         let findings = &mut self.state.findings;
         findings.set.resize(filter.words, 0);
-        for variable in &filter.singles {
+        for (variable, scope) in &filter.singles {
             let bit = 1_u128 << (*variable as u32 % 128);
             if self.state.findings.seen_singles & bit == 0 && self.state.values.single(*variable).is_some() {
                 self.state.findings.seen_singles |= bit;
-                self.look_at(filter, Place::Single(*variable), ValueRef::Single(*variable));
+                self.look_at(filter, scope, ValueRef::Single(*variable));
             }
         }
         while self.state.findings.seen < self.state.values.len() && self.state.exhausted.is_none() {
             let Ok(at) = u32::try_from(self.state.findings.seen) else { return };
             self.state.findings.seen += 1;
-            let Some(base) = self.state.values.named(at).map(|named| named.base as u8) else { return };
-            self.look_at(filter, Place::Names(base), ValueRef::Name(at));
-            self.look_at(filter, Place::Values(base), ValueRef::Value(at));
+            let Some(base) = self.state.values.named(at).map(|named| named.base as usize) else { return };
+            if let Some(scope) = filter.names.get(base) {
+                self.look_at(filter, scope, ValueRef::Name(at));
+            }
+            if let Some(scope) = filter.values.get(base) {
+                self.look_at(filter, scope, ValueRef::Value(at));
+            }
         }
     }
 
-    fn look_at(&mut self, filter: &Filter, place: Place, at: ValueRef) {
-        let Some(scope) = filter.scopes.get(&place) else { return };
+    fn look_at(&mut self, filter: &Filter, scope: &Scope, at: ValueRef) {
+        if scope.pipelines.is_empty() {
+            return;
+        }
         let State { values, findings, caches, .. } = &mut *self.state;
         let Some(value) = values.value(at) else { return };
         let mut rules = [0_u64; WORDS];
         let Some(rules) = rules.get_mut(..filter.words) else { return };
         rules.copy_from_slice(&scope.all);
         let name = values.name(at);
-        if !scope.named.is_empty() || !scope.not_named.is_empty() {
-            let mut lower = [0_u8; 64];
-            if let Some(lower) = lower.get_mut(..name.len()) {
-                lower.copy_from_slice(name);
-                lower.make_ascii_lowercase();
-                for (rule, not) in rules.iter_mut().zip(scope.not_named.get(lower).into_iter().flatten()) {
-                    *rule &= !not;
-                }
-                for (rule, also) in rules.iter_mut().zip(scope.named.get(lower).into_iter().flatten()) {
-                    *rule |= also;
-                }
-            } else {
-                // No name in a rule is so long; all that are looked for by name are left to the runner.
-                debug_assert!(scope.named.keys().all(|known| known.len() <= lower.len()));
-            }
+        let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
+        for (_, not) in scope.not_named.iter().filter(|(known, _)| same(known)) {
+            rules.iter_mut().zip(not).for_each(|(rule, not)| *rule &= !not);
+        }
+        for (_, also) in scope.named.iter().filter(|(known, _)| same(known)) {
+            rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
         }
         for (pattern, also) in &scope.matching {
             let regex = self.plan.patterns.get(*pattern as usize);
             if regex.is_some_and(|regex| regex.is_match(*pattern as usize, caches, name)) {
-                for (rule, also) in rules.iter_mut().zip(also) {
-                    *rule |= also;
-                }
+                rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
             }
         }
         if rules.iter().all(|word| *word == 0) {
@@ -88,55 +85,99 @@ impl Look<'_> {
     /// Bytes looked at.
     fn pipelines(&self, pipelines: &[u16], findings: &mut Findings, operands: &mut Operands<'_>) -> usize {
         findings.texts.begin(self.value);
-        let mut bytes = self.value.len();
+        let bytes = findings.texts.bytes(0);
+        let mut looked = self.value.len();
+        // Most pipelines change nothing of most values: the value is looked at once for all of them.
+        let mut unchanged = [0_u64; WORDS];
+        let Some(unchanged) = unchanged.get_mut(..self.filter.words) else { return 0 };
         for id in pipelines {
             let Some(pipeline) = self.filter.pipelines.get(usize::from(*id)) else { continue };
-            if !self.rules.iter().zip(&pipeline.rules).any(|(rules, own)| rules & own != 0) {
-                continue;
-            }
-            let mut text: TextId = 0;
-            if pipeline.multi_match {
-                self.text(text, &pipeline.rules, findings, operands);
-            }
-            for step in &pipeline.steps {
-                let Some(next) = findings.texts.make(self.value, text, *step) else {
-                    // Too many texts: better a test too many than one too few.
-                    self.pass_all(&pipeline.rules, findings);
-                    break;
-                };
-                if pipeline.multi_match && next != text {
-                    self.text(next, &pipeline.rules, findings, operands);
-                }
-                if next != text {
-                    bytes += self.value.len();
-                }
-                text = next;
-            }
-            if !pipeline.multi_match {
-                self.text(text, &pipeline.rules, findings, operands);
+            if pipeline.triggers.is_some_and(|triggers| !triggers.intersects(&bytes)) {
+                unchanged.iter_mut().zip(&pipeline.rules).for_each(|(all, own)| *all |= own);
+            } else if self.rules.iter().zip(&pipeline.rules).any(|(rules, own)| rules & own != 0) {
+                looked += self.pipeline(pipeline, findings, operands);
             }
         }
-        bytes
+        self.text(0, unchanged, findings, operands);
+        looked
+    }
+
+    /// Bytes looked at besides the value's.
+    fn pipeline(&self, pipeline: &Pipeline, findings: &mut Findings, operands: &mut Operands<'_>) -> usize {
+        let mut looked = 0;
+        let mut text: TextId = 0;
+        if pipeline.multi_match {
+            self.text(text, &pipeline.rules, findings, operands);
+        }
+        for step in &pipeline.steps {
+            let Some(next) = findings.texts.make(self.value, text, *step) else {
+                // Too many texts: better a test too many than one too few.
+                self.pass_all(&pipeline.rules, findings);
+                return looked;
+            };
+            if next != text {
+                looked += self.value.len();
+                if pipeline.multi_match {
+                    self.text(next, &pipeline.rules, findings, operands);
+                }
+            }
+            text = next;
+        }
+        if !pipeline.multi_match {
+            self.text(text, &pipeline.rules, findings, operands);
+        }
+        looked
     }
 
     fn pass_all(&self, rules: &[u64], findings: &mut Findings) {
-        let both: Vec<u64> = rules.iter().zip(self.rules).map(|(a, b)| a & b).collect();
-        for bit in bits(&both) {
-            findings.push(bit, self.at);
+        for (place, (own, rules)) in self.rules.iter().zip(rules).enumerate() {
+            for bit in bits(own & rules, place) {
+                findings.push(bit, self.at);
+            }
         }
     }
 
     /// Tests those rules on the text that it is worth it for.
     fn text(&self, id: TextId, rules: &[u64], findings: &mut Findings, operands: &mut Operands<'_>) {
+        if !self.may_have(findings.texts.bytes(id), rules) {
+            return;
+        }
         let alike = findings.texts.alike(id);
         self.scan(alike, &mut findings.texts);
         let words = self.filter.words;
-        for place in 0..words {
-            let (_, candidates) = findings.texts.candidates(alike, words);
-            let both = candidates.get(place).zip(rules.get(place)).map_or(0, |(a, b)| a & b);
-            for bit in bits(&[both]) {
-                let bit = bit + u16::try_from(place * 64).unwrap_or(0);
+        let mut candidates = [0_u64; WORDS];
+        let Some(candidates) = candidates.get_mut(..words) else { return };
+        let (_, known) = findings.texts.candidates(alike, words);
+        candidates.iter_mut().zip(known).zip(rules).for_each(|((both, known), own)| *both = *known & own);
+        self.drop_groups(id, candidates, findings, operands);
+        for (place, word) in candidates.iter().enumerate() {
+            for bit in bits(*word, place) {
                 self.test(bit, id, findings, operands);
+            }
+        }
+    }
+
+    /// Whether the text has the bytes that any of the rules needs. Spares a scan.
+    fn may_have(&self, bytes: ByteSet, rules: &[u64]) -> bool {
+        let bytes = bytes.to_ascii_lowercase();
+        self.rules.iter().zip(rules).enumerate().any(|(place, (own, rules))| {
+            bits(own & rules, place).any(|bit| {
+                let screened = self.filter.rules.get(usize::from(bit));
+                screened.is_some_and(|screened| screened.bytes.iter().all(|needed| needed.intersects(&bytes)))
+            })
+        })
+    }
+
+    /// Takes out the candidates of groups of which none matches.
+    fn drop_groups(&self, id: TextId, candidates: &mut [u64], findings: &mut Findings, operands: &mut Operands<'_>) {
+        for (place, group) in self.filter.groups.iter().enumerate() {
+            let count: u32 = candidates.iter().zip(&group.rules).map(|(a, b)| (a & b).count_ones()).sum();
+            if count < 2 {
+                continue;
+            }
+            let ask = |text: &[u8]| group.any.is_match(group.id, operands.caches, text);
+            if !findings.texts.group(self.value, id, place, ask) {
+                candidates.iter_mut().zip(&group.rules).for_each(|(all, own)| *all &= !own);
             }
         }
     }
@@ -194,43 +235,74 @@ impl Look<'_> {
 
     fn literals(&self, text: &[u8], stamp: u32, stamps: &mut [u32], found: &mut [u64]) {
         let Some(automaton) = &self.filter.automaton else { return };
-        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-        for byte in text {
-            state = automaton.next_state(Anchored::No, state, *byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                for place in 0..automaton.match_len(state) {
-                    let literal = automaton.match_pattern(state, place).as_usize();
-                    let Some(seen) = stamps.get_mut(literal) else { continue };
-                    if *seen != stamp {
-                        *seen = stamp;
-                        let rules = self.filter.by_literal.get(literal).into_iter().flatten();
-                        rules.for_each(|bit| insert(found, *bit));
-                    }
+        let Ok(start) = automaton.start_state(Anchored::No) else { return };
+        let mut hit = |state: StateID| {
+            for place in 0..automaton.match_len(state) {
+                let literal = automaton.match_pattern(state, place).as_usize();
+                let Some(seen) = stamps.get_mut(literal) else { continue };
+                if *seen != stamp {
+                    *seen = stamp;
+                    let rules = self.filter.by_literal.get(literal).into_iter().flatten();
+                    rules.for_each(|bit| insert(found, *bit));
                 }
             }
+        };
+        let mut step = |state: &mut StateID, byte: u8| {
+            *state = automaton.next_state(Anchored::No, *state, byte);
+            if automaton.is_special(*state) && automaton.is_match(*state) {
+                hit(*state);
+            }
+        };
+        let quarter = text.len() / 4;
+        if quarter >= 4 * LITERAL_BYTES {
+            // Each step waits for the table; four at a time wait together. Quarters overlap by what a literal that
+            // spans two of them needs.
+            let whole = quarter + LITERAL_BYTES - 1;
+            let parts = [0, quarter, 2 * quarter].map(|start| text.get(start..start + whole).unwrap_or_default());
+            let [a, b, c] = parts;
+            let rest = text.get(3 * quarter..).unwrap_or_default();
+            let (fourth, last) = rest.split_at_checked(whole).unwrap_or((rest, &[]));
+            let mut states = [start; 4];
+            let [one, two, three, four] = &mut states;
+            for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(fourth) {
+                step(one, *a);
+                step(two, *b);
+                step(three, *c);
+                step(four, *d);
+            }
+            if fourth.len() == whole {
+                for byte in last {
+                    step(four, *byte);
+                }
+                return;
+            }
+            // The last quarter is shorter than the others with their overlap: they are finished one by one.
+            for (state, part) in [(one, a), (two, b), (three, c)] {
+                for byte in part.get(fourth.len()..).unwrap_or_default() {
+                    step(state, *byte);
+                }
+            }
+            return;
+        }
+        let mut state = start;
+        for byte in text {
+            step(&mut state, *byte);
         }
     }
 
     /// Takes out the rules that need something else besides, which the text lacks.
-    fn drop_lacking(
-        &self,
-        found: &mut [u64],
-        length: usize,
-        bytes: crate::waf::transform::ByteSet,
-        (stamp, stamps): (u32, &[u32]),
-    ) {
-        for place in 0..found.len() {
-            let Some(word) = found.get(place).copied() else { return };
-            for bit in bits(&[word]) {
-                let whole = usize::from(bit) + place * 64;
-                let Some(screened) = self.filter.rules.get(whole) else { continue };
-                let has = |literal: &u32| stamps.get(*literal as usize) == Some(&stamp);
+    fn drop_lacking(&self, found: &mut [u64], length: usize, bytes: ByteSet, (stamp, stamps): (u32, &[u32])) {
+        let has = |literal: &u32| stamps.get(*literal as usize) == Some(&stamp);
+        for (place, word) in found.iter_mut().enumerate() {
+            for bit in bits(*word, place) {
+                let Some(screened) = self.filter.rules.get(usize::from(bit)) else { continue };
                 let lacks = length < screened.least_bytes
+                    || !screened.bytes.iter().all(|needed| needed.intersects(&bytes))
                     || screened.rest.iter().any(|needed| {
                         !needed.bytes.intersects(&bytes) && !needed.literals.iter().any(has)
                     });
-                if lacks && let Some(word) = found.get_mut(place) {
-                    *word &= !(1 << bit);
+                if lacks {
+                    *word &= !(1 << (bit % 64));
                 }
             }
         }

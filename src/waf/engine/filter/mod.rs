@@ -9,14 +9,13 @@ mod build;
 mod look;
 mod texts;
 
-use std::collections::HashMap;
-
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 
 use super::plan::{PatternId, RuleId};
 use super::values::ValueRef;
 use crate::waf::ir::Variable;
+use crate::waf::pattern::Regex;
 use crate::waf::transform::{ByteSet, Transformation};
 use texts::Texts;
 
@@ -40,8 +39,20 @@ pub(in crate::waf) struct Filter {
     by_literal: Vec<Box<[u16]>>,
     automaton: Option<DFA>,
     pipelines: Vec<Pipeline>,
-    scopes: HashMap<Place, Scope>,
-    singles: Vec<Variable>,
+    /// By base of the values, and of the names.
+    values: Vec<Scope>,
+    names: Vec<Scope>,
+    singles: Vec<(Variable, Scope)>,
+    groups: Vec<Group>,
+}
+
+/// Rules whose patterns most texts are candidates for. One automaton tells whether any of them matches.
+#[derive(Debug)]
+struct Group {
+    rules: Bits,
+    any: Regex,
+    /// Its place among the engine's patterns, for its cache.
+    id: usize,
 }
 
 /// A rule that is screened.
@@ -51,6 +62,8 @@ struct Screened {
     least_bytes: usize,
     /// What must be there besides.
     rest: Box<[Needed]>,
+    /// One byte of each of these must be there, too.
+    bytes: Box<[ByteSet]>,
 }
 
 /// One of these must be in the text, which is in lower case.
@@ -67,27 +80,19 @@ struct Pipeline {
     /// Whether the text is tested before and after each.
     multi_match: bool,
     rules: Bits,
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
-    Single(Variable),
-    /// Values of a base, by its number.
-    Values(u8),
-    /// Names of a base.
-    Names(u8),
+    /// Bytes without which nothing changes; `None` if something may in any case.
+    triggers: Option<ByteSet>,
 }
 
 /// The rules that look at values of a place.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Scope {
     /// Whatever their name is.
     all: Bits,
     /// Of this name, in lower case.
-    named: HashMap<Box<[u8]>, Bits>,
+    named: Vec<(Box<[u8]>, Bits)>,
     /// Not of this name.
-    not_named: HashMap<Box<[u8]>, Bits>,
+    not_named: Vec<(Box<[u8]>, Bits)>,
     matching: Vec<(PatternId, Bits)>,
     /// Which of [`Filter::pipelines`] they have.
     pipelines: Vec<u16>,
@@ -139,7 +144,8 @@ impl Filter {
     /// Heap bytes, about.
     pub(in crate::waf) fn memory_bytes(&self) -> usize {
         let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
-        automaton + (self.by_byte.len() + self.scopes.len() * 8) * self.words * 8
+        let groups: usize = self.groups.iter().map(|group| group.any.memory_bytes()).sum();
+        automaton + groups + self.by_byte.len() * self.words * 8
     }
 }
 
@@ -153,14 +159,12 @@ fn insert(set: &mut [u64], bit: u16) {
     }
 }
 
-/// The bits that are set.
-fn bits(set: &[u64]) -> impl Iterator<Item = u16> {
-    (0_u16..).zip(set).flat_map(|(place, word)| {
-        let mut word = *word;
-        std::iter::from_fn(move || {
-            let bit = u16::try_from(word.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-            word &= word - 1;
-            Some(place * 64 + bit)
-        })
+/// The bits that are set in one word of a set, by their number in the set.
+fn bits(mut word: u64, place: usize) -> impl Iterator<Item = u16> {
+    let first = u16::try_from(place * 64).unwrap_or(u16::MAX);
+    std::iter::from_fn(move || {
+        let bit = u16::try_from(word.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+        word &= word - 1;
+        Some(first.saturating_add(bit))
     })
 }

@@ -15,8 +15,10 @@ struct About {
     bytes: ByteSet,
     /// The text that has the same letters in other cases, and so the same candidates.
     alike: TextId,
-    /// Where its candidates are, if they are known.
+    /// Whether its candidates are known.
     scanned: bool,
+    /// Groups of which it is known whether any matches, and those of which one does.
+    groups: (u64, u64),
 }
 
 /// The texts of one value.
@@ -47,7 +49,7 @@ impl Texts {
         self.about.clear();
         self.made.clear();
         self.candidates.clear();
-        self.about.push(About { bytes: ByteSet::of(value), alike: 0, scanned: false });
+        self.about.push(About { bytes: bytes_of(value), ..About::default() });
     }
 
     pub(super) fn text<'a>(&'a self, value: &'a [u8], id: TextId) -> &'a [u8] {
@@ -84,13 +86,27 @@ impl Texts {
         if changed {
             let same_letters = matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
             let alike = if same_letters { self.alike(from) } else { id };
-            self.about.push(About { bytes: ByteSet::of(&out), alike, scanned: false });
+            self.about.push(About { bytes: bytes_of(&out), alike, ..About::default() });
         }
         if let Some(buffer) = self.buffers.get_mut(to - 1) {
             *buffer = out;
         }
         self.made.push((from, transformation, id));
         Some(id)
+    }
+
+    /// Whether any pattern of the group matches the text, which is asked once.
+    pub(super) fn group(&mut self, value: &[u8], id: TextId, group: usize, ask: impl FnOnce(&[u8]) -> bool) -> bool {
+        let bit = 1_u64 << (group % 64);
+        let (known, any) = self.about.get(usize::from(id)).map_or((0, 0), |about| about.groups);
+        if known & bit != 0 {
+            return any & bit != 0;
+        }
+        let matches = ask(self.text(value, id));
+        if let Some(about) = self.about.get_mut(usize::from(id)) {
+            about.groups = (known | bit, if matches { any | bit } else { any });
+        }
+        matches
     }
 
     /// The text whose candidates are this one's.
@@ -107,4 +123,19 @@ impl Texts {
         let known = self.about.get_mut(usize::from(id)).is_some_and(|about| std::mem::replace(&mut about.scanned, true));
         (known, self.candidates.get_mut(start..start + words).unwrap_or_default())
     }
+}
+
+/// Long texts are noted byte by byte in a table, which does not wait for the byte before.
+fn bytes_of(text: &[u8]) -> ByteSet {
+    if text.len() < 256 {
+        return ByteSet::of(text);
+    }
+    let mut seen = [false; 256];
+    for byte in text {
+        if let Some(seen) = seen.get_mut(usize::from(*byte)) {
+            *seen = true;
+        }
+    }
+    let bytes: Vec<u8> = (0..=255).zip(seen).filter(|(_, seen)| *seen).map(|(byte, _)| byte).collect();
+    ByteSet::of(&bytes)
 }
