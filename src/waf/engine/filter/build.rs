@@ -6,7 +6,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{MatchKind, StartKind};
 
 use super::look::WORDS;
-use super::{Bits, Filter, Group, Needed, Pipeline, Scope, Screened, insert};
+use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
 use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
@@ -18,6 +18,14 @@ use crate::waf::transform::{ByteSet, Transformation, Triggers};
 
 /// Rules that are screened; more are tested as they run.
 const RULES: usize = WORDS * 64;
+/// Bytes that short values are often made of, the fewest first.
+const CLASSES: [ByteSet; 5] = {
+    let digits = ByteSet::range(b'0', b'9');
+    let words = digits.union(ByteSet::range(b'a', b'z'));
+    let names = words.union(ByteSet::of(b"-_"));
+    let paths = names.union(ByteSet::of(b".:/"));
+    [digits, words, names, paths, paths.union(ByteSet::of(b" ,"))]
+};
 /// From this likelihood on a rule's text is a candidate more often than not worth it.
 const COMMON: f64 = 0.25;
 /// Patterns of one group.
@@ -121,8 +129,8 @@ struct Builder {
     by_literal: Vec<Vec<u16>>,
     pipelines: Vec<(Vec<Transformation>, bool, Vec<u16>)>,
     targets: Vec<(u16, Vec<PlannedTarget>, Vec<PlannedTarget>)>,
-    /// Rules that most texts are candidates for, with their patterns.
-    common: Vec<(u16, u32)>,
+    /// Rules that most texts are candidates for, with their patterns, by what they look at.
+    common: BTreeMap<Vec<Variable>, Vec<(u16, u32)>>,
 }
 
 impl Builder {
@@ -130,7 +138,8 @@ impl Builder {
         let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
         let likely = required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON);
         if let (true, Test::Regex(pattern)) = (likely, &link.test) {
-            self.common.push((bit, *pattern));
+            let variables = link.targets.iter().map(|target| target.variable).collect();
+            self.common.entry(variables).or_default().push((bit, *pattern));
         }
         let only_bytes = required.clauses.iter().filter(|clause| clause.literals.is_empty());
         let bytes = only_bytes.map(|clause| clause.bytes).collect();
@@ -171,6 +180,12 @@ impl Builder {
             self.by_literal.push(Vec::new());
         }
         at
+    }
+
+    /// Rules that a text of these bytes alone may match, as far as single bytes tell.
+    fn possible(&self, class: ByteSet) -> Vec<u16> {
+        let may = |rule: &Screened| rule.bytes.iter().all(|needed| needed.intersects(&class));
+        (0_u16..).zip(&self.rules).filter(|(_, rule)| may(rule)).map(|(bit, _)| bit).collect()
     }
 
     fn finish(self, plan: &Plan) -> Result<Filter, String> {
@@ -223,6 +238,11 @@ impl Builder {
         });
         let singles = singles.collect();
         let groups = groups(plan, &self.common, set);
+        let fits = |length: usize| -> Vec<u16> {
+            (0_u16..).zip(&self.rules).filter(|(_, rule)| rule.least_bytes <= length).map(|(bit, _)| bit).collect()
+        };
+        let by_length = (0..=SHORT_BYTES).map(|length| set(&fits(length))).collect();
+        let by_class = CLASSES.iter().map(|class| (*class, set(&self.possible(*class)))).collect();
         Ok(Filter {
             words,
             always: set(&self.always),
@@ -236,14 +256,25 @@ impl Builder {
             names,
             singles,
             groups,
+            by_length,
+            by_class,
         })
     }
 }
 
 /// Groups of rules whose patterns are compiled together, too.
-fn groups(plan: &Plan, common: &[(u16, u32)], set: impl Fn(&[u16]) -> Bits) -> Vec<Group> {
+///
+/// Only rules that look at the same are: one that matches nearly everything would have the others tested, too.
+fn groups(
+    plan: &Plan,
+    common: &BTreeMap<Vec<Variable>, Vec<(u16, u32)>>,
+    set: impl Fn(&[u16]) -> Bits,
+) -> Vec<Group> {
     let mut groups = Vec::new();
-    for rules in common.chunks(GROUP).take(64) {
+    for rules in common.values().flat_map(|rules| rules.chunks(GROUP)).take(64) {
+        if rules.len() < 2 {
+            continue;
+        }
         let patterns = rules.iter().filter_map(|(_, pattern)| plan.patterns.get(*pattern as usize));
         // Too large together: they are tested one by one.
         let Ok(any) = Regex::any_of(patterns) else { continue };

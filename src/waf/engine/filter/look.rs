@@ -71,7 +71,7 @@ impl Runner<'_> {
 }
 
 /// Words of the largest set of rules.
-pub(super) const WORDS: usize = 64;
+pub(super) const WORDS: usize = 16;
 
 /// One value, and the rules that look at it.
 struct Look<'a> {
@@ -226,6 +226,13 @@ impl Look<'_> {
         self.literals(text, texts.stamp, &mut stamps, found);
         for (found, own) in found.iter_mut().zip(self.rules) {
             *found &= own;
+        }
+        if let Some(fits) = self.filter.by_length.get(text.len()) {
+            found.iter_mut().zip(fits).for_each(|(found, fits)| *found &= fits);
+        }
+        let class = self.filter.by_class.iter().find(|(class, _)| bytes.intersection(*class) == bytes);
+        if let Some((_, possible)) = class {
+            found.iter_mut().zip(possible).for_each(|(found, possible)| *found &= possible);
         }
         self.drop_lacking(found, text.len(), bytes, (texts.stamp, &stamps));
         texts.stamps = stamps;

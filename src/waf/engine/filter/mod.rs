@@ -44,7 +44,14 @@ pub(in crate::waf) struct Filter {
     names: Vec<Scope>,
     singles: Vec<(Variable, Scope)>,
     groups: Vec<Group>,
+    /// Rules that a text of so many bytes is long enough for; the last, for any longer one.
+    by_length: Vec<Bits>,
+    /// Rules that a text of these bytes alone may match.
+    by_class: Vec<(ByteSet, Bits)>,
 }
+
+/// Rules are told by the length of texts up to so many bytes.
+const SHORT_BYTES: usize = 32;
 
 /// Rules whose patterns most texts are candidates for. One automaton tells whether any of them matches.
 #[derive(Debug)]
