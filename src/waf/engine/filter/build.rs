@@ -223,8 +223,10 @@ impl Builder {
                 triggers: triggers(steps),
             })
             .collect();
-        for scope in scopes.values_mut() {
+        for (scope, number) in scopes.values_mut().zip(0_u16..) {
             choose_pipelines(scope, &pipelines);
+            scope.number = number;
+            scope.by_name = !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
         }
         let telling: Vec<u8> = self.by_byte.keys().copied().collect();
         let of = |place: fn(u8) -> Place| -> Vec<Scope> {

@@ -3,6 +3,7 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
 
+use super::seen::Key;
 use super::texts::{TextId, Texts};
 use super::{Filter, Findings, Pipeline, Scope, bits, has, insert};
 use crate::waf::engine::operators::{self, Operands};
@@ -43,10 +44,14 @@ impl Runner<'_> {
         }
         let State { values, findings, caches, .. } = &mut *self.state;
         let Some(value) = values.value(at) else { return };
+        let name = if scope.by_name { values.name(at) } else { &[] };
+        let key = Key::new(scope.number, name, value);
+        if key.is_some_and(|key| findings.seen_before.knows(key)) {
+            return self.spend(0);
+        }
         let mut rules = [0_u64; WORDS];
         let Some(rules) = rules.get_mut(..filter.words) else { return };
         rules.copy_from_slice(&scope.all);
-        let name = values.name(at);
         let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
         for (_, not) in scope.not_named.iter().filter(|(known, _)| same(known)) {
             rules.iter_mut().zip(not).for_each(|(rule, not)| *rule &= !not);
@@ -65,7 +70,11 @@ impl Runner<'_> {
         }
         let mut operands = Operands { plan: self.plan, argument: &[], caches };
         let looked = Look { filter, value, rules, at };
+        let found = findings.list.len();
         let bytes = looked.pipelines(&scope.pipelines, findings, &mut operands);
+        if let Some(key) = key.filter(|_| findings.list.len() == found) {
+            findings.seen_before.note(key);
+        }
         self.spend(bytes);
     }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod look;
+mod seen;
 mod texts;
 
 use aho_corasick::automaton::Automaton;
@@ -17,6 +18,7 @@ use super::values::ValueRef;
 use crate::waf::ir::Variable;
 use crate::waf::pattern::Regex;
 use crate::waf::transform::{ByteSet, Transformation};
+use seen::Seen;
 use texts::Texts;
 
 /// A set of rules, a bit each.
@@ -101,6 +103,10 @@ struct Scope {
     /// Not of this name.
     not_named: Vec<(Box<[u8]>, Bits)>,
     matching: Vec<(PatternId, Bits)>,
+    /// Whether the name of a value has a say in it.
+    by_name: bool,
+    /// Its number.
+    number: u16,
     /// Which of [`Filter::pipelines`] they have.
     pipelines: Vec<u16>,
 }
@@ -115,6 +121,8 @@ pub(in crate::waf) struct Findings {
     seen: usize,
     seen_singles: u128,
     texts: Texts,
+    /// Of all transactions before.
+    seen_before: Seen,
 }
 
 impl Findings {
