@@ -32,6 +32,8 @@ pub mod transform;
 mod compile;
 mod engine;
 mod pattern;
+#[cfg(test)]
+mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
 pub use engine::{

@@ -227,3 +227,6 @@ pub(super) fn add_text(old: &[u8], amount: &[u8], sign: i64) -> Vec<u8> {
     let amount = values::atoi(amount).saturating_mul(sign);
     values::signed(values::atoi(old).saturating_add(amount)).text().to_vec()
 }
+
+#[cfg(test)]
+mod tests;
