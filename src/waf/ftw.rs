@@ -167,7 +167,8 @@ pub struct Outcome {
 
 /// Runs all tests of a document.
 pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
-    let stages = document.tests.iter().flat_map(|test| test.stages.iter().zip(0..).map(move |stage| (test, stage)));
+    let stages =
+        document.tests.iter().flat_map(|test| test.stages.iter().zip(0..).map(move |stage| (test, stage)));
     let outcome = |(test, (stage, at)): (&Test, (&Stage, usize))| {
         let ending = run_stage(engine, stage.input(), &stage.output().log);
         Outcome { rule: document.rule_id, test: test.test_id, stage: at, ending }

@@ -36,6 +36,4 @@ mod pattern;
 mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
-pub use engine::{
-    Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict,
-};
+pub use engine::{Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};

@@ -97,7 +97,10 @@ pub(super) fn run(rules: &str, request: Request<'_>) -> (Transaction, Verdict) {
     let with = |mode| compile(rules, options(mode)).unwrap_or_else(|errors| panic!("{errors:?}")).0;
     let (plain, verdict) = request.run(&with(Mode::Naive));
     let (filtered, other) = request.run(&with(Mode::Filtered));
-    assert_eq!(plain.matches().iter().map(seen).collect::<Vec<_>>(), filtered.matches().iter().map(seen).collect::<Vec<_>>());
+    assert_eq!(
+        plain.matches().iter().map(seen).collect::<Vec<_>>(),
+        filtered.matches().iter().map(seen).collect::<Vec<_>>()
+    );
     assert_eq!((&verdict, plain.interruption()), (&other, filtered.interruption()));
     (filtered, verdict)
 }

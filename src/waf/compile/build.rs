@@ -1,7 +1,7 @@
 //! Resolves names and compiles patterns, rule by rule.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aho_corasick::AhoCorasick;
 
@@ -111,7 +111,9 @@ impl<'a> Compiler<'a> {
         });
         for (rule, place) in rules {
             let Some(first) = rule.links.first() else { continue };
-            if rule.meta.id != 0 && let Some(before) = ids.insert(rule.meta.id, first.at.clone()) {
+            if rule.meta.id != 0
+                && let Some(before) = ids.insert(rule.meta.id, first.at.clone())
+            {
                 self.error(&first.at, format!("the id {} is used at {before} already", rule.meta.id));
             }
             let id = RuleId::try_from(self.plan.rules.len()).unwrap_or(RuleId::MAX);
@@ -155,9 +157,11 @@ impl<'a> Compiler<'a> {
                         let what = format!("no marker {name:?} follows: the rest of the phase is skipped");
                         notes.push((link.at.clone(), what));
                     }
-                    Some(marker.map_or(list.len(), |marker| {
-                        list.partition_point(|other| place_of(other) <= marker)
-                    }))
+                    Some(
+                        marker.map_or(list.len(), |marker| {
+                            list.partition_point(|other| place_of(other) <= marker)
+                        }),
+                    )
                 }
                 (None, 0) => None,
                 (None, skip) => Some(own.saturating_add(skip as usize)),
@@ -201,7 +205,8 @@ impl<'a> Compiler<'a> {
 
     fn link(&mut self, id: RuleId, at: usize, link: &Link) -> Result<PlannedLink, Trouble> {
         for target in &link.targets {
-            if let Some((variable, why)) = NEVER_SET.iter().find(|(variable, _)| *variable == target.variable) {
+            if let Some((variable, why)) = NEVER_SET.iter().find(|(variable, _)| *variable == target.variable)
+            {
                 self.note(&link.at, format!("{} is never set: {why}", variable.name()));
             }
         }
@@ -256,15 +261,7 @@ impl<'a> Compiler<'a> {
             Operator::RegexTemplate(template) => {
                 (Test::RegexExpansion(self.expansion(template), Mutex::default()), None)
             }
-            Operator::Phrases(phrases) => {
-                let required = Required::phrases(phrases.iter().map(|phrase| &**phrase));
-                let built = AhoCorasick::builder()
-                    .ascii_case_insensitive(true)
-                    .kind(Some(aho_corasick::AhoCorasickKind::ContiguousNFA))
-                    .build(phrases.iter())
-                    .map_err(|error| Trouble::Wrong(error.to_string()))?;
-                (Test::Phrases(Box::new(Phrases(built))), Some(required))
-            }
+            Operator::Phrases(phrases) => phrases_test(phrases)?,
             Operator::Equals(text) => (Test::Equals(self.expansion(text)), None),
             Operator::StartsWith(text) => {
                 let text = self.expansion(text);
@@ -288,9 +285,7 @@ impl<'a> Compiler<'a> {
             }
             Operator::Within(text) => (Test::Within(self.expansion(text)), None),
             Operator::Number(comparison, text) => (Test::Number(*comparison, self.expansion(text)), None),
-            Operator::Addresses(list) => {
-                (Test::Addresses(Box::new(IpSet::new(list.iter().copied()))), None)
-            }
+            Operator::Addresses(list) => (Test::Addresses(Box::new(IpSet::new(list.iter().copied()))), None),
             Operator::BytesOutside(set) => (Test::BytesOutside(*set), None),
             Operator::BadUrlEncoding => (Test::BadUrlEncoding, None),
             Operator::BadUtf8 => (Test::BadUtf8, None),
@@ -380,14 +375,14 @@ impl<'a> Compiler<'a> {
             let matcher = |text: &str| regex::bytes::Regex::new(text);
             let pattern = match &set {
                 RuleSet::Ids(..) => None,
-                RuleSet::Tag(text) | RuleSet::Message(text) => match matcher(text) {
-                    Ok(pattern) => Some(pattern),
-                    Err(_) => {
+                RuleSet::Tag(text) | RuleSet::Message(text) => {
+                    let Ok(pattern) = matcher(text) else {
                         let at = Location { file: "".into(), line: 0 };
                         self.error(&at, format!("{text:?} is no pattern that is understood"));
                         continue;
-                    }
-                },
+                    };
+                    Some(pattern)
+                }
             };
             let found = |text: &[u8]| pattern.as_ref().is_some_and(|pattern| pattern.is_match(text));
             let is_meant = |rule: &Rule| match &set {
@@ -403,8 +398,12 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Kept so that plans may be shared.
-const _: fn() = || {
-    fn shared<T: Send + Sync>() {}
-    shared::<Arc<Plan>>();
-};
+fn phrases_test(phrases: &[Box<[u8]>]) -> Result<(Test, Option<Required>), Trouble> {
+    let required = Required::phrases(phrases.iter().map(|phrase| &**phrase));
+    let built = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(aho_corasick::AhoCorasickKind::ContiguousNFA))
+        .build(phrases.iter())
+        .map_err(|error| Trouble::Wrong(error.to_string()))?;
+    Ok((Test::Phrases(Box::new(Phrases(built))), Some(required)))
+}

@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::waf::engine::plan::{
-    Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule, PlannedTarget,
-    PlannedUpdate, RuleId, Slot, Test,
+    Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule,
+    PlannedTarget, PlannedUpdate, RuleId, Slot, Test,
 };
 use crate::waf::engine::{add_text, simple_match, transformed};
 use crate::waf::ir::{Disruptive, Variable};
@@ -72,18 +72,22 @@ fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -
 /// Whether a rule looks at what an earlier rule matched, which folding would change.
 fn reads_stale_match(plan: &Plan) -> bool {
     use Variable::{MatchedVar, MatchedVarName, MatchedVars, MatchedVarsNames};
-    let stale = |variable: Variable| matches!(variable, MatchedVar | MatchedVarName | MatchedVars | MatchedVarsNames);
+    let stale =
+        |variable: Variable| matches!(variable, MatchedVar | MatchedVarName | MatchedVars | MatchedVarsNames);
     let expands = |expansion: &Expansion| {
         expansion.parts.iter().any(|part| matches!(part, Part::Variable(variable, _) if stale(*variable)))
     };
     plan.rules.iter().filter_map(|rule| rule.links.first()).any(|link| {
         let sets = |action: &PlannedAction| match action {
             PlannedAction::SetSlot(_, update) => update_of(update).is_some_and(expands),
-            PlannedAction::SetMember(_, name, update) => expands(name) || update_of(update).is_some_and(expands),
+            PlannedAction::SetMember(_, name, update) => {
+                expands(name) || update_of(update).is_some_and(expands)
+            }
             _ => false,
         };
         let acts = link.targets.is_empty() && link.actions.iter().any(sets);
-        acts || link.targets.iter().any(|target| stale(target.variable)) || argument(&link.test).is_some_and(expands)
+        acts || link.targets.iter().any(|target| stale(target.variable))
+            || argument(&link.test).is_some_and(expands)
     })
 }
 
@@ -144,9 +148,9 @@ impl Walk<'_> {
                 kept.push(false);
                 continue;
             };
-            match self.outcome(rule, variables) {
+            match outcome(rule, variables) {
                 Some(false) => kept.push(false),
-                Some(true) if self.only_skips(rule) && self.may_drop(*id, at, rules, rule) => {
+                Some(true) if only_skips(rule) && self.may_drop(*id, at, rules, rule) => {
                     kept.push(false);
                     let to = rule.next.map_or(at + 1, |next| next as usize);
                     let way = here.take();
@@ -166,51 +170,6 @@ impl Walk<'_> {
         }
         let exit = ways.into_values().chain(here).reduce(|one, other| join(one, &other));
         (kept, exit.unwrap_or(entry))
-    }
-
-    /// Whether the rule matches, if that is known.
-    fn outcome(&self, rule: &PlannedRule, variables: &Variables) -> Option<bool> {
-        let mut all = true;
-        for (at, link) in rule.links.iter().enumerate() {
-            match self.passes(link, variables) {
-                // The first rule of a chain has done its actions by then.
-                Some(false) if at == 0 => return Some(false),
-                Some(true) if all => {}
-                _ => all = false,
-            }
-        }
-        all.then_some(true)
-    }
-
-    fn passes(&self, link: &PlannedLink, variables: &Variables) -> Option<bool> {
-        if link.targets.is_empty() {
-            return Some(true);
-        }
-        let argument = match argument(&link.test) {
-            Some(expansion) => expand(expansion, variables)?,
-            None => Vec::new(),
-        };
-        let mut any = false;
-        for target in &link.targets {
-            let value = self.value(target, variables)?;
-            let Some(value) = value else { continue };
-            let text = transformed(&link.pipeline, &value);
-            any |= simple_match(&link.test, &text, &argument)? != link.negated;
-        }
-        (link.excluded.is_empty() && !link.multi_match).then_some(any)
-    }
-
-    fn value(&self, target: &PlannedTarget, variables: &Variables) -> Option<Option<Box<[u8]>>> {
-        let Members::Slot(slot) = target.members else { return None };
-        if target.variable != Variable::Tx {
-            return None;
-        }
-        let known = variables.get(slot as usize)?.clone()?;
-        Some(if target.count { Some(known.map_or(b"0", |_| b"1")[..].into()) } else { known })
-    }
-
-    fn only_skips(&self, rule: &PlannedRule) -> bool {
-        quiet(rule) && rule.links.iter().all(|link| link.actions.is_empty() && !link.capture)
     }
 
     /// Whether the rule may go together with those it skips: a `ctl` that takes it out takes them out as well.
@@ -267,9 +226,13 @@ impl Walk<'_> {
                     _ => self.reads_all = true,
                 }
             }
-            argument(&link.test).map_or((), |text| self.reads(text));
+            if let Some(text) = argument(&link.test) {
+                self.reads(text);
+            }
             if link.capture {
-                (0..10).for_each(|slot| self.writes(slot, variables));
+                for slot in 0..10 {
+                    self.writes(slot, variables);
+                }
             }
             for action in &link.actions {
                 self.acts(action, variables);
@@ -300,12 +263,16 @@ impl Walk<'_> {
                 if !matches!(update, PlannedUpdate::Set(_)) {
                     self.read.insert(*slot);
                 }
-                update_of(update).map_or((), |text| self.reads(text));
+                if let Some(text) = update_of(update) {
+                    self.reads(text);
+                }
                 self.writes(*slot, variables);
             }
             PlannedAction::SetMember(collection, name, update) => {
                 self.reads(name);
-                update_of(update).map_or((), |text| self.reads(text));
+                if let Some(text) = update_of(update) {
+                    self.reads(text);
+                }
                 if *collection == Variable::Tx {
                     let front = match name.parts.first() {
                         Some(Part::Text(text)) => text.to_ascii_lowercase(),
@@ -330,6 +297,47 @@ impl Walk<'_> {
     }
 }
 
+/// Whether the rule matches, if that is known.
+fn outcome(rule: &PlannedRule, variables: &Variables) -> Option<bool> {
+    let mut all = true;
+    for (at, link) in rule.links.iter().enumerate() {
+        match passes(link, variables) {
+            // The first rule of a chain has done its actions by then.
+            Some(false) if at == 0 => return Some(false),
+            Some(true) if all => {}
+            _ => all = false,
+        }
+    }
+    all.then_some(true)
+}
+
+fn passes(link: &PlannedLink, variables: &Variables) -> Option<bool> {
+    if link.targets.is_empty() {
+        return Some(true);
+    }
+    let argument = match argument(&link.test) {
+        Some(expansion) => expand(expansion, variables)?,
+        None => Vec::new(),
+    };
+    let mut any = false;
+    for target in &link.targets {
+        let value = value(target, variables)?;
+        let Some(value) = value else { continue };
+        let text = transformed(&link.pipeline, &value);
+        any |= simple_match(&link.test, &text, &argument)? != link.negated;
+    }
+    (link.excluded.is_empty() && !link.multi_match).then_some(any)
+}
+
+fn value(target: &PlannedTarget, variables: &Variables) -> Known {
+    let Members::Slot(slot) = target.members else { return None };
+    if target.variable != Variable::Tx {
+        return None;
+    }
+    let known = variables.get(slot as usize)?.clone()?;
+    Some(if target.count { Some(known.map_or(b"0", |_| b"1")[..].into()) } else { known })
+}
+
 fn add_way(ways: &mut BTreeMap<usize, Variables>, to: usize, way: Option<Variables>) {
     let Some(way) = way else { return };
     let joined = match ways.remove(&to) {
@@ -345,6 +353,10 @@ fn quiet(rule: &PlannedRule) -> bool {
     passes && !rule.log && !rule.audit && rule.severity.is_none()
 }
 
+fn only_skips(rule: &PlannedRule) -> bool {
+    quiet(rule) && rule.links.iter().all(|link| link.actions.is_empty() && !link.capture)
+}
+
 /// Whether nothing after the rule may run in its phase.
 fn ends_phase(rule: &PlannedRule) -> bool {
     let stops = |action: &PlannedAction| matches!(action, PlannedAction::Engine(_));
@@ -357,7 +369,8 @@ fn expand(expansion: &Expansion, variables: &Variables) -> Option<Vec<u8>> {
     for part in &expansion.parts {
         match part {
             Part::Text(part) => text.extend_from_slice(part),
-            Part::Slot(slot) => text.extend_from_slice(variables.get(*slot as usize)?.as_ref()?.as_deref().unwrap_or_default()),
+            Part::Slot(slot) => text
+                .extend_from_slice(variables.get(*slot as usize)?.as_ref()?.as_deref().unwrap_or_default()),
             Part::Variable(..) => return None,
         }
     }
@@ -365,8 +378,9 @@ fn expand(expansion: &Expansion, variables: &Variables) -> Option<Vec<u8>> {
 }
 
 /// What an update makes of a variable, if that is known.
-fn updated(slot: Slot, update: &PlannedUpdate, variables: &Variables) -> Option<Option<Box<[u8]>>> {
-    let old = || variables.get(slot as usize)?.as_ref().map(|known| known.as_deref().unwrap_or_default().to_vec());
+fn updated(slot: Slot, update: &PlannedUpdate, variables: &Variables) -> Known {
+    let old =
+        || variables.get(slot as usize)?.as_ref().map(|known| known.as_deref().unwrap_or_default().to_vec());
     Some(match update {
         PlannedUpdate::Remove => None,
         PlannedUpdate::Set(text) => Some(expand(text, variables)?.into()),

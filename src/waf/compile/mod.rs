@@ -78,15 +78,16 @@ impl Engine {
         let mut compiler = Compiler::new(&options);
         compiler.program(program)?;
         let (mut plan, required, mut report) = compiler.finish();
-        let filter = match options.mode {
-            Mode::Naive => None,
-            Mode::Filtered => {
-                report.folded = fold::fold(&mut plan);
-                Some(Filter::new(&mut plan, &required).map_err(|what| {
-                    vec![CompileError { at: Location { file: "".into(), line: 0 }, what }]
-                })?)
-            }
-        };
+        let filter =
+            match options.mode {
+                Mode::Naive => None,
+                Mode::Filtered => {
+                    report.folded = fold::fold(&mut plan);
+                    Some(Filter::new(&mut plan, &required).map_err(|what| {
+                        vec![CompileError { at: Location { file: "".into(), line: 0 }, what }]
+                    })?)
+                }
+            };
         report.rules = plan.phases.iter().map(Vec::len).sum();
         report.patterns = plan.patterns.len();
         if let Some(filter) = &filter {

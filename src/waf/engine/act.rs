@@ -25,13 +25,14 @@ impl Runner<'_> {
     fn action(&mut self, action: &PlannedAction) {
         match action {
             PlannedAction::SetSlot(slot, PlannedUpdate::Remove) => self.state.tx.remove(*slot),
-            PlannedAction::SetSlot(slot, PlannedUpdate::Set(value)) => match value.as_text() {
-                Some(text) => self.state.tx.set(*slot, text),
-                None => {
+            PlannedAction::SetSlot(slot, PlannedUpdate::Set(value)) => {
+                if let Some(text) = value.as_text() {
+                    self.state.tx.set(*slot, text);
+                } else {
                     let text = self.expanded(value);
                     self.state.tx.set(*slot, &text);
                 }
-            },
+            }
             PlannedAction::SetSlot(slot, PlannedUpdate::Add(amount)) => self.add(*slot, amount, 1),
             PlannedAction::SetSlot(slot, PlannedUpdate::Subtract(amount)) => self.add(*slot, amount, -1),
             PlannedAction::SetMember(collection, name, update) => {

@@ -14,8 +14,7 @@ pub trait Clock: Send + Sync {
 /// `TIME` and its parts, in UTC.
 pub(super) fn part(variable: Variable, unix_seconds: u64) -> String {
     let days = unix_seconds / 86_400;
-    let (hour, minute, second) =
-        (unix_seconds / 3_600 % 24, unix_seconds / 60 % 60, unix_seconds % 60);
+    let (hour, minute, second) = (unix_seconds / 3_600 % 24, unix_seconds / 60 % 60, unix_seconds % 60);
     let (year, month, day) = civil(days);
     match variable {
         Variable::Time => format!("{hour:02}:{minute:02}:{second:02}"),

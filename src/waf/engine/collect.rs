@@ -124,7 +124,8 @@ fn found_before(state: &mut State, plan: &Plan, target: &PlannedTarget, bit: u16
     for (_, at) in findings.of(bit) {
         let belongs = match (*at, stored(variable)) {
             (ValueRef::Single(single), Stored::Single) => single == variable,
-            (ValueRef::Value(named), Stored::Values(bases)) | (ValueRef::Name(named), Stored::Names(bases)) => {
+            (ValueRef::Value(named), Stored::Values(bases))
+            | (ValueRef::Name(named), Stored::Names(bases)) => {
                 values.named(named).is_some_and(|named| bases.contains(&named.base))
                     && (matches!(target.members, Members::All)
                         || State::has(plan, caches, target, variable, values.name(*at)))
@@ -192,9 +193,8 @@ fn transaction(state: &mut State, plan: &Plan, target: &PlannedTarget) {
         Members::Slot(_) => {}
         Members::Named(name) => found.extend(tx.find(plan, name).map(tell)),
         _ => {
-            let all = tx.all().filter(|at| {
-                State::has(plan, caches, target, Variable::Tx, tx.name(plan, *at))
-            });
+            let all =
+                tx.all().filter(|at| State::has(plan, caches, target, Variable::Tx, tx.name(plan, *at)));
             found.extend(all.map(tell));
         }
     }
@@ -221,6 +221,7 @@ fn rule(state: &mut State, plan: &Plan, target: &PlannedTarget) {
     let Some(rule) = plan.rules.get(state.rule as usize) else { return };
     let severity = rule.severity.map_or(String::new(), |severity| (severity as u8).to_string());
     push_member(state, plan, target, b"id", rule.id.to_string().as_bytes());
+    push_member(state, plan, target, b"ver", rule.version.as_bytes());
     push_member(state, plan, target, b"rev", rule.revision.as_bytes());
     push_member(state, plan, target, b"severity", severity.as_bytes());
     push_member(state, plan, target, b"msg", rule.message.as_text().unwrap_or_default());

@@ -19,10 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use clock::Clock;
 pub use transaction::Transaction;
 
-use super::ir::{Phase, Settings, Severity};
+use super::ir::{Location, Phase, Settings, Severity};
 use filter::Filter;
 use lasting::Lasting;
-use plan::{Plan, RuleId};
+use plan::Plan;
 use state::State;
 
 /// States kept for the next requests.
@@ -109,7 +109,8 @@ pub enum Verdict {
 pub struct Match {
     /// The rule's id.
     pub rule: u64,
-    place: RuleId,
+    /// Where it is written.
+    pub at: Location,
     /// When.
     pub phase: Phase,
     /// Whether it is for the log.
@@ -141,6 +142,7 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) detect_formats: bool,
     lasting: Lasting,
+    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
     states: Mutex<Vec<Box<State>>>,
 }
 
@@ -187,6 +189,7 @@ impl Engine {
         patterns + self.filter.as_ref().map_or(0, Filter::memory_bytes)
     }
 
+    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<State>>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }

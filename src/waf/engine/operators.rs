@@ -34,7 +34,9 @@ pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
             let pattern = operands.plan.patterns.get(*id as usize);
             pattern.is_some_and(|pattern| pattern.is_match(*id as usize, operands.caches, text))
         }
-        Test::RegexExpansion(_, last) => expanded_regex(argument, last).is_some_and(|regex| regex.is_match(text)),
+        Test::RegexExpansion(_, last) => {
+            expanded_regex(argument, last).is_some_and(|regex| regex.is_match(text))
+        }
         Test::Phrases(phrases) => phrases.0.is_match(text),
         Test::Equals(_) => text == argument,
         Test::StartsWith(_) => text.starts_with(argument),
@@ -168,7 +170,8 @@ fn digits(operands: &mut Operands<'_>, id: usize, check: DigitCheck, text: &[u8]
     let Some(pattern) = operands.plan.patterns.get(id) else { return false };
     let mut from = 0;
     while from <= text.len() {
-        let Some((start, end)) = pattern.groups(id, operands.caches, text, from).and_then(|groups| groups[0]) else {
+        let Some((start, end)) = pattern.groups(id, operands.caches, text, from).and_then(|groups| groups[0])
+        else {
             return false;
         };
         let found = text.get(start..end).unwrap_or_default();
@@ -192,7 +195,12 @@ fn passes(check: DigitCheck, digits: &[u32]) -> bool {
 /// ISO/IEC 7812-1 annex B.
 fn luhn(digits: &[u32]) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
-    let sum: u32 = digits.iter().rev().zip(0..).map(|(digit, at)| if at % 2 == 1 { doubled(*digit) } else { *digit }).sum();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .zip(0..)
+        .map(|(digit, at)| if at % 2 == 1 { doubled(*digit) } else { *digit })
+        .sum();
     !digits.is_empty() && sum.is_multiple_of(10)
 }
 

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use aho_corasick::AhoCorasick;
 
 use crate::net::IpSet;
-use crate::waf::ir::{
-    Disruptive, EngineState, Location, Number, Phase, Severity, Switch, Variable,
-};
+use crate::waf::ir::{Disruptive, EngineState, Location, Number, Phase, Severity, Switch, Variable};
 use crate::waf::pattern::Regex;
 use crate::waf::transform::{ByteSet, Transformation};
 

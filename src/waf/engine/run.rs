@@ -1,6 +1,6 @@
 //! Runs the rules of a phase, in order, exactly.
 //!
-//! As ModSecurity 3 does: a link is tested on each of its values, its actions are done for each that passes, and the next
+//! As `ModSecurity` 3 does: a link is tested on each of its values, its actions are done for each that passes, and the next
 //! link runs once if any did. What becomes of the request is decided when the last link has passed.
 
 use super::clock::Clock;
@@ -11,7 +11,6 @@ use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, 
 use super::state::{Allowed, At, Found, State};
 use super::{Disruption, Exhausted, Limits, Match};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
-use crate::waf::pattern::GROUPS;
 use crate::waf::transform::Transformation;
 
 /// Matches kept of one request.
@@ -85,7 +84,7 @@ impl Runner<'_> {
             }
             // What is told of a chain is what its first rule saw.
             if at == 0 && (rule.log || rule.audit) {
-                self.tell(id, rule);
+                self.tell(rule);
             }
         }
         true
@@ -129,7 +128,8 @@ impl Runner<'_> {
         }
         let plan = self.plan;
         let sets = removed_targets.iter().filter_map(|at| plan.sets.get(*at as usize));
-        let removed = sets.filter(|set| set.rules.binary_search(&id).is_ok()).filter_map(|set| set.target.as_ref());
+        let removed =
+            sets.filter(|set| set.rules.binary_search(&id).is_ok()).filter_map(|set| set.target.as_ref());
         let excluded: Vec<_> = link.excluded.iter().chain(removed).collect();
         let mut kept = from;
         for at in from..found.len() {
@@ -187,7 +187,7 @@ impl Runner<'_> {
         let text = self.state.value(found.at);
         let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches: &mut caches };
         let captured = pass(link, text, &mut operands);
-        if captured.is_some() {
+        if !matches!(captured, Passes::Not) {
             last.clear();
             last.extend_from_slice(text);
         }
@@ -203,7 +203,7 @@ impl Runner<'_> {
         let mut operands =
             Operands { plan: self.plan, argument: of(link, &argument), caches: &mut self.state.caches };
         let captured = pass(link, text, &mut operands);
-        if captured.is_some() {
+        if !matches!(captured, Passes::Not) {
             self.state.last_value.clear();
             self.state.last_value.extend_from_slice(text);
         }
@@ -223,13 +223,15 @@ impl Runner<'_> {
         argument
     }
 
-    fn passed(&mut self, link: &PlannedLink, found: Found, captured: Option<Option<Captured>>) -> bool {
-        let Some(captured) = captured else { return false };
+    fn passed(&mut self, link: &PlannedLink, found: Found, passes: Passes) -> bool {
+        if let Passes::Not = passes {
+            return false;
+        }
         let count = matches!(found.at, At::Piece(_)) && link.targets.iter().any(|target| target.count);
         let text = std::mem::take(&mut self.state.last_value);
         self.state.note_match(self.plan, found, count, &text);
         self.state.last_value = text;
-        if let Some(captured) = captured {
+        if let Passes::Captured(captured) = passes {
             self.capture(&captured);
         }
         self.actions(link);
@@ -285,7 +287,7 @@ impl Runner<'_> {
         };
     }
 
-    fn tell(&mut self, id: RuleId, rule: &PlannedRule) {
+    fn tell(&mut self, rule: &PlannedRule) {
         if self.state.matches.len() >= MATCHES {
             self.state.matches_lost += 1;
             return;
@@ -301,7 +303,7 @@ impl Runner<'_> {
         let cut = |text: &[u8]| text.get(..TOLD_BYTES).unwrap_or(text).to_vec();
         self.state.matches.push(Match {
             rule: rule.id,
-            place: id,
+            at: rule.at.clone(),
             phase: rule.phase,
             log: rule.log,
             audit: rule.audit,
@@ -334,15 +336,21 @@ impl Runner<'_> {
     }
 }
 
-/// Nothing if the text does not pass; else what was captured, if that is asked for.
-fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Option<Option<Captured>> {
+/// What a test came to.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack, for one call")]
+enum Passes {
+    Not,
+    Plain,
+    /// And what it captured is asked for.
+    Captured(Captured),
+}
+
+fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Passes {
     if operators::matches(&link.test, text, operands) == link.negated {
-        return None;
+        return Passes::Not;
     }
-    if link.capture && !link.negated {
-        return Some(operators::capture(&link.test, text, operands));
-    }
-    Some(None)
+    let captured = (link.capture && !link.negated).then(|| operators::capture(&link.test, text, operands));
+    captured.flatten().map_or(Passes::Plain, Passes::Captured)
 }
 
 /// The test's argument as it is written. Empty if it has none, or has macros.
@@ -381,11 +389,7 @@ fn member_of(members: &super::plan::Members) -> &[u8] {
 }
 
 /// Runs a pipeline; which of the buffers has the text then, if it is another than `text`.
-pub(super) fn apply(
-    pipeline: &[Transformation],
-    text: &[u8],
-    buffers: &mut [Vec<u8>; 2],
-) -> Option<usize> {
+pub(super) fn apply(pipeline: &[Transformation], text: &[u8], buffers: &mut [Vec<u8>; 2]) -> Option<usize> {
     let mut current = None;
     for transformation in pipeline {
         let [first, second] = buffers;
@@ -401,5 +405,3 @@ pub(super) fn apply(
     }
     current
 }
-
-const _: () = assert!(GROUPS == 10);

@@ -229,10 +229,9 @@ impl State {
             && match &target.members {
                 Members::All => true,
                 Members::Named(name) => name.eq_ignore_ascii_case(member),
-                Members::Slot(slot) => plan
-                    .slots
-                    .get(*slot as usize)
-                    .is_some_and(|name| name.eq_ignore_ascii_case(member)),
+                Members::Slot(slot) => {
+                    plan.slots.get(*slot as usize).is_some_and(|name| name.eq_ignore_ascii_case(member))
+                }
                 Members::Matching(id) => plan
                     .patterns
                     .get(*id as usize)
@@ -241,7 +240,13 @@ impl State {
     }
 
     /// Appends what the template expands to.
-    pub(super) fn expand(&mut self, plan: &Plan, lasting: &Lasting, expansion: &Expansion, out: &mut Vec<u8>) {
+    pub(super) fn expand(
+        &mut self,
+        plan: &Plan,
+        lasting: &Lasting,
+        expansion: &Expansion,
+        out: &mut Vec<u8>,
+    ) {
         let most = out.len() + EXPANSION_BYTES;
         for part in &expansion.parts {
             match part {

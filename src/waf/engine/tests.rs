@@ -18,7 +18,8 @@ fn refuses_with_the_status_of_the_rule() {
 
 #[test]
 fn blocks_as_the_default_action_says() {
-    let rules = "SecDefaultAction \"phase:1,log,deny,status:406\"\nSecRule ARGS \"@rx x\" \"id:1,phase:1,block\"";
+    let rules =
+        "SecDefaultAction \"phase:1,log,deny,status:406\"\nSecRule ARGS \"@rx x\" \"id:1,phase:1,block\"";
     assert_eq!(run(rules, get("/?a=x")).1, Verdict::Refuse(Disruption::Deny { status: 406 }));
     let rules = "SecRule ARGS \"@rx x\" \"id:1,phase:1,block\"";
     assert_eq!(run(rules, get("/?a=x")).1, Verdict::Pass);
@@ -97,7 +98,9 @@ fn a_request_may_take_out_rules_and_targets() {
 #[test]
 fn removed_rules_do_not_run() {
     let rule = "SecRule ARGS \"@rx bad\" \"id:1,phase:1,pass,tag:'a',msg:'one'\"\n";
-    for removal in ["SecRuleRemoveById 1", "SecRuleRemoveById 5-9,1", "SecRuleRemoveByTag ^a$", "SecRuleRemoveByMsg one"] {
+    for removal in
+        ["SecRuleRemoveById 1", "SecRuleRemoveById 5-9,1", "SecRuleRemoveByTag ^a$", "SecRuleRemoveByMsg one"]
+    {
         assert!(ids(&format!("{rule}{removal}"), get("/?q=bad")).is_empty(), "{removal}");
     }
     assert_eq!(ids(&format!("{rule}SecRuleRemoveByTag b"), get("/?q=bad")), [1]);
@@ -135,7 +138,11 @@ fn variables_of_tx_are_found_by_pattern() {
 
 #[test]
 fn allow_ends_what_it_says() {
-    let rules = |allow: &str| format!("SecAction \"id:1,phase:1,nolog,{allow}\"\nSecAction \"id:2,phase:1,pass\"\nSecAction \"id:3,phase:2,pass\"\nSecAction \"id:5,phase:5,pass\"");
+    let rules = |allow: &str| {
+        format!(
+            "SecAction \"id:1,phase:1,nolog,{allow}\"\nSecAction \"id:2,phase:1,pass\"\nSecAction \"id:3,phase:2,pass\"\nSecAction \"id:5,phase:5,pass\""
+        )
+    };
     assert_eq!(ids(&rules("allow"), get("/")), [5]);
     assert_eq!(ids(&rules("allow:phase"), get("/")), [3, 5]);
     assert_eq!(ids(&rules("allow:request"), get("/")), [5]);
@@ -184,7 +191,10 @@ fn macros_in_tests_are_those_of_the_request() {
     let headers: &[(&str, &str)] = &[("Host", "a.example"), ("Referer", "https://a.example")];
     let request = Request { method: "GET", target: "/?m=GET|PUT", headers, body: b"" };
     assert_eq!(ids(rules, request), [2]);
-    assert_eq!(ids(rules, Request { target: "/?m=PUT", headers: &[("Host", "b"), headers[1]], ..request }), [1]);
+    assert_eq!(
+        ids(rules, Request { target: "/?m=PUT", headers: &[("Host", "b"), headers[1]], ..request }),
+        [1]
+    );
 }
 
 #[test]
@@ -202,7 +212,8 @@ fn a_body_past_the_limit_is_told() {
 #[test]
 fn too_many_values_are_told() {
     let limits = Limits { values: 4, ..Limits::default() };
-    let engine = compile("SecAction \"id:1,phase:2,pass\"", Options { limits, ..options(Mode::Filtered) }).unwrap().0;
+    let engine =
+        compile("SecAction \"id:1,phase:2,pass\"", Options { limits, ..options(Mode::Filtered) }).unwrap().0;
     assert_eq!(get("/?a&b&c&d&e").run(&engine).1, Verdict::Exhausted(Exhausted::Values));
     assert_eq!(get("/?a&b&c&d").run(&engine).1, Verdict::Pass);
 }
@@ -229,7 +240,8 @@ fn what_a_request_may_change_is_not_computed_before() {
 #[test]
 fn tells_of_identifiers_used_twice_and_patterns_that_backtrack() {
     let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (a)\\1\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx (?=a)b\" \"id:3,phase:1,pass\"";
-    let errors: Vec<String> = compile(rules, options(Mode::Filtered)).unwrap_err().iter().map(ToString::to_string).collect();
+    let errors: Vec<String> =
+        compile(rules, options(Mode::Filtered)).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
         [

@@ -114,16 +114,21 @@ impl Transaction {
         if name.eq_ignore_ascii_case(b"cookie") {
             let line = self.state.values.keep(value);
             let limits = self.limits();
-            let read = self.state.values.parse(line, only(Kind::Cookie, Base::RequestCookie), |input, arena, mut sink| {
-                cookie::parse(input, arena, &limits, &mut sink)
-            });
+            let read = self.state.values.parse(
+                line,
+                only(Kind::Cookie, Base::RequestCookie),
+                |input, arena, mut sink| cookie::parse(input, arena, &limits, &mut sink),
+            );
             self.fault_of_head(read.err());
         } else if name.eq_ignore_ascii_case(b"content-type") {
             self.content_type(value);
-        } else if name.eq_ignore_ascii_case(b"host") && self.state.values.single(Variable::ServerName).is_none() {
-            let host = value.iter().rposition(|byte| *byte == b':').filter(|at| {
-                value.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit))
-            });
+        } else if name.eq_ignore_ascii_case(b"host")
+            && self.state.values.single(Variable::ServerName).is_none()
+        {
+            let host = value
+                .iter()
+                .rposition(|byte| *byte == b':')
+                .filter(|at| value.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)));
             let host = host.and_then(|at| value.get(..at)).unwrap_or(value);
             self.state.values.set_text(Variable::ServerName, host);
         } else if name.eq_ignore_ascii_case(b"authorization") {
@@ -298,7 +303,8 @@ impl Transaction {
     pub(super) fn count_arguments(&mut self) {
         let values = &self.state.values;
         let arguments = values.of(Base::ArgGet).iter().chain(values.of(Base::ArgPost));
-        let sizes = arguments.filter_map(|at| values.named(*at)).map(|named| named.name.len() + named.value.len());
+        let sizes =
+            arguments.filter_map(|at| values.named(*at)).map(|named| named.name.len() + named.value.len());
         let size = sizes.sum();
         self.state.values.set_number(Variable::ArgsCombinedSize, size);
     }

@@ -137,9 +137,9 @@ impl Transaction {
 
     fn multipart(&mut self, body: Span) -> Result<(), Fault> {
         let values = &self.state.values;
-        let headers = values.of(Base::RequestHeader).iter().filter_map(|at| values.named(*at));
+        let mut headers = values.of(Base::RequestHeader).iter().filter_map(|at| values.named(*at));
         let is_type = |name: &[u8]| name.eq_ignore_ascii_case(b"content-type");
-        let kind = headers.filter(|header| is_type(values.text(header.name))).last();
+        let kind = headers.rfind(|header| is_type(values.text(header.name)));
         let kind = kind.map_or(Vec::new(), |header| values.text(header.value).to_vec());
         let limits = self.limits();
         let base = |kind| match kind {
@@ -169,7 +169,10 @@ impl Transaction {
             values.set(Variable::MultipartStrictError, one);
         }
         values.set_number(Variable::MultipartUnmatchedBoundary, usize::from(report.unmatched_boundary));
-        values.set_number(Variable::FilesCombinedSize, usize::try_from(report.files_bytes).unwrap_or(usize::MAX));
+        values.set_number(
+            Variable::FilesCombinedSize,
+            usize::try_from(report.files_bytes).unwrap_or(usize::MAX),
+        );
         report.outcome
     }
 }

@@ -122,11 +122,6 @@ impl Values {
         self.singles.fill(None);
     }
 
-    /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        self.head.len() + self.request_body.len() + self.response_body.len() + self.arena.len()
-    }
-
     /// Copies text to where it stays.
     pub(super) fn keep(&mut self, text: &[u8]) -> Span {
         let start = length(&self.head);
@@ -147,7 +142,9 @@ impl Values {
 
     /// A part of a range, from and to bytes within it.
     pub(super) fn part(span: Span, from: usize, to: usize) -> Span {
-        let at = |offset: usize| span.start.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX)).min(span.end);
+        let at = |offset: usize| {
+            span.start.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX)).min(span.end)
+        };
         Span { source: span.source, start: at(from), end: at(to) }
     }
 
@@ -302,6 +299,7 @@ pub(super) fn atoi(text: &[u8]) -> i64 {
         _ => (false, text),
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let value = digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let value =
+        digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     if negative { -value } else { value }
 }

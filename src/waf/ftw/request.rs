@@ -48,12 +48,17 @@ impl Request {
         if let Some(encoded) = &input.encoded_request {
             return Self::parse(&base64(encoded.as_bytes()));
         }
-        let text = |value: &Option<String>, default: &str| value.as_deref().unwrap_or(default).as_bytes().to_vec();
+        let text =
+            |value: &Option<String>, default: &str| value.as_deref().unwrap_or(default).as_bytes().to_vec();
         let mut request = Self {
             method: text(&input.method, "GET"),
             target: text(&input.uri, "/"),
             protocol: text(&input.version, "HTTP/1.1"),
-            headers: input.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.bytes())).collect(),
+            headers: input
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone().into_bytes(), value.bytes()))
+                .collect(),
             body: input.data.as_ref().map_or(Vec::new(), super::Text::bytes),
         };
         if request.protocol.is_empty() {
@@ -94,8 +99,12 @@ impl Request {
         let line = lines.next().unwrap_or_default().trim_ascii();
         let mut words = line.splitn(3, |byte| *byte == b' ').map(<[u8]>::to_vec);
         let mut word = || words.next().ok_or_else(|| "the request has no line".to_owned());
-        let mut request =
-            Self { method: word()?, target: word()?, protocol: words.next().unwrap_or_default(), ..Self::default() };
+        let mut request = Self {
+            method: word()?,
+            target: word()?,
+            protocol: words.next().unwrap_or_default(),
+            ..Self::default()
+        };
         for line in lines {
             let end = memchr::memchr(b':', line).ok_or("a header has no colon")?;
             let (name, value) = line.split_at(end);
@@ -124,7 +133,8 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(end) = memchr::memmem::find(body, b"\r\n") {
         let (size, rest) = body.split_at(end);
-        let size = std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+        let size =
+            std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
         let rest = rest.get(2..).unwrap_or_default();
         let Some(size) = size.filter(|size| *size > 0 && *size <= rest.len()) else { break };
         whole.extend_from_slice(rest.get(..size).unwrap_or_default());

@@ -11,7 +11,7 @@ mod variable;
 use std::fmt;
 use std::sync::Arc;
 
-pub use action::{Action, Control, Disruptive, Meta, RuleSet, Severity, SetVariable, Switch, Update};
+pub use action::{Action, Control, Disruptive, Meta, RuleSet, SetVariable, Severity, Switch, Update};
 pub use operator::{Number, Operator, Pattern};
 pub use template::{Piece, Template};
 pub use variable::{Selector, Target, Variable};
@@ -50,13 +50,8 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
-        Self::RequestHeaders,
-        Self::RequestBody,
-        Self::ResponseHeaders,
-        Self::ResponseBody,
-        Self::Logging,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::RequestHeaders, Self::RequestBody, Self::ResponseHeaders, Self::ResponseBody, Self::Logging];
 
     /// From 0, for tables.
     pub(crate) const fn index(self) -> usize {
@@ -117,6 +112,7 @@ pub enum EngineState {
 
 /// What a rule set says beside its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a directive of its own")]
 pub struct Settings {
     /// `SecRuleEngine`, if it was written.
     pub engine: Option<EngineState>,

@@ -69,7 +69,8 @@ impl Regex {
     /// What cannot be done in linear time, is no pattern, or is too large.
     pub fn new(pattern: &[u8], case: Case) -> Result<(Self, Required), Untranslatable> {
         let hir = parse(pattern, case)?;
-        let nfa = compiler().build_from_hir(&hir).map_err(|error| Untranslatable::Wrong(error.to_string()))?;
+        let nfa =
+            compiler().build_from_hir(&hir).map_err(|error| Untranslatable::Wrong(error.to_string()))?;
         let regex = Self::from_nfa(nfa, pattern).map_err(Untranslatable::Wrong)?;
         Ok((regex, Required::of(&hir)))
     }
@@ -102,12 +103,12 @@ impl Regex {
 
     /// Whether the text has a match. `id` is the pattern's place in the engine, for its cache.
     pub fn is_match(&self, id: usize, caches: &mut Caches, text: &[u8]) -> bool {
-        self.end(id, caches, Input::new(text).earliest(true)).is_some()
+        self.end(id, caches, &Input::new(text).earliest(true)).is_some()
     }
 
     /// Where the leftmost match is and what its groups captured, if there is one.
     pub fn groups(&self, id: usize, caches: &mut Caches, text: &[u8], from: usize) -> Option<Groups> {
-        let end = self.end(id, caches, Input::new(text).range(from..))?;
+        let end = self.end(id, caches, &Input::new(text).range(from..))?;
         caches.slots.clear();
         caches.slots.resize(self.slots, None);
         // The text stays whole: what is after the match is seen by `\b` and `$`.
@@ -128,11 +129,11 @@ impl Regex {
         groups[0].is_some().then_some(groups)
     }
 
-    fn end(&self, id: usize, caches: &mut Caches, input: Input<'_>) -> Option<usize> {
+    fn end(&self, id: usize, caches: &mut Caches, input: &Input<'_>) -> Option<usize> {
         let cache = caches.lazy(id, &self.lazy);
         let before = cache.memory_usage();
         // It neither gives up nor has bytes to stop at, so there is no error.
-        let found = self.lazy.try_search_fwd(cache, &input).ok().flatten();
+        let found = self.lazy.try_search_fwd(cache, input).ok().flatten();
         let after = cache.memory_usage();
         caches.bytes = (caches.bytes + after).saturating_sub(before);
         found.map(|found| found.offset())

@@ -58,8 +58,7 @@ fn byte_likelihood(byte: u8) -> f64 {
         b'-' | b'.' | b'_' | b'/' | b',' => 0.3,
         b':' | b'=' | b'+' | b'@' | b'%' | b'&' => 0.15,
         0x80.. => 0.02,
-        b'\n' | b'\r' => 0.08,
-        b'"' | b'\'' | b'(' | b')' | b';' | b'?' => 0.08,
+        b'\n' | b'\r' | b'"' | b'\'' | b'(' | b')' | b';' | b'?' => 0.08,
         _ => 0.03,
     }
 }
@@ -202,9 +201,7 @@ fn known_class(class: &Class) -> Known {
     let bytes = bytes.to_ascii_lowercase();
     match bytes.iter().count() {
         0..=4 => Known { exact: Some(bytes.iter().map(|byte| vec![byte]).collect()), clauses: Vec::new() },
-        5..=200 => {
-            Known { exact: None, clauses: vec![Clause { bytes, literals: BTreeSet::new() }] }
-        }
+        5..=200 => Known { exact: None, clauses: vec![Clause { bytes, literals: BTreeSet::new() }] },
         _ => Known { exact: None, clauses: Vec::new() },
     }
 }

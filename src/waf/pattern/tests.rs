@@ -44,7 +44,8 @@ fn reads_patterns_as_pcre_does() {
 
 #[test]
 fn refuses_what_is_not_linear_and_what_is_no_pattern() {
-    for pattern in [r"(a)\1", r"a(?=b)", r"(?<!a)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"] {
+    for pattern in [r"(a)\1", r"a(?=b)", r"(?<!a)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"]
+    {
         assert!(Regex::new(pattern.as_bytes(), Case::Sensitive).is_err(), "{pattern}");
     }
 }
@@ -57,7 +58,10 @@ fn groups_are_those_of_the_leftmost_match_on_short_and_long_texts() {
         let text = [&b" ".repeat(padding)[..], b"- key=42; other=1x"].concat();
         let groups = regex.groups(0, &mut caches, &text, 0).unwrap();
         let part = |group: usize| groups[group].map(|(start, end)| &text[start..end]);
-        assert_eq!([part(0), part(1), part(2), part(3)], [Some(&b"key=42"[..]), Some(b"key"), Some(b"42"), None]);
+        assert_eq!(
+            [part(0), part(1), part(2), part(3)],
+            [Some(&b"key=42"[..]), Some(b"key"), Some(b"42"), None]
+        );
     }
     assert!(regex.groups(0, &mut caches, b"nothing", 0).is_none());
 }

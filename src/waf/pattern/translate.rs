@@ -86,7 +86,9 @@ impl Translator<'_> {
     }
 
     fn literal(&mut self, byte: u8) {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'<' | b'>' | b'=' | b'/' | b'%' | b',') {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b' ' | b'_' | b'<' | b'>' | b'=' | b'/' | b'%' | b',')
+        {
             self.out.push(char::from(byte));
         } else {
             _ = write!(self.out, "\\x{byte:02x}");
@@ -138,7 +140,8 @@ impl Translator<'_> {
             [b'#', ..] => {
                 let end = memchr::memchr(b')', self.rest);
                 let after = end.and_then(|end| self.rest.get(end + 1..));
-                self.rest = after.ok_or_else(|| Untranslatable::Wrong("a comment is not closed".to_owned()))?;
+                self.rest =
+                    after.ok_or_else(|| Untranslatable::Wrong("a comment is not closed".to_owned()))?;
                 Ok(())
             }
             [b'R' | b'&' | b'0'..=b'9' | b'(' | b'|', ..] | [b'P', b'>' | b'=', ..] => {
@@ -247,7 +250,9 @@ impl Translator<'_> {
         }
         let mut value = 0;
         for _ in 0..2 {
-            let Some(digit) = self.rest.first().and_then(|byte| char::from(*byte).to_digit(16)) else { break };
+            let Some(digit) = self.rest.first().and_then(|byte| char::from(*byte).to_digit(16)) else {
+                break;
+            };
             value = value * 16 + u8::try_from(digit).unwrap_or(0);
             self.next();
         }
@@ -303,21 +308,18 @@ impl Translator<'_> {
     /// A byte, or a range that starts with it.
     fn class_range(&mut self, start: u8) -> Result<(), Untranslatable> {
         let end = match self.rest {
-            [b'-', b']', ..] | [] => None,
-            [b'-', b'[', b':', ..] => None,
+            [b'-', b']', ..] | [b'-', b'[', b':', ..] | [] => None,
             [b'-', ..] => {
                 self.take(b"-");
                 match self.next() {
                     Some(b'\\') => {
                         let at = self.out.len();
-                        match self.class_escape()? {
-                            Some(end) => Some(end),
+                        let Some(end) = self.class_escape()? else {
                             // `a-\d` is `a`, `-` and the class.
-                            None => {
-                                self.out.insert_str(at, &format!("\\x{start:02x}\\x2d"));
-                                return Ok(());
-                            }
-                        }
+                            self.out.insert_str(at, &format!("\\x{start:02x}\\x2d"));
+                            return Ok(());
+                        };
+                        Some(end)
                     }
                     Some(end) => Some(end),
                     None => return wrong("a class is not closed"),

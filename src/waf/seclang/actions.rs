@@ -3,8 +3,8 @@
 use super::Problem;
 use super::targets;
 use crate::waf::ir::{
-    Action, Control, Disruptive, EngineState, Phase, RuleSet, SetVariable, Severity, Switch, Template, Update,
-    Variable,
+    Action, Control, Disruptive, EngineState, Phase, RuleSet, SetVariable, Severity, Switch, Template,
+    Update, Variable,
 };
 use crate::waf::transform::Transformation;
 
@@ -18,6 +18,7 @@ pub(super) enum Disrupt {
 
 /// A list of actions. What was not written is `None`.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an action of its own")]
 pub(super) struct Actions {
     pub(super) id: Option<u64>,
     pub(super) phase: Option<Phase>,
@@ -129,7 +130,10 @@ fn action(found: &mut Actions, name: &str, value: &[u8]) -> Result<(), Problem> 
             return Err(Problem::Unsupported(format!("the action {name} is not done here")));
         }
         // What is logged is redacted by whoever writes the log.
-        "sanitisearg" | "sanitisematched" | "sanitisematchedbytes" | "sanitiserequestheader"
+        "sanitisearg"
+        | "sanitisematched"
+        | "sanitisematchedbytes"
+        | "sanitiserequestheader"
         | "sanitiseresponseheader" => {}
         _ => return Err(format!("no action is called {name:?}").into()),
     }
@@ -147,7 +151,9 @@ fn disruptive(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Pro
             "" => Disruptive::Allow,
             "phase" => Disruptive::AllowPhase,
             "request" => Disruptive::AllowRequest,
-            other => return Err(format!("expected allow, allow:phase or allow:request, found {other:?}").into()),
+            other => {
+                return Err(format!("expected allow, allow:phase or allow:request, found {other:?}").into());
+            }
         }),
         _ => return Ok(false),
     };
@@ -235,7 +241,8 @@ fn member(text: &[u8]) -> Result<(Variable, Template), Problem> {
         .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
         .ok_or_else(|| format!("expected a variable such as tx.name, found {:?}", string(text)))?;
     let collection = string(collection);
-    let variable = Variable::from_name(&collection).filter(|variable| lasting(*variable) || *variable == Variable::Tx);
+    let variable =
+        Variable::from_name(&collection).filter(|variable| lasting(*variable) || *variable == Variable::Tx);
     let variable = variable.ok_or_else(|| format!("no variable of {collection:?} can be set"))?;
     Ok((variable, Template::parse(name.trim_ascii())?))
 }
@@ -297,7 +304,9 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
         "ruleremovebyid" => Control::RemoveRules(ids(&text)?),
         "ruleremovebytag" => Control::RemoveRules(RuleSet::Tag(text.into())),
         "ruleremovebymsg" => Control::RemoveRules(RuleSet::Message(text.into())),
-        "ruleremovetargetbyid" => target().and_then(|(rules, at)| Ok(Control::RemoveTarget(ids(&rules)?, at)))?,
+        "ruleremovetargetbyid" => {
+            target().and_then(|(rules, at)| Ok(Control::RemoveTarget(ids(&rules)?, at)))?
+        }
         "ruleremovetargetbytag" => {
             target().map(|(rules, at)| Control::RemoveTarget(RuleSet::Tag(rules.into()), at))?
         }

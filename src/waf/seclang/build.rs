@@ -8,6 +8,7 @@ use super::{Fault, Loaded, Loader, Problem, Unsupported, directive, operator, ta
 use crate::waf::ir::{
     Disruptive, Link, Location, Meta, Operator, Phase, Program, Rule, RuleSet, Step, Target, Template,
 };
+use crate::waf::transform::Transformation;
 
 /// Files within each other.
 const INCLUDE_DEPTH: usize = 16;
@@ -174,7 +175,7 @@ impl<'a> Builder<'a> {
             Ok(actions) => actions.chain,
             Err(_) => memchr::memmem::find(&text.to_ascii_lowercase(), b"chain").is_some(),
         };
-        let result = actions.and_then(|actions| self.link(test, actions, at));
+        let result = actions.and_then(|actions| self.link(test, &actions, at));
         if result.is_err() {
             // The rest of the chain is read for its own faults, and goes with this link.
             match (&mut self.open, goes_on) {
@@ -201,7 +202,12 @@ impl<'a> Builder<'a> {
         self.program.steps.push(Step::Rule(Box::new(open.rule)));
     }
 
-    fn link(&mut self, test: Option<(&[u8], &[u8])>, actions: Actions, at: &Location) -> Result<(), Problem> {
+    fn link(
+        &mut self,
+        test: Option<(&[u8], &[u8])>,
+        actions: &Actions,
+        at: &Location,
+    ) -> Result<(), Problem> {
         let mut data = |path: &str| self.data(path);
         let (targets, negated, operator) = match test {
             Some((targets, operator)) => {
@@ -228,28 +234,31 @@ impl<'a> Builder<'a> {
                 return Err(format!("a chain of more than {CHAIN_LINKS} rules").into());
             }
             if actions.disrupt.is_some() || actions.phase.is_some_and(|phase| phase != open.rule.meta.phase) {
-                return Err("only the first rule of a chain says its phase and what becomes of the request".into());
+                return Err(
+                    "only the first rule of a chain says its phase and what becomes of the request".into()
+                );
             }
             let transformations = self.defaults.get(open.rule.meta.phase.index());
-            let transformations = inherited(transformations.and_then(Option::as_ref), &actions);
+            let transformations = inherited(transformations.and_then(Option::as_ref), actions);
             open.rule.links.push(link(transformations));
-            merge(&mut open.rule.meta, &actions);
+            merge(&mut open.rule.meta, actions);
             return Ok(());
         }
         let phase = actions.phase.unwrap_or(Phase::RequestBody);
         let default = self.defaults.get(phase.index()).and_then(Option::as_ref);
-        let links = vec![link(inherited(default, &actions))];
-        let meta = meta(default, &actions, phase, test.is_some())?;
+        let links = vec![link(inherited(default, actions))];
+        let meta = meta(default, actions, phase, test.is_some())?;
         self.open = Some(Open { rule: Rule { meta, links }, left_out: false });
         Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<Loaded, Vec<Fault>> {
-        if let Some(at) = self.open.take().and_then(|open| open.rule.links.last().map(|link| link.at.clone())) {
+        if let Some(at) = self.open.take().and_then(|open| open.rule.links.last().map(|link| link.at.clone()))
+        {
             self.fault(at, "the chain has no next rule");
         }
         for (at, change) in std::mem::take(&mut self.changes) {
-            if let Err(what) = super::directive::change(&mut self.program, &self.defaults, change) {
+            if let Err(what) = directive::change(&mut self.program, &self.defaults, change) {
                 self.note(at, what);
             }
         }
@@ -267,10 +276,7 @@ fn left_out() -> Rule {
     Rule { meta, links: Vec::new() }
 }
 
-fn inherited(
-    default: Option<&Actions>,
-    actions: &Actions,
-) -> Vec<crate::waf::transform::Transformation> {
+fn inherited(default: Option<&Actions>, actions: &Actions) -> Vec<Transformation> {
     let mut all = match default {
         Some(default) if !actions.forget_transformations => default.transformations.clone(),
         _ => Vec::new(),

@@ -234,8 +234,10 @@ pub(super) fn change(
     if found { Ok(()) } else { Err(none) }
 }
 
+type Selected = Box<dyn Fn(&Rule) -> bool>;
+
 /// Whether a rule is of the set.
-fn selected(set: &RuleSet) -> Result<Box<dyn Fn(&Rule) -> bool>, String> {
+fn selected(set: &RuleSet) -> Result<Selected, String> {
     let compiled = |text: &str| {
         regex::bytes::Regex::new(text).map_err(|_| format!("{text:?} is no pattern that is understood"))
     };

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn joins_continued_lines_and_keeps_the_first_lines_number() {
-        let found = read("# a comment \\\nSecRule ARGS \\\n  \"@rx a\\\"b\" \\\r\n  \"id:1,\\\n pass\"\nSecMarker X");
+        let found =
+            read("# a comment \\\nSecRule ARGS \\\n  \"@rx a\\\"b\" \\\r\n  \"id:1,\\\n pass\"\nSecMarker X");
         let [Ok(rule), Ok(marker)] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((rule.line, rule.name.as_str()), (2, "SecRule"));
         assert_eq!(rule.arguments, [&b"ARGS"[..], b"@rx a\"b", b"id:1, pass"]);

@@ -15,8 +15,9 @@ pub(super) fn operator(
     data: &mut dyn FnMut(&str) -> Result<Vec<u8>, String>,
 ) -> Result<(bool, Operator), Problem> {
     let text = text.trim_ascii_start();
-    let (negated, text) = text.strip_prefix(b"!").map_or((false, text), |rest| (true, rest.trim_ascii_start()));
-    let Some(named) = text.strip_prefix(b"@") else { return Ok((negated, regex(text)?)) };
+    let (negated, text) =
+        text.strip_prefix(b"!").map_or((false, text), |rest| (true, rest.trim_ascii_start()));
+    let Some(named) = text.strip_prefix(b"@") else { return Ok((negated, regex(text))) };
     let end = named.iter().position(u8::is_ascii_whitespace).unwrap_or(named.len());
     let (name, argument) = named.split_at(end);
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -33,7 +34,7 @@ fn build(
     let number = |comparison| Ok(Operator::Number(comparison, Template::parse(trimmed)?));
     let pattern = || Pattern { text: argument.into() };
     match name {
-        "rx" => regex(argument),
+        "rx" => Ok(regex(argument)),
         "rxglobal" => Ok(Operator::RegexGlobal(pattern())),
         "pm" => phrases(words(trimmed).map(snort).collect::<Result<_, _>>()?),
         "pmf" | "pmfromfile" => phrases(lines(trimmed, data)?),
@@ -70,14 +71,14 @@ fn build(
     }
 }
 
-fn regex(text: &[u8]) -> Result<Operator, Problem> {
+fn regex(text: &[u8]) -> Operator {
     // A pattern such as `%{2}` is no macro: whatever does not read as one is the pattern's.
     let template = Template::parse(text).unwrap_or_else(|_| Template::text(text));
     let macros = template.pieces.iter().any(|piece| matches!(piece, Piece::Variable(..)));
     if macros {
-        return Ok(Operator::RegexTemplate(template));
+        return Operator::RegexTemplate(template);
     }
-    Ok(Operator::Regex(Pattern { text: text.into() }))
+    Operator::Regex(Pattern { text: text.into() })
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -5,7 +5,8 @@ use crate::waf::ir::{Disruptive, Operator, Phase, Selector, Step, Variable};
 use crate::waf::testing::Files;
 
 fn read(text: &str) -> Loaded {
-    load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse).unwrap_or_else(|faults| panic!("{faults:?}"))
+    load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse)
+        .unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn faults(text: &str) -> Vec<String> {
@@ -31,7 +32,10 @@ fn reads_a_rule_as_the_core_rule_set_writes_it() {
     assert_eq!((meta.id, meta.phase, &meta.disruptive), (942_001, Phase::RequestBody, &Disruptive::Deny));
     assert_eq!(&*meta.tags[0], "attack-sqli");
     let link = &rule.links[0];
-    assert!(link.capture && matches!(&link.operator, Operator::Regex(pattern) if &*pattern.text == b"(?i)\\bunion\\b"));
+    assert!(
+        link.capture
+            && matches!(&link.operator, Operator::Regex(pattern) if &*pattern.text == b"(?i)\\bunion\\b")
+    );
     let variables: Vec<_> = link.targets.iter().map(|target| (target.variable, target.excluded)).collect();
     let cookies = Variable::RequestCookies;
     let expected = [(cookies, false), (cookies, true), (Variable::ArgsNames, false), (Variable::Xml, false)];
@@ -125,7 +129,13 @@ fn settings_are_read() {
     let settings = &loaded.program.settings;
     assert_eq!(settings.request_body_bytes, Some(1_000));
     assert!(settings.request_body_partial);
-    assert_eq!(settings.response_types.iter().map(|kind| &**kind).collect::<Vec<_>>(), ["text/plain", "application/json"]);
+    assert_eq!(
+        settings.response_types.iter().map(|kind| &**kind).collect::<Vec<_>>(),
+        ["text/plain", "application/json"]
+    );
     assert_eq!(settings.argument_separator, b';');
-    assert_eq!(faults("SecRuleEngine Maybe"), ["a.conf:1: expected On, Off or DetectionOnly, found \"Maybe\""]);
+    assert_eq!(
+        faults("SecRuleEngine Maybe"),
+        ["a.conf:1: expected On, Off or DetectionOnly, found \"Maybe\""]
+    );
 }

@@ -11,8 +11,8 @@ use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
 use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
 use crate::waf::engine::run::argument_is_constant;
-use crate::waf::ir::Variable;
 use crate::waf::engine::values::BASES;
+use crate::waf::ir::Variable;
 use crate::waf::pattern::{Clause, Regex, Required};
 use crate::waf::transform::{ByteSet, Transformation, Triggers};
 
@@ -60,11 +60,13 @@ impl Filter {
 fn can_be_screened(link: &PlannedLink) -> bool {
     let stays = |target: &PlannedTarget| {
         let short = !matches!(&target.members, Members::Named(name) if name.len() > NAME_BYTES);
-        !target.count && short && match stored(target.variable) {
-            Stored::Values(_) | Stored::Names(_) => true,
-            Stored::Single => SETTLED.contains(&target.variable),
-            Stored::Elsewhere => false,
-        }
+        !target.count
+            && short
+            && match stored(target.variable) {
+                Stored::Values(_) | Stored::Names(_) => true,
+                Stored::Single => SETTLED.contains(&target.variable),
+                Stored::Elsewhere => false,
+            }
     };
     let pure = match &link.test {
         Test::Always | Test::Never | Test::RegexExpansion(..) => false,
@@ -165,7 +167,11 @@ impl Builder {
         let rest = rest.collect();
         self.rules.push(Screened { rule: id, least_bytes: required.least_bytes, rest, bytes });
         let steps = link.pipeline.to_vec();
-        match self.pipelines.iter_mut().find(|(known, multi, _)| *known == steps && *multi == link.multi_match) {
+        match self
+            .pipelines
+            .iter_mut()
+            .find(|(known, multi, _)| *known == steps && *multi == link.multi_match)
+        {
             Some((_, _, rules)) => rules.push(bit),
             None => self.pipelines.push((steps, link.multi_match, vec![bit])),
         }
@@ -192,23 +198,12 @@ impl Builder {
         let words = self.rules.len().div_ceil(64).max(1);
         let set = |bits: &[u16]| {
             let mut set: Bits = vec![0; words].into();
-            bits.iter().for_each(|bit| insert(&mut set, *bit));
+            for bit in bits {
+                insert(&mut set, *bit);
+            }
             set
         };
-        let mut literals: Vec<(&Vec<u8>, &u32)> = self.literals.iter().collect();
-        literals.sort_by_key(|(_, at)| **at);
-        let automaton = match literals.is_empty() {
-            true => None,
-            false => Some(
-                DFA::builder()
-                    .ascii_case_insensitive(true)
-                    .match_kind(MatchKind::Standard)
-                    .start_kind(StartKind::Unanchored)
-                    .prefilter(false)
-                    .build(literals.iter().map(|(literal, _)| literal.as_slice()))
-                    .map_err(|error| error.to_string())?,
-            ),
-        };
+        let automaton = automaton(&self.literals)?;
         let mut scopes = BTreeMap::new();
         for (bit, targets, excluded) in &self.targets {
             add_targets(&mut scopes, words, *bit, targets, excluded);
@@ -226,22 +221,19 @@ impl Builder {
         for (scope, number) in scopes.values_mut().zip(0_u16..) {
             choose_pipelines(scope, &pipelines);
             scope.number = number;
-            scope.by_name = !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
+            scope.by_name =
+                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
         }
         let telling: Vec<u8> = self.by_byte.keys().copied().collect();
-        let of = |place: fn(u8) -> Place| -> Vec<Scope> {
-            let bases = 0..u8::try_from(BASES).unwrap_or(u8::MAX);
-            bases.map(|base| scopes.get(&place(base)).cloned().unwrap_or_default()).collect()
-        };
-        let (values, names) = (of(Place::Values), of(Place::Names));
-        let singles = scopes.into_iter().filter_map(|(place, scope)| match place {
-            Place::Single(variable) => Some((variable, scope)),
-            _ => None,
-        });
-        let singles = singles.collect();
+        let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
+        let singles = singles(scopes);
         let groups = groups(plan, &self.common, set);
         let fits = |length: usize| -> Vec<u16> {
-            (0_u16..).zip(&self.rules).filter(|(_, rule)| rule.least_bytes <= length).map(|(bit, _)| bit).collect()
+            (0_u16..)
+                .zip(&self.rules)
+                .filter(|(_, rule)| rule.least_bytes <= length)
+                .map(|(bit, _)| bit)
+                .collect()
         };
         let by_length = (0..=SHORT_BYTES).map(|length| set(&fits(length))).collect();
         let by_class = CLASSES.iter().map(|class| (*class, set(&self.possible(*class)))).collect();
@@ -262,6 +254,35 @@ impl Builder {
             by_class,
         })
     }
+}
+
+/// One automaton of all literals, numbered as they are.
+fn automaton(literals: &HashMap<Vec<u8>, u32>) -> Result<Option<DFA>, String> {
+    if literals.is_empty() {
+        return Ok(None);
+    }
+    let mut literals: Vec<_> = literals.iter().collect();
+    literals.sort_by_key(|(_, at)| **at);
+    let built = DFA::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .start_kind(StartKind::Unanchored)
+        .prefilter(false)
+        .build(literals.iter().map(|(literal, _)| literal.as_slice()));
+    built.map(Some).map_err(|error| error.to_string())
+}
+
+fn by_base(scopes: &BTreeMap<Place, Scope>, place: fn(u8) -> Place) -> Vec<Scope> {
+    let bases = 0..u8::try_from(BASES).unwrap_or(u8::MAX);
+    bases.map(|base| scopes.get(&place(base)).cloned().unwrap_or_default()).collect()
+}
+
+fn singles(scopes: BTreeMap<Place, Scope>) -> Vec<(Variable, Scope)> {
+    let single = |(place, scope)| match place {
+        Place::Single(variable) => Some((variable, scope)),
+        _ => None,
+    };
+    scopes.into_iter().filter_map(single).collect()
 }
 
 /// Groups of rules whose patterns are compiled together, too.
@@ -316,14 +337,12 @@ fn add_targets(
             let scope = scopes.entry(place).or_insert_with(|| Scope { all: empty(), ..Scope::default() });
             match &target.members {
                 Members::Named(name) => insert(entry(&mut scope.named, name, empty), bit),
-                Members::Matching(pattern) => match scope.matching.iter_mut().find(|(known, _)| known == pattern) {
-                    Some((_, rules)) => insert(rules, bit),
-                    None => {
-                        let mut rules = empty();
-                        insert(&mut rules, bit);
-                        scope.matching.push((*pattern, rules));
-                    }
-                },
+                // A pattern may stand twice: its rules are added each time.
+                Members::Matching(pattern) => {
+                    let mut rules = empty();
+                    insert(&mut rules, bit);
+                    scope.matching.push((*pattern, rules));
+                }
                 Members::All | Members::Slot(_) => insert(&mut scope.all, bit),
             }
         }
@@ -333,7 +352,8 @@ fn add_targets(
     for target in excluded {
         let Members::Named(name) = &target.members else { continue };
         let same = |other: &PlannedTarget| {
-            other.variable != target.variable && places(other.variable).iter().any(|place| places(target.variable).contains(place))
+            other.variable != target.variable
+                && places(other.variable).iter().any(|place| places(target.variable).contains(place))
         };
         if name.len() > NAME_BYTES || targets.iter().any(same) {
             continue;
@@ -359,7 +379,12 @@ fn entry<'a>(
 }
 
 fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
-    let sets = scope.named.iter().map(|(_, rules)| rules).chain(scope.matching.iter().map(|(_, rules)| rules)).chain([&scope.all]);
+    let sets = scope
+        .named
+        .iter()
+        .map(|(_, rules)| rules)
+        .chain(scope.matching.iter().map(|(_, rules)| rules))
+        .chain([&scope.all]);
     let mut any = vec![0; scope.all.len()];
     for set in sets {
         any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);

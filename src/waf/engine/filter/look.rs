@@ -178,7 +178,13 @@ impl Look<'_> {
     }
 
     /// Takes out the candidates of groups of which none matches.
-    fn drop_groups(&self, id: TextId, candidates: &mut [u64], findings: &mut Findings, operands: &mut Operands<'_>) {
+    fn drop_groups(
+        &self,
+        id: TextId,
+        candidates: &mut [u64],
+        findings: &mut Findings,
+        operands: &mut Operands<'_>,
+    ) {
         for (place, group) in self.filter.groups.iter().enumerate() {
             let count: u32 = candidates.iter().zip(&group.rules).map(|(a, b)| (a & b).count_ones()).sum();
             if count < 2 {
@@ -219,7 +225,8 @@ impl Look<'_> {
         found.copy_from_slice(&self.filter.always);
         let bytes = texts.bytes(id).to_ascii_lowercase();
         for byte in bytes.intersection(self.filter.telling_bytes).iter() {
-            for (found, also) in found.iter_mut().zip(self.filter.by_byte.get(usize::from(byte)).into_iter().flatten())
+            for (found, also) in
+                found.iter_mut().zip(self.filter.by_byte.get(usize::from(byte)).into_iter().flatten())
             {
                 *found |= also;
             }
@@ -274,7 +281,8 @@ impl Look<'_> {
             // Each step waits for the table; four at a time wait together. Quarters overlap by what a literal that
             // spans two of them needs.
             let whole = quarter + LITERAL_BYTES - 1;
-            let parts = [0, quarter, 2 * quarter].map(|start| text.get(start..start + whole).unwrap_or_default());
+            let parts =
+                [0, quarter, 2 * quarter].map(|start| text.get(start..start + whole).unwrap_or_default());
             let [a, b, c] = parts;
             let rest = text.get(3 * quarter..).unwrap_or_default();
             let (fourth, last) = rest.split_at_checked(whole).unwrap_or((rest, &[]));
@@ -314,9 +322,10 @@ impl Look<'_> {
                 let Some(screened) = self.filter.rules.get(usize::from(bit)) else { continue };
                 let lacks = length < screened.least_bytes
                     || !screened.bytes.iter().all(|needed| needed.intersects(&bytes))
-                    || screened.rest.iter().any(|needed| {
-                        !needed.bytes.intersects(&bytes) && !needed.literals.iter().any(has)
-                    });
+                    || screened
+                        .rest
+                        .iter()
+                        .any(|needed| !needed.bytes.intersects(&bytes) && !needed.literals.iter().any(has));
                 if lacks {
                     *word &= !(1 << (bit % 64));
                 }

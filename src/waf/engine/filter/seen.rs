@@ -102,7 +102,11 @@ mod tests {
         assert!(!seen.knows(noted));
         seen.note(noted);
         assert!(seen.knows(noted));
-        for other in [key(2, b"host", b"example.com"), key(1, b"hos", b"texample.com"), key(1, b"host", b"example.org")] {
+        for other in [
+            key(2, b"host", b"example.com"),
+            key(1, b"hos", b"texample.com"),
+            key(1, b"host", b"example.org"),
+        ] {
             assert!(!seen.knows(Key { at: noted.at, ..other }));
         }
     }

@@ -64,7 +64,12 @@ impl Texts {
     }
 
     /// What the transformation makes of a text.
-    pub(super) fn make(&mut self, value: &[u8], from: TextId, transformation: Transformation) -> Option<TextId> {
+    pub(super) fn make(
+        &mut self,
+        value: &[u8],
+        from: TextId,
+        transformation: Transformation,
+    ) -> Option<TextId> {
         if !transformation.triggers().apply_to(&self.bytes(from)) {
             return Some(from);
         }
@@ -84,7 +89,8 @@ impl Texts {
         let changed = transformation.apply(self.text(value, from), &mut out);
         let id = if changed { TextId::try_from(to).ok()? } else { from };
         if changed {
-            let same_letters = matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
+            let same_letters =
+                matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
             let alike = if same_letters { self.alike(from) } else { id };
             self.about.push(About { bytes: bytes_of(&out), alike, ..About::default() });
         }
@@ -96,7 +102,13 @@ impl Texts {
     }
 
     /// Whether any pattern of the group matches the text, which is asked once.
-    pub(super) fn group(&mut self, value: &[u8], id: TextId, group: usize, ask: impl FnOnce(&[u8]) -> bool) -> bool {
+    pub(super) fn group(
+        &mut self,
+        value: &[u8],
+        id: TextId,
+        group: usize,
+        ask: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
         let bit = 1_u64 << (group % 64);
         let (known, any) = self.about.get(usize::from(id)).map_or((0, 0), |about| about.groups);
         if known & bit != 0 {
@@ -120,7 +132,10 @@ impl Texts {
         if self.candidates.len() < start + words {
             self.candidates.resize(start + words, 0);
         }
-        let known = self.about.get_mut(usize::from(id)).is_some_and(|about| std::mem::replace(&mut about.scanned, true));
+        let known = self
+            .about
+            .get_mut(usize::from(id))
+            .is_some_and(|about| std::mem::replace(&mut about.scanned, true));
         (known, self.candidates.get_mut(start..start + words).unwrap_or_default())
     }
 }
