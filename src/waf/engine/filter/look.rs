@@ -46,7 +46,12 @@ impl Runner<'_> {
         let Some(value) = values.value(at) else { return };
         let name = if scope.by_name { values.name(at) } else { &[] };
         let key = Key::new(scope.number, name, value);
-        if key.is_some_and(|key| findings.seen_before.knows(key)) {
+        let Findings { seen_before, set, list, .. } = &mut *findings;
+        if let Some(found) = key.and_then(|key| seen_before.find(key)) {
+            for bit in found {
+                insert(set, *bit);
+                list.push((*bit, at));
+            }
             return self.spend(0);
         }
         let mut rules = [0_u64; WORDS];
@@ -72,8 +77,9 @@ impl Runner<'_> {
         let looked = Look { filter, value, rules, at };
         let found = findings.list.len();
         let bytes = looked.pipelines(&scope.pipelines, findings, &mut operands);
-        if let Some(key) = key.filter(|_| findings.list.len() == found) {
-            findings.seen_before.note(key);
+        if let Some(key) = key {
+            let Findings { seen_before, list, .. } = &mut *findings;
+            seen_before.note(key, list.get(found..).unwrap_or_default().iter().map(|(bit, _)| *bit));
         }
         self.spend(bytes);
     }

@@ -1,15 +1,18 @@
-//! Names and short values in which nothing was found before.
+//! Names and short values that were looked at before, with what was found in them.
 //!
 //! Requests to one service repeat themselves: the names of headers, cookies and fields, and many of their values. What is
-//! found in a value depends on its place, its name and its bytes alone, so a value that is here byte for byte needs
-//! no second look. What a stranger sends can push others out, no more.
+//! found in a value depends on its place, its name and its bytes alone, so a value that is here byte for byte
+//! needs no second look. What a stranger sends can push others out, no more.
 
 /// Entries, a power of two.
 const ENTRIES: usize = 1_024;
 /// Bytes of a name and a value together.
 const BYTES: usize = 120;
 
-/// What nothing was found in.
+/// Rules that are kept of one value; a value of more is looked at again.
+const FOUND: usize = 8;
+
+/// What was looked at.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// By hash: place and lengths, name and value.
@@ -22,9 +25,12 @@ struct Entry {
     name: u8,
     length: u8,
     bytes: [u8; BYTES],
+    found: [u16; FOUND],
+    count: u8,
 }
 
-const EMPTY: Entry = Entry { place: u16::MAX, name: 0, length: 0, bytes: [0; BYTES] };
+const EMPTY: Entry =
+    Entry { place: u16::MAX, name: 0, length: 0, bytes: [0; BYTES], found: [0; FOUND], count: 0 };
 
 /// A value, as it is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -61,19 +67,24 @@ fn mix(mut hash: u64, text: &[u8]) -> u64 {
 }
 
 impl Seen {
-    /// Whether nothing was found in it before.
-    pub(super) fn knows(&self, key: Key<'_>) -> bool {
-        let Some(entry) = self.entries.get(key.at) else { return false };
+    /// The rules that were found in it before, by their bits, if it is known.
+    pub(super) fn find(&self, key: Key<'_>) -> Option<&[u16]> {
+        let entry = self.entries.get(key.at)?;
         let (name, length) = (usize::from(entry.name), usize::from(entry.length));
-        entry.place == key.place
+        let same = entry.place == key.place
             && name == key.name.len()
             && length == key.name.len() + key.value.len()
             && entry.bytes.get(..name) == Some(key.name)
-            && entry.bytes.get(name..length) == Some(key.value)
+            && entry.bytes.get(name..length) == Some(key.value);
+        entry.found.get(..usize::from(entry.count)).filter(|_| same)
     }
 
-    /// Notes that nothing was found in it.
-    pub(super) fn note(&mut self, key: Key<'_>) {
+    /// Notes what was found in it.
+    pub(super) fn note(&mut self, key: Key<'_>, found: impl ExactSizeIterator<Item = u16>) {
+        let count = found.len();
+        if count > FOUND {
+            return;
+        }
         if self.entries.is_empty() {
             self.entries.resize(ENTRIES, EMPTY);
         }
@@ -86,28 +97,30 @@ impl Seen {
         if let Some(back) = entry.bytes.get_mut(name..length) {
             back.copy_from_slice(key.value);
         }
+        entry.found.iter_mut().zip(found).for_each(|(place, bit)| *place = bit);
+        entry.count = u8::try_from(count).unwrap_or(0);
         (entry.place, entry.name, entry.length) = (key.place, name_length, whole);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES, Key, Seen};
+    use super::{BYTES, FOUND, Key, Seen};
 
     #[test]
     fn knows_a_value_at_its_place_and_name_alone() {
         let mut seen = Seen::default();
         let key = |place, name, value| Key::new(place, name, value).unwrap();
         let noted = key(1, b"host", b"example.com");
-        assert!(!seen.knows(noted));
-        seen.note(noted);
-        assert!(seen.knows(noted));
+        assert!(seen.find(noted).is_none());
+        seen.note(noted, [3, 9].into_iter());
+        assert_eq!(seen.find(noted), Some(&[3, 9][..]));
         for other in [
             key(2, b"host", b"example.com"),
             key(1, b"hos", b"texample.com"),
             key(1, b"host", b"example.org"),
         ] {
-            assert!(!seen.knows(Key { at: noted.at, ..other }));
+            assert!(seen.find(Key { at: noted.at, ..other }).is_none());
         }
     }
 
@@ -116,14 +129,18 @@ mod tests {
         let mut seen = Seen::default();
         let one = Key::new(1, b"a", b"1").unwrap();
         let other = Key { at: one.at, ..Key::new(1, b"b", b"2").unwrap() };
-        seen.note(one);
-        seen.note(other);
-        assert!(!seen.knows(one) && seen.knows(other));
+        seen.note(one, [1, 2].into_iter());
+        seen.note(other, [].into_iter());
+        assert_eq!((seen.find(one), seen.find(other)), (None, Some(&[][..])));
     }
 
     #[test]
-    fn keeps_nothing_that_is_long() {
+    fn keeps_nothing_that_is_long_or_that_many_rules_were_found_in() {
         assert!(Key::new(0, b"n", &[b'v'; BYTES]).is_none());
         assert!(Key::new(0, b"n", &[b'v'; BYTES - 1]).is_some());
+        let mut seen = Seen::default();
+        let key = Key::new(0, b"n", b"v").unwrap();
+        seen.note(key, [0; FOUND + 1].into_iter());
+        assert!(seen.find(key).is_none());
     }
 }
