@@ -3,6 +3,7 @@
 mod check;
 mod run;
 mod schema;
+mod waf;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +42,13 @@ Examples:
 
 In a policy, as its first line, for editors with the YAML language server:
   # yaml-language-server: $schema=policy.schema.json";
+
+const WAF_TEST_HELP: &str = "\
+Exit codes: 0 all passed, 1 some failed, 64 the rules or the arguments are wrong
+
+Examples:
+  edgeward waf test --rules rules.conf --tests tests
+  edgeward waf test --rules /usr/share/modsecurity-crs --tests coreruleset/tests/regression/tests --json | jq .failed";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -87,6 +95,9 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Work on rules of the web application firewall.
+    #[command(subcommand)]
+    Waf(WafCommand),
     /// Print the version and what it was built with.
     Version,
     /// Print a completion script for a shell.
@@ -94,6 +105,26 @@ enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum WafCommand {
+    /// Run rules over their tests, which are as go-ftw has them, and tell what passed by rule.
+    #[command(after_help = WAF_TEST_HELP)]
+    Test {
+        /// Rules in SecLang: the directory of the Core Rule Set, a directory of `*.conf`, or files, in their order.
+        #[arg(long, required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+        rules: Vec<PathBuf>,
+        /// Where the tests are: every `*.yaml` below it.
+        #[arg(long, value_hint = ValueHint::AnyPath)]
+        tests: PathBuf,
+        /// Print one JSON object: `passed`, `failed`, `skipped`, `rules`, `failures`.
+        #[arg(long)]
+        json: bool,
+        /// The Core Rule Set's paranoia level. Its tests are for all four.
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+        paranoia: u8,
     },
 }
 
@@ -111,6 +142,9 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run { policy, upgrade } => return run::run(policy, upgrade),
         Command::Check { policy, json } => return check::check(&policy, json),
+        Command::Waf(WafCommand::Test { rules, tests, json, paranoia }) => {
+            return waf::test(&rules, &tests, json, paranoia);
+        }
         Command::Schema { markdown } => print(&if markdown { schema::markdown() } else { schema::json() }),
         Command::Version => print(&version()),
         Command::Completions { shell } => print(&completions(shell)),

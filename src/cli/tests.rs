@@ -18,13 +18,24 @@ fn names_that_others_rely_on_are_kept() {
         "check --json policy.yaml",
         "schema",
         "schema --markdown",
+        "waf test --rules crs --tests tests",
+        "waf test --rules a.conf b.conf --tests tests --json --paranoia 1",
         "version",
         "completions bash",
     ] {
         let words = std::iter::once("edgeward").chain(line.split(' '));
         assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
     }
-    for line in ["", "run", "run a b", "check", "serve policy.yaml", "completions cmd.exe"] {
+    for line in [
+        "",
+        "run",
+        "run a b",
+        "check",
+        "serve policy.yaml",
+        "completions cmd.exe",
+        "waf",
+        "waf test --rules a",
+    ] {
         let words = std::iter::once("edgeward").chain(line.split_terminator(' '));
         assert!(Arguments::try_parse_from(words).is_err(), "{line}");
     }
@@ -33,7 +44,7 @@ fn names_that_others_rely_on_are_kept() {
 #[test]
 fn every_example_in_a_help_text_parses() {
     let mut seen = 0;
-    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, COMPLETIONS_HELP] {
+    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, WAF_TEST_HELP, COMPLETIONS_HELP] {
         let examples = help.lines().filter_map(|line| line.strip_prefix("  edgeward "));
         for example in examples {
             let words = example.split(['>', '|', '&']).next().unwrap_or_default().split_whitespace();

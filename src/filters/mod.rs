@@ -26,6 +26,7 @@ pub mod response_headers;
 pub mod table;
 pub mod template;
 pub mod verdict;
+pub mod waf;
 pub mod webhook_signature;
 
 #[cfg(test)]

@@ -45,5 +45,6 @@ mod tls;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;
+mod waf;
 mod webhooks;
 mod websocket;

@@ -1,0 +1,4 @@
+//! The web application firewall.
+
+pub mod files;
+pub mod rule_set;
