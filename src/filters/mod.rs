@@ -51,6 +51,7 @@ use crate::auth::Issuers;
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
+use crate::telemetry::metrics::Metrics;
 use crate::values::Problem;
 
 /// One decision or transformation on the way of a request and its response.
@@ -137,6 +138,10 @@ pub struct Site<'a> {
     pub issuers: &'a Issuers,
     /// How paths are normalised.
     pub paths: Rules,
+    /// What firewalls have in common.
+    pub waf: &'a waf::Settings,
+    /// What is counted.
+    pub metrics: &'a Arc<Metrics>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

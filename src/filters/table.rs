@@ -2,7 +2,7 @@
 
 use super::{
     Spec, basic_auth, compress, cors, error_pages, http_signature, ip_access, jwt, mtls, rate_limit,
-    request_headers, request_limits, response_headers, webhook_signature,
+    request_headers, request_limits, response_headers, waf, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -36,6 +36,7 @@ table![
     cors,
     rate_limit,
     request_limits,
+    waf,
     request_headers,
     response_headers,
     compress,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Expressions, Filter, Site, Spec};
+use super::{Expressions, Filter, Site, Spec, waf};
 use crate::auth::{Issuers, Memory};
 use crate::expr::Lists;
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::{Clock, State};
+use crate::telemetry::metrics::{Build, Metrics};
 use crate::upstream::resolve::{Answer, Lookup};
 use crate::values::Problem;
 
@@ -42,11 +43,20 @@ pub struct Ground {
     pub state: State,
     pub outbound: Arc<Outbound>,
     pub issuers: Issuers,
+    pub waf: waf::Settings,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Ground {
     pub fn new() -> Self {
-        Self { state: State::new(Clock::system()), outbound: outbound(), issuers: issuers() }
+        let build = Build { version: "0", revision: "", tls: "" };
+        Self {
+            state: State::new(Clock::system()),
+            outbound: outbound(),
+            issuers: issuers(),
+            waf: waf::Settings::default(),
+            metrics: Arc::new(Metrics::new(build).unwrap()),
+        }
     }
 
     /// The place of the first filter of its kind on the route `orders`.
@@ -59,6 +69,8 @@ impl Ground {
             outbound: &self.outbound,
             issuers: &self.issuers,
             paths: Rules::default(),
+            waf: &self.waf,
+            metrics: &self.metrics,
             base: Path::new("/"),
         }
     }

@@ -306,6 +306,8 @@ impl Compiler<'_> {
             outbound: &self.materials.outbound,
             issuers,
             paths: policy.paths,
+            waf: &policy.waf,
+            metrics: &self.materials.metrics,
             base: &self.base,
             issues: &mut self.issues,
         };

@@ -11,10 +11,12 @@ use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::table::{self, Visitor};
+use crate::filters::waf;
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
+use crate::telemetry::metrics::Metrics;
 
 /// The key under which a list names a chain instead of a filter.
 const CHAIN: &str = "chain";
@@ -48,6 +50,10 @@ pub(super) struct Links<'a> {
     pub issuers: &'a Issuers,
     /// How paths are normalised.
     pub paths: Rules,
+    /// What firewalls have in common.
+    pub waf: &'a waf::Settings,
+    /// What is counted.
+    pub metrics: &'a Arc<Metrics>,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -183,6 +189,8 @@ impl Visitor for Compile<'_, '_> {
             outbound: self.links.outbound,
             issuers: self.links.issuers,
             paths: self.links.paths,
+            waf: self.links.waf,
+            metrics: self.links.metrics,
             base: self.links.base,
         };
         *ordinal += 1;

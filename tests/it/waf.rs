@@ -1,4 +1,4 @@
-//! The web application firewall: the Core Rule Set's own tests.
+//! The web application firewall: the Core Rule Set's own tests, attacks that reach no backend, and what a shop's visitors do.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::tools::edgeward;
+use crate::harness::{Edge, Origin, Reply};
 
 /// What is known to fail, and why.
 const FAILURES: &str = include_str!("waf/crs-failures.txt");
@@ -68,4 +69,170 @@ fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
     folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,frobnicate\"\n");
     assert_eq!(run(&at("a.conf"), folder.path()).0, Some(64));
     assert_eq!(run(&at("b.conf"), folder.path()).0, Some(64));
+}
+
+/// A few rules, so that it does not take the Core Rule Set.
+const RULES: &str = include_str!("../../conf/files/waf.conf");
+
+fn policy(filter: &str) -> String {
+    format!(
+        "server: {{ drain: 200ms }}
+access_log: {{ to: access.log }}
+admin: {{ address: '{{admin}}' }}
+listeners: [{{ address: '{{listen}}' }}]
+waf: {{ crs: '{{crs}}' }}
+upstreams: {{ app: {{ backends: ['{{origin}}'] }} }}
+routes: [{{ name: shop, match: {{ path: /** }}, upstream: app, filters: [{{ waf: {filter} }}] }}]
+"
+    )
+}
+
+fn running(filter: &str, crs: &Path) -> (Edge, Origin) {
+    let origin = Origin::start(|request| {
+        let key = request.target().starts_with("/key");
+        Reply::text(if key { "-----BEGIN RSA PRIVATE KEY-----" } else { "ok" })
+    });
+    let edge = Edge::policy(&policy(filter)).with("origin", origin.address()).with("crs", crs.display());
+    (edge.file("waf.conf", RULES).start(), origin)
+}
+
+/// Requests as browsers and programs send them: content type and body.
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const UPLOAD: &str = "multipart/form-data; boundary=XbX";
+
+fn send(edge: &Edge, method: &str, target: &str, kind: &str, body: &str) -> (u16, String) {
+    let mut headers =
+        vec![("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"), ("Accept", "*/*")];
+    if !body.is_empty() {
+        headers.push(("Content-Type", kind));
+    }
+    let answer = edge.client("listen").request(method, target, &headers, body.as_bytes());
+    (answer.status, if answer.status == 200 { String::new() } else { answer.reason() })
+}
+
+fn passed() -> (u16, String) {
+    (200, String::new())
+}
+
+fn blocked() -> (u16, String) {
+    (403, "waf_blocked".to_owned())
+}
+
+const GOOD: [(&str, &str, &str, &str); 5] = [
+    ("GET", "/products?page=2&sort=price", "", ""),
+    ("POST", "/login", FORM, "user=ana&password=a+long+word"),
+    ("POST", "/orders", JSON, r#"{"items":[{"sku":"A-1","quantity":2}],"note":"please ring twice"}"#),
+    (
+        "POST",
+        "/photos",
+        UPLOAD,
+        "--XbX\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\nJFIF\r\n--XbX--\r\n",
+    ),
+    ("POST", "/graphql", JSON, r#"{"query":"{ products(first: 10) { name price } }","variables":{}}"#),
+];
+
+const ATTACKS: [(&str, &str, &str, &str); 5] = [
+    ("GET", "/products?id=1%27%20OR%20%271%27=%271%27%20UNION%20SELECT%20password%20FROM%20users--", "", ""),
+    ("GET", "/search?q=%3Cscript%3Ealert(document.cookie)%3C/script%3E", "", ""),
+    ("POST", "/login", FORM, "user=admin'+OR+'1'='1'+--+&password=x"),
+    ("POST", "/orders", JSON, r#"{"note":"<script>alert(1)</script>"}"#),
+    ("POST", "/orders", JSON, r#"{"id":"1' UNION SELECT password FROM users --"}"#),
+];
+
+#[test]
+fn attacks_reach_no_backend_and_a_shops_traffic_does() {
+    let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(send(&edge, "GET", "/.env", "", ""), blocked());
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+        assert_eq!(origin.last().body, body.as_bytes());
+    }
+    let line = edge.logged("a refusal", |line| line["path"] == "/search");
+    assert_eq!((&line["reason"], &line["why"]), (&"waf_blocked".into(), &"1002 ARGS:q".into()));
+    edge.wait_for_metric("edgeward_waf_matches_total{rule=\"1002\"}", 2.0);
+}
+
+#[test]
+fn the_core_rule_set_protects_a_shop() {
+    let Some(crs) = crs() else { return };
+    let (edge, origin) = running("{ rules: [crs], paranoia: 1, max_time: 1m }", &crs.canonicalize().unwrap());
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(send(&edge, "GET", "/show?file=..%2f..%2f..%2fetc%2fpasswd", "", ""), blocked());
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
+    let line = edge.logged("a refusal", |line| line["path"] == "/search");
+    assert!(line["why"].as_str().unwrap().starts_with("score "), "{line}");
+}
+
+#[test]
+fn the_core_rule_set_is_tuned_by_the_policy() {
+    let Some(crs) = crs() else { return };
+    let crs = crs.canonicalize().unwrap();
+    let attack = ATTACKS[1];
+    for (more, expected) in [
+        ("inbound_threshold: 5", blocked()),
+        ("inbound_threshold: 500", passed()),
+        ("exclude: [{ tag: attack-xss }]", passed()),
+        ("exclude: [{ tag: attack-xss, target: 'ARGS:q' }]", passed()),
+        ("exclude: [{ tag: attack-xss, target: 'ARGS:other' }]", blocked()),
+    ] {
+        let (edge, _origin) = running(&format!("{{ rules: [crs], max_time: 1m, {more} }}"), &crs);
+        assert_eq!(send(&edge, attack.0, attack.1, attack.2, attack.3), expected, "{more}");
+    }
+}
+
+#[test]
+fn in_shadow_an_attack_passes_and_is_counted() {
+    let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m, mode: shadow }", Path::new("/nowhere"));
+    for (method, target, kind, body) in [ATTACKS[1], ATTACKS[2]] {
+        assert_eq!(send(&edge, method, target, kind, body), passed());
+    }
+    assert_eq!(origin.count(), 2);
+    let line = edge.logged("the search", |line| line["path"] == "/search");
+    assert_eq!(line["shadow_refusals"][0], "waf:waf_blocked");
+    assert_eq!(edge.metrics().sum("edgeward_shadow_refusals_total", &["waf_blocked"]), 2.0);
+}
+
+#[test]
+fn the_policy_says_what_becomes_of_a_body_over_the_limit() {
+    let filler = "x".repeat(100_000);
+    let (early, late) =
+        (format!("user=admin'+OR+'1'='1&b={filler}"), format!("b={filler}&user=admin'+OR+'1'='1"));
+    let too_large = (413, "waf_body_too_large".to_owned());
+    for (over_limit, of_early, of_late) in [
+        ("reject", too_large.clone(), too_large),
+        ("inspect_prefix", blocked(), passed()),
+        ("skip", passed(), passed()),
+    ] {
+        let filter =
+            format!("{{ rules: [waf.conf], max_time: 1m, max_body: 32KiB, over_limit: {over_limit} }}");
+        let (edge, origin) = running(&filter, Path::new("/nowhere"));
+        assert_eq!(send(&edge, "POST", "/", FORM, &early), of_early, "{over_limit}");
+        assert_eq!(send(&edge, "POST", "/", FORM, &late), of_late, "{over_limit}");
+        let expected = usize::from(of_early.0 == 200) + usize::from(of_late.0 == 200);
+        assert_eq!(origin.count(), expected);
+        if of_late.0 == 200 {
+            assert_eq!(origin.last().body, late.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_a_response_does_not_leave() {
+    let (edge, _origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    let mut client = edge.client("listen");
+    client.send("GET /key HTTP/1.1\r\nHost: a\r\n\r\n");
+    let came = client.rest().unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&came).contains("PRIVATE"));
+    edge.logged("the refusal", |line| line["path"] == "/key" && line["reason"] == "waf_blocked");
+    assert_eq!(send(&edge, "GET", "/other", "", ""), passed());
 }

@@ -25,6 +25,7 @@ pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
 pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
 
 use super::Node;
+use crate::filters::waf;
 use crate::http::path::Rules;
 use crate::upstream;
 
@@ -65,6 +66,9 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]
     pub lists: BTreeMap<String, Node>,
+    /// What the filters called `waf` have in common.
+    #[serde(default)]
+    pub waf: waf::Settings,
     /// Filter chains to be used by name: `- chain: NAME` in any list of filters.
     #[serde(default)]
     pub chains: BTreeMap<String, Vec<Node>>,

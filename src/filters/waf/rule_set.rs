@@ -90,7 +90,10 @@ fn is_of_crs(note: &Fault, sources: &Sources) -> bool {
 }
 
 /// All of it as one text, which includes the files.
-fn text(sources: &Sources, tuning: &Tuning) -> Result<String, Vec<String>> {
+///
+/// # Errors
+/// A path that cannot be named in such a text.
+pub fn text(sources: &Sources, tuning: &Tuning) -> Result<String, Vec<String>> {
     let mut text = String::new();
     match &sources.setup {
         Some(setup) => include(&mut text, setup, "")?,

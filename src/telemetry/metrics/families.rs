@@ -97,6 +97,8 @@ pub(super) struct Families {
     pub(super) issuer_keys: Family<IntGaugeVec, 1>,
     pub(super) issuer_keys_age: Family<GaugeVec, 1>,
     pub(super) issuer_fetches: Family<IntCounterVec, 2>,
+
+    pub(super) waf_matches: Family<IntCounterVec, 1>,
 }
 
 impl Families {
@@ -159,6 +161,9 @@ impl Families {
                 "Time since the issuer last confirmed its keys.", ["issuer"])?,
             issuer_fetches: make.counters("edgeward_issuer_fetches_total",
                 "Attempts to fetch the keys of an issuer, by outcome.", ["issuer", "outcome"])?,
+
+            waf_matches: make.counters("edgeward_waf_matches_total",
+                "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
         })
     }
 }

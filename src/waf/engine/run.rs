@@ -327,10 +327,22 @@ impl Runner<'_> {
         }
     }
 
+    /// A phase begins. What passed since the last one was for the client or the upstream to spend.
+    pub(super) fn go_on(&mut self) {
+        self.state.resumed_ns = self.clock.monotonic_ns();
+        self.look_at_clock();
+    }
+
+    /// A phase ends.
+    pub(super) fn pause(&mut self) {
+        let spent = self.clock.monotonic_ns().saturating_sub(self.state.resumed_ns);
+        self.state.spent_ns = self.state.spent_ns.saturating_add(spent);
+    }
+
     pub(super) fn look_at_clock(&mut self) {
         self.state.now_ns = self.clock.monotonic_ns();
-        let spent = self.state.now_ns.saturating_sub(self.state.started_ns);
-        if spent > self.limits.time_ns {
+        let now = self.state.now_ns.saturating_sub(self.state.resumed_ns);
+        if self.state.spent_ns.saturating_add(now) > self.limits.time_ns {
             self.state.exhausted.get_or_insert(Exhausted::Time);
         }
     }

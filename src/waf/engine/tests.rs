@@ -1,8 +1,11 @@
 //! The semantics of rules, each with the prefilter and without.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::waf::ir::EngineState;
 use crate::waf::testing::{Request, compile, denied, get, ids, options, post, run};
-use crate::waf::{Disruption, Exhausted, Limits, Mode, Options, Verdict};
+use crate::waf::{Clock, Disruption, Exhausted, Limits, Mode, Options, Verdict};
 
 const FORM: &[(&str, &str)] = &[("Content-Type", "application/x-www-form-urlencoded")];
 const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
@@ -250,4 +253,37 @@ fn tells_of_identifiers_used_twice_and_patterns_that_backtrack() {
             "rules:4: rule 3: lookaround cannot be matched in linear time",
         ]
     );
+}
+
+/// Shows what it is set to, and moves on with each look.
+#[derive(Default)]
+struct Moving {
+    now_ns: AtomicU64,
+    step_ns: u64,
+}
+
+impl Clock for Moving {
+    fn monotonic_ns(&self) -> u64 {
+        self.now_ns.fetch_add(self.step_ns, Ordering::Relaxed)
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn only_time_within_phases_is_the_rules_own() {
+    let rules = "SecRule ARGS \"@contains evil\" \"id:1,phase:2,deny\"";
+    for (step_ns, expected) in [(0, Verdict::Pass), (15_000_000, Verdict::Exhausted(Exhausted::Time))] {
+        let clock = Arc::new(Moving { step_ns, ..Moving::default() });
+        let settings = Options { clock: clock.clone(), ..options(Mode::Filtered) };
+        let (engine, _) = compile(rules, settings).unwrap();
+        let mut transaction = engine.begin("a");
+        transaction.request(b"GET", b"/?a=b", b"HTTP/1.1");
+        assert_eq!(transaction.request_headers(), Verdict::Pass);
+        // The client takes a second to send its body.
+        clock.now_ns.fetch_add(1_000_000_000, Ordering::Relaxed);
+        assert_eq!(transaction.request_body_end(), expected);
+    }
 }

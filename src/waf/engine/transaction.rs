@@ -31,6 +31,7 @@ impl Transaction {
         state.read_response_body = engine.settings.response_body;
         state.started_ns = engine.clock.monotonic_ns();
         state.now_ns = state.started_ns;
+        (state.spent_ns, state.resumed_ns) = (0, state.started_ns);
         state.unix_seconds = engine.clock.unix_seconds();
         let values = &mut state.values;
         values.set_text(Variable::UniqueId, unique_id.as_bytes());
@@ -205,7 +206,7 @@ impl Transaction {
     pub fn logging(&mut self) {
         // What ran out before does not keep the log from being written.
         self.state.exhausted = None;
-        self.state.started_ns = self.engine.clock.monotonic_ns();
+        self.state.spent_ns = 0;
         self.phase(Phase::Logging);
     }
 
@@ -243,11 +244,12 @@ impl Transaction {
             state: &mut self.state,
             filtered: engine.filter.is_some(),
         };
-        runner.look_at_clock();
+        runner.go_on();
         if let Some(filter) = &engine.filter {
             runner.look(filter);
         }
         runner.phase(phase);
+        runner.pause();
         match (&self.state.interruption, self.state.exhausted) {
             (Some(interruption), _) if interruption.enforced => {
                 Verdict::Refuse(interruption.disruption.clone())
