@@ -3,6 +3,7 @@
 
 mod chore;
 pub mod clock;
+pub mod flights;
 pub mod quota;
 
 use std::num::NonZeroUsize;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use chore::{Chore, Work};
 pub use clock::Clock;
+pub use flights::Flights;
 pub use quota::Quotas;
 
 /// Keys of all quotas together: about 90 MB when all are in use.
