@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::Caller;
+use super::{Caller, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -108,6 +108,18 @@ impl<'r> Exchange<'r> {
         self.slots.callers.push(caller);
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
+    /// The token that proved last who calls.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenText> {
+        self.slots.token.as_ref()
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
@@ -136,6 +148,7 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
 pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
+    token: Option<TokenText>,
     pub(super) conditions: Conditions,
 }
 

@@ -13,16 +13,22 @@ pub mod cors;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
+pub mod forward_auth;
 pub mod header_edits;
 pub mod ip_access;
 pub mod jwt;
 mod media_type;
+pub mod oauth2_introspection;
+mod oauth_server;
 pub mod rate_limit;
+mod remote;
 pub mod request_headers;
 pub mod request_limits;
 pub mod response_headers;
 pub mod table;
 pub mod template;
+mod token;
+pub mod token_exchange;
 pub mod verdict;
 
 #[cfg(test)]
@@ -37,7 +43,7 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use caller::{Caller, Proof};
+pub use caller::{Caller, Proof, TokenText};
 pub use condition::{Condition, Expression, Expressions};
 pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;

@@ -1,8 +1,8 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, basic_auth, compress, cors, error_pages, ip_access, jwt, rate_limit, request_headers,
-    request_limits, response_headers,
+    Spec, basic_auth, compress, cors, error_pages, forward_auth, ip_access, jwt, oauth2_introspection,
+    rate_limit, request_headers, request_limits, response_headers, token_exchange,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -30,6 +30,9 @@ table![
     ip_access,
     basic_auth,
     jwt,
+    oauth2_introspection,
+    forward_auth,
+    token_exchange,
     cors,
     rate_limit,
     request_limits,
