@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::Caller;
+use super::{Caller, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -133,6 +133,18 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
+    /// The token that proved last who calls.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenText> {
+        self.slots.token.as_ref()
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
@@ -162,6 +174,7 @@ pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
     pub(super) hold: Hold,
+    token: Option<TokenText>,
     pub(super) conditions: Conditions,
 }
 
