@@ -110,6 +110,13 @@ impl Diagnostics {
         }])
     }
 
+    /// What is wrong with this file and with another.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }

@@ -4,9 +4,11 @@
 //! metric and logs nothing, for the [chain](chain) does that once for all of them. Adding one touches its own
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
+pub mod api_key;
 pub mod basic_auth;
 mod caller;
 pub mod chain;
+mod challenge;
 pub mod compress;
 pub mod condition;
 pub mod cors;
@@ -42,6 +44,7 @@ pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::auth::keys::Keyring;
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
@@ -119,6 +122,8 @@ pub struct Site<'a> {
     pub expressions: Expressions<'a>,
     /// What we ourselves ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The API keys of consumers; `None` if the policy knows of no consumers and no store.
+    pub ring: Option<&'a Arc<Keyring>>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

@@ -44,6 +44,7 @@ pub fn try_compile<S: Spec>(spec: Value, state: &State, base: &Path) -> Result<B
         state,
         expressions: EXPRESSIONS,
         outbound: &outbound(),
+        ring: None,
         base,
     })
 }

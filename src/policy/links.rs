@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::auth::keys::Keyring;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
@@ -42,6 +43,8 @@ pub(super) struct Links<'a> {
     pub expressions: Expressions<'a>,
     /// What filters ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The keys of consumers, if there are any.
+    pub ring: Option<&'a Arc<Keyring>>,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -175,6 +178,7 @@ impl Visitor for Compile<'_, '_> {
             state: self.links.state,
             expressions: self.links.expressions,
             outbound: self.links.outbound,
+            ring: self.links.ring,
             base: self.links.base,
         };
         *ordinal += 1;

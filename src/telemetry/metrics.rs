@@ -15,6 +15,7 @@ pub use handles::{
     BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, ListenerMetrics,
     ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics, UpstreamSeries,
 };
+pub use keys::KeyLabels;
 pub use labels::{
     CheckOutcome, CloseReason, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
     UpstreamOutcome,
@@ -29,6 +30,7 @@ use writers::Writers;
 
 mod families;
 mod handles;
+mod keys;
 mod labels;
 mod lease;
 mod process;

@@ -41,6 +41,12 @@ fn count_everything(metrics: &Metrics) -> impl Sized {
     listener.accepted();
     listener.handshake_failed(HandshakeFailure::Protocol);
     certificate.set_expiry(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let key = KeyLabels { consumer: "partner-a", key: "k1" };
+    metrics.show_keys([(key, 1_800_000_000)].into_iter(), [(key, 7)].into_iter());
+    metrics.key_store_read(true);
+    metrics.key_uses_kept(false);
+    metrics.notice_sent(true);
+    metrics.notices_waiting(1);
     metrics.reload_succeeded("policy", UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     (route, upstream, backend, listener, certificate, in_flight)
 }

@@ -1,0 +1,289 @@
+//! Where a request carries its key, and how it is taken away from there.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::header::{AUTHORIZATION, COOKIE};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
+use pingora::http::RequestHeader;
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::filters::header_edits::Head;
+use crate::http::fields::is_token;
+use crate::values::Problem;
+
+/// Places of one filter.
+const MOST: usize = 8;
+/// The scheme of a challenge where keys do not come by `Authorization`.
+const SCHEME: &str = "ApiKey";
+
+/// Where a key is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "KeyPlace")]
+pub enum Place {
+    /// The value of the request header of this name, e.g. `x-api-key`.
+    Header(String),
+    /// What follows this scheme in `Authorization`, e.g. `Bearer` or `ApiKey`.
+    Authorization(String),
+    /// The value of the cookie of this name. Browsers send cookies by themselves, also where another site has them do so.
+    Cookie(String),
+    /// The value of the query parameter of this name. Queries end up in logs, histories and `Referer`.
+    DangerQuery(String),
+}
+
+/// One place, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum KeyPlaces {
+    /// One alone.
+    One(Place),
+    /// Any of these.
+    Any(Vec<Place>),
+}
+
+impl Default for KeyPlaces {
+    fn default() -> Self {
+        Self::One(Place::Header("x-api-key".to_owned()))
+    }
+}
+
+/// By hand, because the errors of an untagged enum do not say what is wrong.
+impl<'de> Deserialize<'de> for KeyPlaces {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choice;
+
+        impl<'de> Visitor<'de> for Choice {
+            type Value = KeyPlaces;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("{ header: NAME }, { authorization: SCHEME } or a list of such places")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeyPlaces, A::Error> {
+                Place::deserialize(MapAccessDeserializer::new(map)).map(KeyPlaces::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeyPlaces, A::Error> {
+                let mut places = Vec::new();
+                while let Some(place) = list.next_element()? {
+                    places.push(place);
+                }
+                Ok(KeyPlaces::Any(places))
+            }
+        }
+
+        deserializer.deserialize_any(Choice)
+    }
+}
+
+/// What a request presents.
+pub(super) enum Presented<'a> {
+    Nothing,
+    Key(Cow<'a, [u8]>),
+    /// Different ones: which is meant, nobody knows.
+    Several,
+}
+
+/// Places, ready to be looked at.
+pub(super) struct Places(Box<[Known]>);
+
+enum Known {
+    Header(HeaderName),
+    Authorization(Box<str>),
+    Cookie(Box<str>),
+    Query(Box<str>),
+}
+
+impl Places {
+    pub fn compile(from: KeyPlaces) -> Result<Self, Problem> {
+        let places = match from {
+            KeyPlaces::One(place) => [Known::compile(place, "from")?].into(),
+            KeyPlaces::Any(places) if (1..=MOST).contains(&places.len()) => {
+                let compile = |(index, place)| Known::compile(place, &format!("from[{index}]"));
+                places.into_iter().enumerate().map(compile).collect::<Result<_, _>>()?
+            }
+            KeyPlaces::Any(places) => {
+                let message = format_args!("expected 1 to {MOST} places, found {}", places.len());
+                return Err(Problem::new("from", message));
+            }
+        };
+        Ok(Self(places))
+    }
+
+    /// The scheme by which a key is asked for.
+    pub fn scheme(&self) -> &str {
+        match self.0.first() {
+            Some(Known::Authorization(scheme)) => scheme,
+            _ => SCHEME,
+        }
+    }
+
+    /// Whether a key may come in this header.
+    pub fn uses(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|place| match place {
+            Known::Header(header) => header == name,
+            Known::Authorization(_) => *name == AUTHORIZATION,
+            Known::Cookie(_) => *name == COOKIE,
+            Known::Query(_) => false,
+        })
+    }
+
+    /// The key. All places are looked at: a request with two different ones must not be judged by the one that is good.
+    pub fn find<'r>(&self, request: &'r RequestHeader) -> Presented<'r> {
+        let mut found = Presented::Nothing;
+        for place in &self.0 {
+            place.each(request, &mut |text| match &found {
+                _ if text.is_empty() => {}
+                Presented::Nothing => found = Presented::Key(text),
+                Presented::Key(first) if *first == text => {}
+                Presented::Key(_) | Presented::Several => found = Presented::Several,
+            });
+        }
+        found
+    }
+
+    /// Takes keys away.
+    pub fn hide(&self, request: &mut RequestHeader) {
+        for place in &self.0 {
+            match place {
+                Known::Header(name) => request.remove(name),
+                Known::Authorization(scheme) => {
+                    let ours = |value: &HeaderValue| credentials(value.as_bytes(), scheme).is_some();
+                    if request.headers.get_all(AUTHORIZATION).iter().any(ours) {
+                        request.remove(&AUTHORIZATION);
+                    }
+                }
+                Known::Cookie(name) => hide_cookie(request, name),
+                Known::Query(name) => hide_parameter(request, name),
+            }
+        }
+    }
+}
+
+impl Known {
+    fn compile(place: Place, at: &str) -> Result<Self, Problem> {
+        let token = |text: String, what: &str, expected: &str| {
+            if is_token(text.as_bytes()) {
+                return Ok(text.into_boxed_str());
+            }
+            Err(Problem::new(format!("{at}.{what}"), format_args!("expected {expected}")))
+        };
+        Ok(match place {
+            Place::Header(name) => match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if name == AUTHORIZATION || name == COOKIE => {
+                    let message = format_args!("{name} has a place of its own: {{ {} }}", own(&name));
+                    return Err(Problem::new(format!("{at}.header"), message));
+                }
+                Ok(name) => Self::Header(name),
+                Err(_) => {
+                    let expected = "expected a header name such as x-api-key";
+                    return Err(Problem::new(format!("{at}.header"), expected));
+                }
+            },
+            Place::Authorization(scheme) => {
+                Self::Authorization(token(scheme, "authorization", "a scheme such as Bearer or ApiKey")?)
+            }
+            Place::Cookie(name) => Self::Cookie(token(name, "cookie", "a cookie name such as api_key")?),
+            Place::DangerQuery(name) => {
+                Self::Query(token(name, "danger_query", "a parameter's name such as api_key")?)
+            }
+        })
+    }
+
+    fn each<'r>(&self, request: &'r RequestHeader, see: &mut dyn FnMut(Cow<'r, [u8]>)) {
+        let lines = |name: &HeaderName| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        match self {
+            Self::Header(name) => lines(name).for_each(|value| see(value.into())),
+            Self::Authorization(scheme) => lines(&AUTHORIZATION)
+                .filter_map(|value| credentials(value, scheme))
+                .for_each(|value| see(value.into())),
+            Self::Cookie(name) => lines(&COOKIE)
+                .flat_map(pairs)
+                .filter_map(|pair| cookie_value(pair, name))
+                .for_each(|value| see(value.into())),
+            Self::Query(name) => parameters(request.uri.query().unwrap_or_default())
+                .filter(|parameter| is_named(parameter, name))
+                .for_each(|parameter| {
+                    let value = parameter.split_once('=').map_or("", |(_, value)| value);
+                    see(percent_decode(value.as_bytes()).into());
+                }),
+        }
+    }
+}
+
+fn own(name: &HeaderName) -> &'static str {
+    if *name == COOKIE { "cookie: NAME" } else { "authorization: SCHEME" }
+}
+
+/// What follows a scheme (RFC 9110 §11.4), which is of either case.
+fn credentials<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
+    let (given, rest) = value.split_at_checked(scheme.len())?;
+    let rest = rest.strip_prefix(b" ")?;
+    given.eq_ignore_ascii_case(scheme.as_bytes()).then(|| rest.trim_ascii())
+}
+
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
+}
+
+fn cookie_value<'p>(pair: &'p [u8], name: &str) -> Option<&'p [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
+
+/// Takes a cookie out of every line; a line with nothing else goes.
+fn hide_cookie(request: &mut RequestHeader, name: &str) {
+    let has = |line: &&[u8]| pairs(line).any(|pair| cookie_value(pair, name).is_some());
+    let lines: Vec<_> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if !lines.iter().any(has) {
+        return;
+    }
+    let without = |line: &[u8]| {
+        let kept: Vec<_> = pairs(line).filter(|pair| cookie_value(pair, name).is_none()).collect();
+        kept.join(&b"; "[..])
+    };
+    let rest: Vec<_> = lines.into_iter().map(without).filter(|line| !line.is_empty()).collect();
+    request.remove(&COOKIE);
+    for line in rest {
+        // It was part of a line.
+        if let Ok(value) = HeaderValue::from_bytes(&line) {
+            request.append(&COOKIE, value);
+        }
+    }
+}
+
+fn parameters(query: &str) -> impl Iterator<Item = &str> {
+    query.split('&')
+}
+
+/// Whether a parameter has this name, however it is encoded: what another reader would take for the key is one.
+fn is_named(parameter: &str, name: &str) -> bool {
+    let given = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+    percent_decode(given.as_bytes()).eq(name.bytes())
+}
+
+fn hide_parameter(request: &mut RequestHeader, name: &str) {
+    let Some(query) = request.uri.query() else { return };
+    if !parameters(query).any(|parameter| is_named(parameter, name)) {
+        return;
+    }
+    let kept: Vec<_> = parameters(query).filter(|parameter| !is_named(parameter, name)).collect();
+    let mut target = request.uri.path().to_owned();
+    if !kept.is_empty() {
+        target.push('?');
+        target.push_str(&kept.join("&"));
+    }
+    let mut parts = request.uri.clone().into_parts();
+    // It was part of a target.
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.set_uri(uri);
+    }
+}
+
+#[cfg(test)]
+mod tests;
