@@ -76,7 +76,8 @@ pub(super) enum Keys {
         /// When it begins, likewise. Default: at once.
         #[arg(long, value_name = "WHEN", value_parser = when)]
         not_before: Option<When>,
-        /// A scope of the consumer that the key has; may be repeated. Default: all of them.
+        /// A scope of the consumer that the key has; may be repeated. Default: all of them. A consumer that is added has
+        /// these as its own.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
         /// A tag of the key's own; may be repeated.
@@ -141,15 +142,23 @@ pub(super) enum Keys {
 /// Where the store is.
 #[derive(Args)]
 pub(super) struct Place {
+    #[command(flatten)]
+    store: Named,
+    /// Where edgeward writes down uses. Default: as the policy says, else $STATE_DIRECTORY, else /var/lib/edgeward.
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    state_directory: Option<PathBuf>,
+}
+
+/// One of two ways to name the store.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Named {
     /// The policy that names the store, and the state directory.
-    #[arg(long, value_name = "POLICY", value_hint = ValueHint::FilePath, required_unless_present = "store", conflicts_with = "store")]
+    #[arg(long, value_name = "POLICY", value_hint = ValueHint::FilePath)]
     policy: Option<PathBuf>,
     /// The store's own file, in YAML or, if its name ends in .json, in JSON. `keys new` makes it if there is none.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     store: Option<PathBuf>,
-    /// Where edgeward writes down uses. Default: as the policy says, else $STATE_DIRECTORY, else /var/lib/edgeward.
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
-    state_directory: Option<PathBuf>,
 }
 
 /// A moment, or how long from now.
@@ -179,6 +188,8 @@ impl When {
 struct Found {
     store: PathBuf,
     usage: PathBuf,
+    /// What the policy itself names, which is changed by hand.
+    inline: Document,
 }
 
 pub(super) fn keys(command: Keys) -> ExitCode {
@@ -226,6 +237,7 @@ fn run(command: Keys) -> anyhow::Result<()> {
 }
 
 fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> anyhow::Result<()> {
+    found.may_change(consumer)?;
     let made = change(&found.store, true, |document| {
         let made = lifecycle::new(document, consumer, wanted, now, &mut random)?;
         Ok((made.document.clone(), made))
@@ -238,6 +250,7 @@ fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> 
 }
 
 fn rotate(found: &Found, consumer: &ConsumerName, rotation: Rotation<'_>, now: Moment) -> anyhow::Result<()> {
+    found.may_change(consumer)?;
     let Rotated { made, replaced } = change(&found.store, false, |document| {
         let rotated = lifecycle::rotate(document, consumer, rotation, now, &mut random)?;
         Ok((rotated.made.document.clone(), rotated))
@@ -257,7 +270,8 @@ fn until(expires: Option<Moment>) -> String {
 }
 
 fn list(found: &Found, consumer: Option<&ConsumerName>, json: bool, now: Moment) -> anyhow::Result<()> {
-    let document = read(&found.store)?;
+    let mut document = found.inline.clone();
+    document.consumers.extend(read(&found.store)?.consumers);
     let records = Records::load_from_file(&found.usage)?;
     let mut rows = lifecycle::list(&document, &records, now);
     if let Some(consumer) = consumer {
@@ -277,6 +291,11 @@ fn retire(
     unused: Option<std::time::Duration>,
     now: Moment,
 ) -> anyhow::Result<()> {
+    let of_policy =
+        found.inline.consumers.iter().find(|consumer| consumer.keys.iter().any(|one| one.id == *key));
+    if let Some(consumer) = of_policy {
+        found.may_change(&consumer.name)?;
+    }
     let has_records = found.usage.exists();
     let records = has_records.then(|| Records::load_from_file(&found.usage)).transpose()?;
     let caution = match unused {
@@ -314,18 +333,28 @@ fn prune(found: &Found, kept_for: std::time::Duration, now: Moment) -> anyhow::R
 
 impl Place {
     fn find(&self) -> anyhow::Result<Found> {
-        let (store, configured) = match (&self.store, &self.policy) {
-            (Some(store), _) => (store.clone(), None),
-            (None, Some(policy)) => of_policy(policy)?,
-            (None, None) => bail!("neither --policy nor --store"),
+        let (store, configured, inline) = match &self.store {
+            Named { store: Some(store), .. } => (store.clone(), None, Document::default()),
+            Named { policy: Some(policy), .. } => of_policy(policy)?,
+            Named { .. } => bail!("neither --policy nor --store"),
         };
         let state = state_dir::resolve(self.state_directory.as_deref().or(configured.as_deref()));
-        Ok(Found { store, usage: state.join(USAGE_FILE) })
+        Ok(Found { store, usage: state.join(USAGE_FILE), inline })
     }
 }
 
-/// The store and the state directory that a policy names. The rest of the policy need not be right.
-fn of_policy(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
+impl Found {
+    /// That a consumer is not one of the policy's own.
+    fn may_change(&self, consumer: &ConsumerName) -> anyhow::Result<()> {
+        if self.inline.consumers.iter().any(|other| other.name == *consumer) {
+            bail!("{consumer} is in the policy itself, where keys are changed by hand");
+        }
+        Ok(())
+    }
+}
+
+/// The store, the state directory and the consumers that a policy names. The rest of the policy need not be right.
+fn of_policy(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>, Document)> {
     let file = File::load(path)?;
     let mut issues = Vec::new();
     let Some(policy) = file.root().read::<Policy>(&mut issues) else {
@@ -335,7 +364,9 @@ fn of_policy(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
     let store = policy.api_keys.and_then(|keys| keys.store).ok_or_else(|| {
         Diagnostics::of_file(file.name(), "no store to change: name one in `api_keys.store`")
     })?;
-    Ok((base.join(store), policy.server.state_directory.map(|state| base.join(state))))
+    let inline = policy.consumers.iter().filter_map(|node| node.read(&mut issues)).collect();
+    let state = policy.server.state_directory.map(|state| base.join(state));
+    Ok((base.join(store), state, Document { consumers: inline }))
 }
 
 /// Reads a store to look at.

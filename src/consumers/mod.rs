@@ -150,18 +150,21 @@ impl Consumers {
 
 /// All keys, or what is wrong with them.
 fn directory(inline: &Document, store: Option<&Path>, usage: &Usage, wrong: &mut Wrong) -> Option<Directory> {
-    let Some(path) = store else {
-        let compiled = Directory::compile(&[Source { label: "the policy", document: inline }], usage);
-        return compiled
-            .map_err(|faults| wrong.policy.extend(faults.into_iter().map(|fault| fault.problem)))
-            .ok();
+    let read = |path| File::load(path).and_then(|file| Ok((store::document(&file)?, file)));
+    let of_policy = Source { label: "the policy", document: inline };
+    let (path, document, file) = match store.map(|path| (path, read(path))) {
+        Some((path, Ok((document, file)))) => (path, document, file),
+        other => {
+            let compiled = Directory::compile(&[of_policy], usage);
+            let tell =
+                |faults: Vec<Fault>| faults.into_iter().for_each(|fault| wrong.policy.push(fault.problem));
+            let directory = compiled.map_err(tell).ok();
+            wrong.store = other.and_then(|(_, read)| read.err());
+            return directory.filter(|_| wrong.store.is_none());
+        }
     };
-    let read = File::load(path).and_then(|file| Ok((store::document(&file)?, file)));
-    let (document, file) = read.map_err(|error| wrong.store = Some(error)).ok()?;
     let label = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let sources =
-        [Source { label: "the policy", document: inline }, Source { label: &label, document: &document }];
-    let compiled = Directory::compile(&sources, usage);
+    let compiled = Directory::compile(&[of_policy, Source { label: &label, document: &document }], usage);
     let tell = |faults: Vec<Fault>| {
         let (policy, of_store): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.source == 0);
         wrong.policy.extend(policy.into_iter().map(|fault| fault.problem));

@@ -128,8 +128,9 @@ impl Shared {
         for service in snapshot.services.values() {
             service.refresh(now_ns);
         }
-        if let Some(consumers) = &snapshot.consumers {
-            consumers.refresh();
+        match &snapshot.consumers {
+            Some(consumers) => consumers.refresh(),
+            None => self.materials.metrics.show_keys(std::iter::empty(), std::iter::empty()),
         }
     }
 

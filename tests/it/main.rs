@@ -16,6 +16,7 @@
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
 
+mod api_keys;
 mod check;
 mod conf;
 mod desync;
@@ -24,6 +25,7 @@ mod forwarding;
 mod front_door;
 mod http2;
 mod idle;
+mod keys_cli;
 mod layering;
 mod listeners;
 mod load;

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 /// 190 bits.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(rename = "Sha256", extend("pattern" = "^[0-9A-Fa-f]{64}$"))]
+#[schemars(rename = "KeyDigest", extend("pattern" = "^[0-9A-Fa-f]{64}$"))]
 pub struct Digest([u8; 32]);
 
 /// Why a text is not a [`Digest`]. Does not repeat the text: where a digest is asked for, someone may have put the key.

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 use pingora::http::RequestHeader;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::filters::header_edits::Head;
 use crate::http::fields::is_token;
@@ -22,9 +22,8 @@ const MOST: usize = 8;
 const SCHEME: &str = "ApiKey";
 
 /// Where a key is.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "KeyPlace")]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "KeyPlace", rename_all = "snake_case")]
 pub enum Place {
     /// The value of the request header of this name, e.g. `x-api-key`.
     Header(String),
@@ -34,6 +33,49 @@ pub enum Place {
     Cookie(String),
     /// The value of the query parameter of this name. Queries end up in logs, histories and `Referer`.
     DangerQuery(String),
+}
+
+/// The keys of a [`Place`].
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Header,
+    Authorization,
+    Cookie,
+    DangerQuery,
+}
+
+/// By hand, because what the errors of an externally tagged enum say of a map without a key is no help.
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+
+        impl<'de> Visitor<'de> for Entry {
+            type Value = Place;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("{ header: NAME } or { authorization: SCHEME }")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Place, A::Error> {
+                let Some(kind) = map.next_key::<Kind>()? else {
+                    return Err(A::Error::custom("expected a place such as { header: x-api-key }"));
+                };
+                let name = map.next_value()?;
+                if map.next_key::<IgnoredAny>()?.is_some() {
+                    return Err(A::Error::custom("expected one place; several are a list"));
+                }
+                Ok(match kind {
+                    Kind::Header => Place::Header(name),
+                    Kind::Authorization => Place::Authorization(name),
+                    Kind::Cookie => Place::Cookie(name),
+                    Kind::DangerQuery => Place::DangerQuery(name),
+                })
+            }
+        }
+
+        deserializer.deserialize_map(Entry)
+    }
 }
 
 /// One place, or a list of them.

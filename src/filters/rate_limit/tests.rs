@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
 use super::*;
@@ -210,6 +212,7 @@ fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
             state: &state,
             expressions: EXPRESSIONS,
             outbound: &outbound(),
+            ring: None,
             base: Path::new("/"),
         })
         .unwrap_or_else(|_| panic!())
@@ -236,6 +239,7 @@ fn told(spec: Value, ordinal: usize, response: &mut ResponseHeader) -> Vec<(Stri
         state: &state,
         expressions: EXPRESSIONS,
         outbound: &outbound(),
+        ring: None,
         base: Path::new("/"),
     };
     let Ok(filter) = spec.compile(&site) else { panic!("not compiled") };
