@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::fault::unquoted;
 use super::path::Path;
 use super::yaml::{Document, Position};
+use crate::auth::keys::digest::NOT_A_DIGEST;
 use crate::values::Problem;
 use crate::values::secret::WRITTEN_IN_THE_CLEAR;
 
@@ -168,7 +169,7 @@ impl Diagnostic {
             narrow(&mut position, part, document.text());
         }
         let mut excerpt = Excerpt::new(document.text(), &position);
-        if message.contains(WRITTEN_IN_THE_CLEAR) {
+        if [WRITTEN_IN_THE_CLEAR, NOT_A_DIGEST].iter().any(|secret| message.contains(secret)) {
             excerpt = excerpt.map(Excerpt::masked);
         }
         Self {

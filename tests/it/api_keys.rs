@@ -5,6 +5,7 @@ mod notices;
 mod places;
 mod rotation;
 mod store;
+mod upgrade;
 
 use std::path::Path;
 use std::process::Output;
