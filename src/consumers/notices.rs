@@ -3,7 +3,6 @@
 //! One sender at a time, whatever is reloaded. What is found is on the disk before it is sent, and stays there until it is
 //! taken; so a crash repeats a notice at most, under the same id. When a process hands over or stops, it looks no more.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,9 +56,8 @@ impl Notices {
         kept: &Arc<Kept>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        if !spec.url.is_secure() && !spec.danger_cleartext && !is_loopback(spec.url.host()) {
-            let message =
-                "http: goes to this machine alone; write https:, or danger_cleartext: true beside it";
+        if !spec.url.is_secure() && !spec.danger_http && !spec.url.is_loopback() {
+            let message = "notices by plain http are anybody's to read: use https, or accept it with `danger_http: true`";
             problems.push(Problem::new("url", message));
         }
         if !spec.url.is_secure() && spec.tls.is_some() {
@@ -198,11 +196,6 @@ fn thresholds(spec: &KeyNotices) -> Result<Vec<Duration>, Problem> {
         return Err(Problem::new("before", message));
     }
     Ok(before.iter().map(|before| **before).collect())
-}
-
-/// Whether a host is this machine, without asking anybody.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// For the pauses between tries, which nobody need foresee.

@@ -112,13 +112,11 @@ fn links_and_notices_are_checked() {
         "url: http://127.0.0.1:9/",
         "url: \"http://[::1]:9/\"",
         "url: http://localhost/",
-        "url: http://hooks.test/, danger_cleartext: true",
+        "url: http://hooks.test/, danger_http: true",
     ] {
         assert_eq!(notices(good), Vec::<String>::new(), "{good}");
     }
-    assert!(
-        notices("url: http://hooks.test/")[0].starts_with("api_keys.notices.url: http: goes to this machine")
-    );
+    assert!(notices("url: http://hooks.test/")[0].starts_with("api_keys.notices.url: notices by plain http"));
     assert!(notices("url: http://127.0.0.1/, tls: {}")[0].starts_with("api_keys.notices.tls: means nothing"));
     assert!(notices("url: https://a.test/, tls: { ca: no.pem }")[0].starts_with("api_keys.notices.tls.ca: "));
     let many = format!(

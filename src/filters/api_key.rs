@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 pub use self::place::{KeyPlaces, Place};
 use self::place::{Places, Presented};
-use super::challenge::realm;
+use super::credentials::realm;
 use super::header_edits::{Head, editable};
 use super::rate_limit::{Counted, Fields, refusal};
 use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Site, Step};
@@ -60,7 +60,7 @@ pub struct Spec {
     pub realm: String,
     /// Request headers that tell the upstream who calls. What clients send under these names is removed.
     pub forward: Forward,
-    /// Whether the key is removed before the request goes upstream. Default `true`.
+    /// Whether the key is removed before the request goes upstream. One from the query is in any case. Default `true`.
     pub hide_credentials: bool,
 }
 
@@ -244,6 +244,10 @@ impl Filter for ApiKey {
         &self.forward.names
     }
 
+    fn secret_parameters(&self) -> Vec<&str> {
+        self.places.parameters()
+    }
+
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
         let (key, standing) = match self.proven(exchange) {
             Ok(Some(proven)) => proven,
@@ -263,9 +267,7 @@ impl Filter for ApiKey {
         if standing != Standing::Current {
             key.tally.record_deprecated();
         }
-        if self.hide_credentials {
-            self.places.hide(exchange.request);
-        }
+        self.places.take(exchange.request, self.hide_credentials);
         self.tell_upstream(exchange, &key);
         Step::NEXT
     }

@@ -21,7 +21,7 @@ use credentials::Presented;
 use users::Users;
 use verifier::{Outcome, Verifier};
 
-use super::challenge::realm;
+use super::credentials::realm;
 use super::header_edits::{Head, editable};
 use super::{Caller, Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
 use crate::values::Problem;

@@ -129,6 +129,11 @@ impl Chain {
         self.links.iter().flat_map(|link| link.filter.vouches_for())
     }
 
+    /// The query parameters by which its filters are given credentials.
+    pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().flat_map(|link| link.filter.secret_parameters())
+    }
+
     /// Whether any filter looks at response heads.
     #[must_use]
     pub fn has_response(&self) -> bool {

@@ -8,15 +8,16 @@ pub mod api_key;
 pub mod basic_auth;
 mod caller;
 pub mod chain;
-mod challenge;
 pub mod compress;
 pub mod condition;
 pub mod cors;
+mod credentials;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
 pub mod header_edits;
 pub mod ip_access;
+pub mod jwt;
 mod media_type;
 pub mod rate_limit;
 pub mod request_headers;
@@ -44,7 +45,9 @@ pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
@@ -61,6 +64,12 @@ pub trait Filter: Send + Sync {
     /// also on routes without the filter.
     fn vouches_for(&self) -> &[HeaderName] {
         &[]
+    }
+
+    /// The query parameters by which this filter is given credentials. No log shows their values, also where the filter
+    /// was not asked.
+    fn secret_parameters(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
@@ -124,6 +133,10 @@ pub struct Site<'a> {
     pub outbound: &'a Arc<Outbound>,
     /// The API keys of consumers; `None` if the policy knows of no consumers and no store.
     pub ring: Option<&'a Arc<Keyring>>,
+    /// Who issues tokens, and what is remembered of them.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

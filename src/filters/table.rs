@@ -1,7 +1,7 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, api_key, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers,
+    Spec, api_key, basic_auth, compress, cors, error_pages, ip_access, jwt, rate_limit, request_headers,
     request_limits, response_headers,
 };
 
@@ -30,6 +30,7 @@ table![
     ip_access,
     basic_auth,
     api_key,
+    jwt,
     cors,
     rate_limit,
     request_limits,

@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use boring::error::ErrorStack;
 use http::HeaderName;
 
 use super::door::{Door, DoorLimits};
+use super::issuers;
 use super::links::Links;
 use super::lists;
 use super::route::Route;
@@ -15,6 +17,7 @@ use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::auth::keys::{ConsumerSpec, Keyring};
+use crate::auth::{Issuers, Memory};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
@@ -50,6 +53,8 @@ pub struct Materials {
     pub outbound: Arc<Outbound>,
     /// What is counted and told of API keys.
     pub consumers: Arc<Kept>,
+    /// Tokens that were verified, and keys of issuers.
+    pub memory: Arc<Memory>,
 }
 
 /// Why there is nothing to make policies with.
@@ -61,6 +66,9 @@ pub enum MaterialsError {
     /// The resolver's configuration is of no use.
     #[error("cannot read the resolver's configuration: {0}")]
     Resolver(#[from] io::Error),
+    /// The system has no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(#[from] ErrorStack),
 }
 
 impl Materials {
@@ -88,7 +96,9 @@ impl Materials {
         let lookup: Arc<dyn Lookup> = Arc::new(System::new()?);
         let outbound = Outbound::new(lookup.clone(), state.clock.clone());
         let consumers = Kept::new(state.clock.clone(), metrics.clone(), outbound.clone(), dry);
-        Ok(Self { state, metrics, backends: Registry::default(), logs, lookup, outbound, consumers })
+        let memory = Arc::new(Memory::new(state.clock.clone())?);
+        let backends = Registry::default();
+        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory })
     }
 }
 
@@ -130,7 +140,10 @@ impl Compiler<'_> {
         let doors = self.doors(policy);
         let services = self.services(policy);
         let (ring, consumers) = self.consumers(policy);
-        let Routed { router, routes, unrouted } = self.routes(policy, &services, ring.as_ref());
+        let (issuers, mut chores) =
+            issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
+        chores.extend(consumers.iter().flat_map(Consumers::chores));
+        let Routed { router, routes, unrouted } = self.routes(policy, &services, (&issuers, ring.as_ref()));
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -152,7 +165,8 @@ impl Compiler<'_> {
                 watch: policy.server.watch,
             },
             vouched: vouched(&routes, &unrouted),
-            chores: consumers.iter().flat_map(Consumers::chores).collect(),
+            secret_parameters: secret_parameters(&routes, &unrouted),
+            chores,
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
             redacted: redacted(document.root().tree()).to_string(),
@@ -314,7 +328,7 @@ impl Compiler<'_> {
         &mut self,
         policy: &Policy,
         services: &BTreeMap<String, Arc<Service>>,
-        ring: Option<&Arc<Keyring>>,
+        (issuers, ring): (&Issuers, Option<&Arc<Keyring>>),
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
         let mut specs = Vec::new();
@@ -332,6 +346,8 @@ impl Compiler<'_> {
             expressions: Expressions { lists: &lists },
             outbound: &self.materials.outbound,
             ring,
+            issuers,
+            paths: policy.paths,
             base: &self.base,
             issues: &mut self.issues,
         };
@@ -425,6 +441,16 @@ fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
     let routes = routes.iter().chain([unrouted]);
     let mut names: Vec<HeaderName> = routes.flat_map(|route| route.chain.vouched()).cloned().collect();
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
+    names
+}
+
+/// The query parameters by which filters are given credentials, each once.
+fn secret_parameters(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<Box<str>> =
+        routes.flat_map(|route| route.chain.secret_parameters()).map(Into::into).collect();
+    names.sort_unstable();
     names.dedup();
     names
 }

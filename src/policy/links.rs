@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 
@@ -45,6 +47,10 @@ pub(super) struct Links<'a> {
     pub outbound: &'a Arc<Outbound>,
     /// The keys of consumers, if there are any.
     pub ring: Option<&'a Arc<Keyring>>,
+    /// Who issues tokens.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -179,6 +185,8 @@ impl Visitor for Compile<'_, '_> {
             expressions: self.links.expressions,
             outbound: self.links.outbound,
             ring: self.links.ring,
+            issuers: self.links.issuers,
+            paths: self.links.paths,
             base: self.links.base,
         };
         *ordinal += 1;

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub vouched: Vec<HeaderName>,
     /// Who calls, by which keys.
     pub consumers: Option<Arc<Consumers>>,
+    /// The query parameters by which filters are given credentials; no log shows their values.
+    pub secret_parameters: Vec<Box<str>>,
     /// What goes on in the background while the policy is in force.
     pub chores: Vec<Arc<dyn Chore>>,
     /// The policy file and every file it names.

@@ -11,7 +11,7 @@ use super::schema;
 use crate::filters::table::KINDS;
 
 /// The parts of a policy in the order in which it is written.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "server",
     "log",
     "access_log",
@@ -20,6 +20,7 @@ const PARTS: [&str; 11] = [
     "paths",
     "listeners",
     "upstreams",
+    "issuers",
     "chains",
     "filters",
     "routes",

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::OneOrMany;
 use crate::http::url::Url;
 use crate::tls::ClientSpec;
-use crate::values::{Duration, Secret};
+use crate::values::{Duration, OneOrMany, Secret};
 
 /// API keys: where they are kept, and who is told of what becomes of them.
 ///
@@ -58,5 +57,5 @@ pub struct KeyNotices {
     pub tls: Option<ClientSpec>,
     /// Lets `url` be `http:` to another machine. Whoever sits between reads who has which keys. Default `false`.
     #[serde(default)]
-    pub danger_cleartext: bool,
+    pub danger_http: bool,
 }

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod choice;
+mod issuer;
 mod limits;
 mod list;
 mod listener;
@@ -17,7 +18,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use api_keys::{ApiKeys, KeyNotices};
-pub use choice::{OneOrMany, PathMatch, ValueMatch};
+pub use choice::{PathMatch, ValueMatch};
+pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
 pub use list::{Entry, List, ListKind};
 pub use listener::{Listener, ProxyProtocol, Redirect};
@@ -58,6 +60,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, upstream::Spec>")]
     pub upstreams: BTreeMap<String, Node>,
+    /// Who issues the tokens that filters such as `jwt` verify, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Issuer>")]
+    pub issuers: BTreeMap<String, Node>,
     /// Lists that expressions refer to: `ip.src in $offices`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{AUTHORIZATION, COOKIE};
-use http::uri::{PathAndQuery, Uri};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 use pingora::http::RequestHeader;
@@ -12,8 +11,10 @@ use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::filters::credentials::{cookies, hide_cookie, hide_parameter};
 use crate::filters::header_edits::Head;
 use crate::http::fields::is_token;
+use crate::http::query;
 use crate::values::Problem;
 
 /// Places of one filter.
@@ -189,10 +190,23 @@ impl Places {
         found
     }
 
-    /// Takes keys away.
-    pub fn hide(&self, request: &mut RequestHeader) {
+    /// The query parameters that hold keys.
+    pub fn parameters(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for place in &self.0 {
+            if let Known::Query(name) = place {
+                names.push(&**name);
+            }
+        }
+        names
+    }
+
+    /// Takes keys away: from the query in any case, from elsewhere if they are to be hidden.
+    pub fn take(&self, request: &mut RequestHeader, hide: bool) {
         for place in &self.0 {
             match place {
+                Known::Query(name) => hide_parameter(request, name),
+                _ if !hide => {}
                 Known::Header(name) => request.remove(name),
                 Known::Authorization(scheme) => {
                     let ours = |value: &HeaderValue| credentials(value.as_bytes(), scheme).is_some();
@@ -201,7 +215,6 @@ impl Places {
                     }
                 }
                 Known::Cookie(name) => hide_cookie(request, name),
-                Known::Query(name) => hide_parameter(request, name),
             }
         }
     }
@@ -244,16 +257,9 @@ impl Known {
             Self::Authorization(scheme) => lines(&AUTHORIZATION)
                 .filter_map(|value| credentials(value, scheme))
                 .for_each(|value| see(value.into())),
-            Self::Cookie(name) => lines(&COOKIE)
-                .flat_map(pairs)
-                .filter_map(|pair| cookie_value(pair, name))
-                .for_each(|value| see(value.into())),
-            Self::Query(name) => parameters(request.uri.query().unwrap_or_default())
-                .filter(|parameter| is_named(parameter, name))
-                .for_each(|parameter| {
-                    let value = parameter.split_once('=').map_or("", |(_, value)| value);
-                    see(percent_decode(value.as_bytes()).into());
-                }),
+            Self::Cookie(name) => cookies(request, name).for_each(|value| see(value.into())),
+            Self::Query(name) => query::values(request.uri.query().unwrap_or_default(), name)
+                .for_each(|value| see(percent_decode(value.as_bytes()).into())),
         }
     }
 }
@@ -267,64 +273,6 @@ fn credentials<'v>(value: &'v [u8], scheme: &str) -> Option<&'v [u8]> {
     let (given, rest) = value.split_at_checked(scheme.len())?;
     let rest = rest.strip_prefix(b" ")?;
     given.eq_ignore_ascii_case(scheme.as_bytes()).then(|| rest.trim_ascii())
-}
-
-fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
-}
-
-fn cookie_value<'p>(pair: &'p [u8], name: &str) -> Option<&'p [u8]> {
-    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-}
-
-/// Takes a cookie out of every line; a line with nothing else goes.
-fn hide_cookie(request: &mut RequestHeader, name: &str) {
-    let has = |line: &&[u8]| pairs(line).any(|pair| cookie_value(pair, name).is_some());
-    let lines: Vec<_> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if !lines.iter().any(has) {
-        return;
-    }
-    let without = |line: &[u8]| {
-        let kept: Vec<_> = pairs(line).filter(|pair| cookie_value(pair, name).is_none()).collect();
-        kept.join(&b"; "[..])
-    };
-    let rest: Vec<_> = lines.into_iter().map(without).filter(|line| !line.is_empty()).collect();
-    request.remove(&COOKIE);
-    for line in rest {
-        // It was part of a line.
-        if let Ok(value) = HeaderValue::from_bytes(&line) {
-            request.append(&COOKIE, value);
-        }
-    }
-}
-
-fn parameters(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&')
-}
-
-/// Whether a parameter has this name, however it is encoded: what another reader would take for the key is one.
-fn is_named(parameter: &str, name: &str) -> bool {
-    let given = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-    percent_decode(given.as_bytes()).eq(name.bytes())
-}
-
-fn hide_parameter(request: &mut RequestHeader, name: &str) {
-    let Some(query) = request.uri.query() else { return };
-    if !parameters(query).any(|parameter| is_named(parameter, name)) {
-        return;
-    }
-    let kept: Vec<_> = parameters(query).filter(|parameter| !is_named(parameter, name)).collect();
-    let mut target = request.uri.path().to_owned();
-    if !kept.is_empty() {
-        target.push('?');
-        target.push_str(&kept.join("&"));
-    }
-    let mut parts = request.uri.clone().into_parts();
-    // It was part of a target.
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        request.set_uri(uri);
-    }
 }
 
 #[cfg(test)]

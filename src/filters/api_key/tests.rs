@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -6,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::auth::keys::{Digest, Directory, Document, Source, Usage};
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{EXPRESSIONS, outbound, state};
+use crate::filters::testing::Ground;
 use crate::filters::{Spec as _, Verdict};
 
 /// 2026-01-01T00:00:00Z.
@@ -30,9 +29,8 @@ fn ring(complete: bool) -> Arc<Keyring> {
 
 fn try_compile(spec: Value, ring: Option<&Arc<Keyring>>) -> Result<Box<dyn Filter>, String> {
     let spec: Spec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
-    let (state, outbound, base) = (state(), outbound(), Path::new("/"));
-    let (route, ordinal, expressions) = ("orders", 0, EXPRESSIONS);
-    let site = Site { route, ordinal, state: &state, expressions, outbound: &outbound, ring, base };
+    let ground = Ground::new();
+    let site = Site { ring, ..ground.site() };
     spec.compile(&site).map_err(|problem| problem.to_string())
 }
 
