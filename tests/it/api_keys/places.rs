@@ -61,6 +61,8 @@ fn a_parameter_of_the_query_among_others() {
     assert_eq!(target("/a?b=1&k=KEY&c"), "/a?b=1&c");
     assert_eq!(target("/a?b=%20&%6B=KEY"), "/a?b=%20");
     assert_eq!(seen(filter, "/a?kk=KEY", &[]).0, 401);
+    let shown = "{ api_key: { from: { danger_query: k }, hide_credentials: false } }";
+    assert_eq!(admitted(shown, "/a?k=KEY", &[]).target(), "/a", "not even where others go upstream");
 }
 
 #[test]
