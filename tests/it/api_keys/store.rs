@@ -89,7 +89,7 @@ fn uses_survive_reloads_and_restarts() {
     ask(&edge, "/", &key);
     assert_eq!(told(&edge, &key)["uses"], 5);
     soon("uses to be written down while it runs", || listed(&folder, &key)["uses"] == 5);
-    assert_eq!(edge.metrics().value("edgeward_key_usage_writes_total{outcome=\"success\"}"), Some(1.0));
+    edge.wait_for_metric("edgeward_key_usage_writes_total{outcome=\"success\"}", 1.0);
 }
 
 #[test]
