@@ -1,8 +1,8 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, api_key, basic_auth, compress, cors, error_pages, ip_access, jwt, rate_limit, request_headers,
-    request_limits, response_headers,
+    Spec, api_key, basic_auth, compress, cors, error_pages, http_signature, ip_access, jwt, mtls, rate_limit,
+    request_headers, request_limits, response_headers, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -31,6 +31,9 @@ table![
     basic_auth,
     api_key,
     jwt,
+    mtls,
+    http_signature,
+    webhook_signature,
     cors,
     rate_limit,
     request_limits,
