@@ -244,6 +244,10 @@ impl Filter for ApiKey {
         &self.forward.names
     }
 
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.places.headers()
+    }
+
     fn secret_parameters(&self) -> Vec<&str> {
         self.places.parameters()
     }

@@ -129,6 +129,11 @@ impl Chain {
         self.links.iter().flat_map(|link| link.filter.vouches_for())
     }
 
+    /// The request headers by which its filters are given credentials.
+    pub fn secret_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.links.iter().flat_map(|link| link.filter.secret_headers())
+    }
+
     /// The query parameters by which its filters are given credentials.
     pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
         self.links.iter().flat_map(|link| link.filter.secret_parameters())

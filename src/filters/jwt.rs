@@ -241,6 +241,10 @@ impl Filter for Jwt {
         self.told.headers()
     }
 
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.place.header().into_iter().collect()
+    }
+
     fn secret_parameters(&self) -> Vec<&str> {
         self.place.parameter().into_iter().collect()
     }

@@ -69,6 +69,11 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
+    /// The request headers by which this filter is given credentials. No log shows their values.
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        Vec::new()
+    }
+
     /// The query parameters by which this filter is given credentials. No log shows their values, also where the filter
     /// was not asked.
     fn secret_parameters(&self) -> Vec<&str> {

@@ -168,12 +168,7 @@ impl Places {
 
     /// Whether a key may come in this header.
     pub fn uses(&self, name: &HeaderName) -> bool {
-        self.0.iter().any(|place| match place {
-            Known::Header(header) => header == name,
-            Known::Authorization(_) => *name == AUTHORIZATION,
-            Known::Cookie(_) => *name == COOKIE,
-            Known::Query(_) => false,
-        })
+        self.0.iter().any(|place| place.header() == Some(name))
     }
 
     /// The key. All places are looked at: a request with two different ones must not be judged by the one that is good.
@@ -188,6 +183,11 @@ impl Places {
             });
         }
         found
+    }
+
+    /// The headers that hold keys, alone or with other things.
+    pub fn headers(&self) -> Vec<&HeaderName> {
+        self.0.iter().filter_map(Known::header).collect()
     }
 
     /// The query parameters that hold keys.
@@ -248,6 +248,15 @@ impl Known {
                 Self::Query(token(name, "danger_query", "a parameter's name such as api_key")?)
             }
         })
+    }
+
+    fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name),
+            Self::Authorization(_) => Some(&AUTHORIZATION),
+            Self::Cookie(_) => Some(&COOKIE),
+            Self::Query(_) => None,
+        }
     }
 
     fn each<'r>(&self, request: &'r RequestHeader, see: &mut dyn FnMut(Cow<'r, [u8]>)) {
