@@ -131,12 +131,12 @@ impl Chain {
 
     /// The request headers by which its filters are given credentials.
     pub fn secret_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.links.iter().filter_map(|link| link.filter.secret_header())
+        self.links.iter().flat_map(|link| link.filter.secret_headers())
     }
 
     /// The query parameters by which its filters are given credentials.
     pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
-        self.links.iter().filter_map(|link| link.filter.secret_parameter())
+        self.links.iter().flat_map(|link| link.filter.secret_parameters())
     }
 
     /// Whether any filter looks at response heads.

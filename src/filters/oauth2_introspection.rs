@@ -197,12 +197,12 @@ impl Filter for Filtering {
         self.told.headers()
     }
 
-    fn secret_header(&self) -> Option<&HeaderName> {
-        self.place.header()
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.place.header().into_iter().collect()
     }
 
-    fn secret_parameter(&self) -> Option<&str> {
-        self.place.parameter()
+    fn secret_parameters(&self) -> Vec<&str> {
+        self.place.parameter().into_iter().collect()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {

@@ -16,6 +16,7 @@ pub use handles::{
     IssuerSeries, ListenerMetrics, ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics,
     UpstreamSeries,
 };
+pub use keys::KeyLabels;
 pub use labels::{
     CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
     UpstreamOutcome,
@@ -30,6 +31,7 @@ use writers::Writers;
 
 mod families;
 mod handles;
+mod keys;
 mod labels;
 mod lease;
 mod process;
