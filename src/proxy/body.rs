@@ -7,8 +7,8 @@
 //! read before that ([`read_ahead`]). It then asks for a body that it takes for read only if its own buffer has something
 //! in it, which is meant for retries and holds 64 KiB: when more comes, all of it is dropped. So that buffer is switched
 //! on when the last 64 KiB of a body begin. Where a length is not announced, nobody knows when that is; such bodies are
-//! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the head then,
-//! and none of the body.
+//! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the
+//! head then, and none of the body.
 //!
 //! Traps in what Pingora makes of a piece: `None` is the end, also where it is not said to be (before trailers, towards
 //! HTTP/2); `None` given back ends the upstream's body, whatever the client still sends; and an empty piece at the end is
