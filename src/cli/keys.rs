@@ -144,7 +144,7 @@ pub(super) enum Keys {
 pub(super) struct Place {
     #[command(flatten)]
     store: Named,
-    /// Where edgeward writes down uses. Default: as the policy says, else $STATE_DIRECTORY, else /var/lib/edgeward.
+    /// Where edgeward writes down uses. Default: as the policy says, else $`STATE_DIRECTORY`, else /var/lib/edgeward.
     #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     state_directory: Option<PathBuf>,
 }
@@ -195,16 +195,15 @@ struct Found {
 pub(super) fn keys(command: Keys) -> ExitCode {
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<Diagnostics>() {
-            Some(wrong) => {
+        Err(error) => {
+            if let Some(wrong) = error.downcast_ref::<Diagnostics>() {
                 eprintln!("{wrong}");
                 ExitCode::from(EXIT_WRONG)
-            }
-            None => {
+            } else {
                 eprintln!("error: {error:#}");
                 ExitCode::FAILURE
             }
-        },
+        }
     }
 }
 
@@ -302,12 +301,15 @@ fn retire(
         Some(within) => Caution::Unused { within, records: records.as_ref() },
         None => Caution::Forced,
     };
-    let advice = || match has_records {
-        true => "--force retires it all the same".to_owned(),
-        false => format!(
-            "there is no {}; --state-directory names another place, --force asks for none",
-            found.usage.display()
-        ),
+    let advice = || {
+        if has_records {
+            "--force retires it all the same".to_owned()
+        } else {
+            format!(
+                "there is no {}; --state-directory names another place, --force asks for none",
+                found.usage.display()
+            )
+        }
     };
     change(&found.store, false, |document| {
         let changed = lifecycle::retire(document, key, caution, now).map_err(|error| match error {

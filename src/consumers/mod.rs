@@ -134,16 +134,13 @@ impl Consumers {
         let mut wrong = Wrong::default();
         let directory = directory(&self.inline, Some(path), &self.usage, &mut wrong);
         self.kept.metrics.key_store_read(directory.is_some());
-        match directory {
-            Some(directory) => {
-                log::info!(file:% = path.display(), keys = directory.keys().len(); "key store taken over");
-                self.ring.replace(directory);
-            }
-            None => {
-                let told: Vec<_> = wrong.policy.iter().map(ToString::to_string).collect();
-                let store = wrong.store.map(|store| store.to_string()).unwrap_or_default();
-                log::error!(error:% = store, policy:% = told.join("; "); "key store not taken over, the keys before stay in force");
-            }
+        if let Some(directory) = directory {
+            log::info!(file:% = path.display(), keys = directory.keys().len(); "key store taken over");
+            self.ring.replace(directory);
+        } else {
+            let told: Vec<_> = wrong.policy.iter().map(ToString::to_string).collect();
+            let store = wrong.store.map(|store| store.to_string()).unwrap_or_default();
+            log::error!(error:% = store, policy:% = told.join("; "); "key store not taken over, the keys before stay in force");
         }
     }
 }

@@ -145,7 +145,7 @@ impl Notices {
         match &outcome {
             Ok(()) => log::info!(notice = kind, id:% = delivery.id, attempt; "notice taken"),
             Err(why) => {
-                log::warn!(notice = kind, id:% = delivery.id, attempt, why:%; "notice not taken, to be sent again")
+                log::warn!(notice = kind, id:% = delivery.id, attempt, why:%; "notice not taken, to be sent again");
             }
         }
         outcome.is_ok()

@@ -1,6 +1,6 @@
 //! The state directory: where what must survive a restart is kept.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -13,12 +13,12 @@ const DEFAULT: &str = "/var/lib/edgeward";
 /// several), else `/var/lib/edgeward`. Touches nothing.
 #[must_use]
 pub fn resolve(configured: Option<&Path>) -> PathBuf {
-    resolve_in(configured, std::env::var_os("STATE_DIRECTORY"))
+    resolve_in(configured, std::env::var_os("STATE_DIRECTORY").as_deref())
 }
 
-fn resolve_in(configured: Option<&Path>, variable: Option<OsString>) -> PathBuf {
-    let first = |list: &OsString| std::env::split_paths(list).find(|path| !path.as_os_str().is_empty());
-    let told = variable.as_ref().and_then(first);
+fn resolve_in(configured: Option<&Path>, variable: Option<&OsStr>) -> PathBuf {
+    let first = |list: &OsStr| std::env::split_paths(list).find(|path| !path.as_os_str().is_empty());
+    let told = variable.and_then(first);
     configured.map(Path::to_owned).or(told).unwrap_or_else(|| DEFAULT.into())
 }
 
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn the_policy_comes_before_the_environment_and_that_before_the_default() {
         let resolved = |configured: Option<&str>, variable: Option<&str>| {
-            resolve_in(configured.map(Path::new), variable.map(OsString::from)).display().to_string()
+            resolve_in(configured.map(Path::new), variable.map(OsStr::new)).display().to_string()
         };
         assert_eq!(resolved(Some("/srv/x"), Some("/var/lib/a")), "/srv/x");
         assert_eq!(resolved(None, Some("/var/lib/a:/var/lib/b")), "/var/lib/a");

@@ -37,7 +37,7 @@ const KIND: &str = "jwt";
 /// answer is 401 with a challenge (RFC 6750); with a good one that lacks a scope or a claim, 403; while the issuer's keys
 /// cannot be had, 503 `keys_unavailable`. Each thing that may be wrong with a token has a reason of its own.
 ///
-/// Tokens bound to a key (DPoP, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
+/// Tokens bound to a key (`DPoP`, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
 ///
 /// ```yaml
 /// - jwt: { issuer: corp, scopes: [orders:read] }
@@ -138,7 +138,7 @@ impl super::Spec for Spec {
             answers: Answers::compile(
                 &self.realm,
                 by_proof,
-                &rules.algorithms,
+                rules.algorithms,
                 &self.scopes,
                 &self.any_scope,
             )?,

@@ -154,7 +154,7 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
         // HTTP/2 may have ended it since the head was looked at.
         let mut piece = None;
         if !session.is_body_done() {
-            piece = session.read_request_body().await.map_err(|error| error.into_down())?;
+            piece = session.read_request_body().await.map_err(pingora::Error::into_down)?;
         }
         let end = piece.is_none() || session.is_body_done();
         receive(session, ctx, &mut piece, end).map_err(|decision| refused(ctx, decision))?;

@@ -36,7 +36,7 @@ impl Answers {
     pub(in crate::filters) fn compile(
         realm: &str,
         schemes: Schemes,
-        algorithms: &Algorithms,
+        algorithms: Algorithms,
         scopes: &[String],
         any_scope: &[String],
     ) -> Result<Self, Problem> {
@@ -93,8 +93,9 @@ impl Answers {
             StatusCode::UNAUTHORIZED
         };
         let scheme = match (answer, self.schemes, fault) {
-            (Answer::InvalidProof | Answer::UseNonce, ..) | (_, Schemes::Dpop, _) => Scheme::Dpop,
-            (_, _, Fault::BoundTokenAsBearer) => Scheme::Dpop,
+            (Answer::InvalidProof | Answer::UseNonce, ..)
+            | (_, Schemes::Dpop, _)
+            | (_, _, Fault::BoundTokenAsBearer) => Scheme::Dpop,
             _ => came_by,
         };
         let scope = if answer == Answer::InsufficientScope { &*self.scope } else { "" };
