@@ -15,10 +15,15 @@ fn load(
 ) -> std::thread::JoinHandle<Vec<u16>> {
     let (key, stop) = (key.to_owned(), stop.clone());
     std::thread::spawn(move || {
-        let mut client = Client::connect(address).allow(&OLD);
-        let mut statuses = Vec::new();
+        let connect = || Client::connect(address).allow(&OLD);
+        let (mut client, mut statuses) = (connect(), Vec::new());
         while !stop.load(Ordering::Acquire) {
-            statuses.push(client.request("GET", "/", &[("X-Api-Key", &key)], b"").status);
+            let answer = client.request("GET", "/", &[("X-Api-Key", &key)], b"");
+            statuses.push(answer.status);
+            if answer.header("connection") == Some("close") {
+                // So many requests are enough for one connection.
+                client = connect();
+            }
         }
         statuses
     })
