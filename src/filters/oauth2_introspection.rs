@@ -51,7 +51,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "OAuth2Introspection")]
+#[schemars(rename = "Oauth2Introspection")]
 pub struct Spec {
     /// The introspection endpoint; `https`, or `http` on this machine. Either this or `issuer`.
     /// Example: `https://id.example.com/introspect`.

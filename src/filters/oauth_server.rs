@@ -17,7 +17,7 @@ use crate::values::{Duration, Problem, Secret};
 /// Who Edgeward is to an authorisation server: `{ id, secret }`, or `{ id, private_key, algorithm }`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "OAuthClient")]
+#[schemars(rename = "OauthClient")]
 pub struct OAuthClient {
     /// The `client_id`. Example: `edge`.
     pub id: String,
@@ -47,7 +47,7 @@ pub struct OAuthClient {
 /// Where a secret goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "OAuthSecretIn")]
+#[schemars(rename = "OauthSecretIn")]
 pub enum SecretIn {
     /// Into `Authorization: Basic`.
     #[default]
