@@ -7,11 +7,11 @@ use memchr::memmem::Finder;
 use super::ast::{Base, ItemKind, Members, Node, NodeKind, Operand, Order, Pattern};
 use super::ast::{Item, Literal};
 use super::error::{Error, Span};
-use super::nearest::suggestion;
 use super::program::{List, Part, Term, Test};
 use super::scheme::{Field, Kind, Type};
 use super::set::{IntSet, Set, StringSet, networks};
 use super::{Context, pattern};
+use crate::values::nearest::suggestion;
 
 mod call;
 mod operand;

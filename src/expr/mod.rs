@@ -26,7 +26,6 @@ pub mod functions;
 mod json;
 mod lexer;
 pub mod list;
-mod nearest;
 mod parser;
 mod pattern;
 mod program;

@@ -5,6 +5,7 @@
 //! message that says what was expected, by example.
 
 pub mod duration;
+pub mod nearest;
 pub mod problem;
 pub mod rate;
 pub mod secret;
