@@ -4,6 +4,7 @@
 //! metric and logs nothing, for the [chain](chain) does that once for all of them. Adding one touches its own
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
+pub mod authorize;
 pub mod basic_auth;
 mod caller;
 pub mod chain;

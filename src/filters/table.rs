@@ -1,8 +1,8 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers, request_limits,
-    response_headers,
+    Spec, authorize, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers,
+    request_limits, response_headers,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -29,6 +29,7 @@ macro_rules! table {
 table![
     ip_access,
     basic_auth,
+    authorize,
     cors,
     rate_limit,
     request_limits,

@@ -80,6 +80,8 @@ fields! {
     Reason = "reason",
     /// The filter that refused it.
     Filter = "filter",
+    /// What exactly made the filter refuse it, where it has more to say than its reason.
+    Why = "why",
     /// What filters in shadow mode would have refused, as `filter:reason`, up to 16.
     ShadowRefusals = "shadow_refusals",
     /// Body bytes received.
@@ -123,7 +125,7 @@ impl Default for Selection {
         use Field::{
             Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, DurationMs, Filter, Host, Method, Path,
             Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time, TlsVersion, TraceId,
-            Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent,
+            Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent, Why,
         };
         let fields = vec![
             Time,
@@ -139,6 +141,7 @@ impl Default for Selection {
             Status,
             Reason,
             Filter,
+            Why,
             ShadowRefusals,
             Consumer,
             Cache,
