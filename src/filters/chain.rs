@@ -30,10 +30,19 @@ pub struct Link {
 /// The filters of one route, with a dense list for each phase.
 pub struct Chain {
     links: Box<[Link]>,
-    request: Box<[usize]>,
-    request_body: Box<[usize]>,
-    response: Box<[usize]>,
-    response_body: Box<[usize]>,
+    request: Box<[Place]>,
+    request_body: Box<[Place]>,
+    response: Box<[Place]>,
+    response_body: Box<[Place]>,
+}
+
+/// Where a filter is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Among the links.
+    link: usize,
+    /// What it keeps of an exchange, and whether it is passed by.
+    slot: usize,
 }
 
 /// What became of a request's head.
@@ -104,11 +113,21 @@ impl Chain {
     /// A chain of these filters. Filters in shadow mode stay out of both response phases.
     #[must_use]
     pub fn new(links: Vec<Link>) -> Self {
+        let mut next = 0;
+        let places: Vec<Place> = links
+            .iter()
+            .enumerate()
+            .map(|(link, Link { filter, .. })| {
+                let slot = next;
+                next += filter.slots();
+                Place { link, slot }
+            })
+            .collect();
         let of = |phase, in_shadow| {
             let takes_part =
                 |link: &Link| link.filter.phases().contains(phase) && (in_shadow || !link.shadow);
-            let links = links.iter().enumerate();
-            links.filter(|(_, link)| takes_part(link)).map(|(position, _)| position).collect()
+            let places = links.iter().zip(&places).filter(|(link, _)| takes_part(link));
+            places.map(|(_, place)| *place).collect()
         };
         Self {
             request: of(Phases::REQUEST, true),
@@ -244,14 +263,14 @@ impl Chain {
         Ok(())
     }
 
-    fn along<'a>(&'a self, phase: &'a [usize]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
-        phase.iter().filter_map(|&position| Some((position, self.links.get(position)?)))
+    fn along<'a>(&'a self, phase: &'a [Place]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
+        phase.iter().filter_map(|place| Some((place.slot, self.links.get(place.link)?)))
     }
 }
 
 impl Link {
     /// Whether the exchange is none of the filter's. Decided once, in the first phase the filter takes part in.
-    fn is_passed_by(
+    pub(super) fn is_passed_by(
         &self,
         exchange: &mut Exchange<'_>,
         position: usize,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -112,6 +113,19 @@ impl<'r> Exchange<'r> {
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.slots.callers
+    }
+
+    /// Where the filter that sees it keeps what it keeps.
+    pub(super) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Forgets what these filters kept, and who they found to call beyond the first `callers`.
+    pub(super) fn forget(&mut self, positions: Range<usize>, callers: usize) {
+        for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
+            *slot = None;
+        }
+        self.slots.callers.truncate(callers);
     }
 
     /// The same exchange, as the filter at `position` sees it.

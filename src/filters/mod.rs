@@ -14,6 +14,7 @@ pub mod cors;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
+pub mod group;
 pub mod header_edits;
 pub mod ip_access;
 mod media_type;
@@ -61,6 +62,11 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
+    /// How many slots it takes in a chain: its own, and those of the filters in it, if there are any.
+    fn slots(&self) -> usize {
+        1
+    }
+
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
     fn on_request<'a>(&'a self, _exchange: &'a mut Exchange<'_>) -> Step<'a> {
         Step::NEXT
@@ -103,6 +109,9 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     const KIND: &'static str;
     /// Whether it can refuse. Only such a filter may run in `mode: shadow`.
     const DECIDES: bool;
+    /// Whether it finds out who calls, by the head of a request alone. Only such a filter may stand in `any_of` and
+    /// `all_of`; where the client has shown nothing to go by, its refusal's reason ends in `_missing`.
+    const AUTHENTICATES: bool = false;
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;

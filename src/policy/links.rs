@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::filters::chain::{Chain, Link};
+use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
 use crate::outbound::Outbound;
@@ -20,6 +21,8 @@ const CHAIN: &str = "chain";
 const DEEPEST: usize = 8;
 /// Filters of one route: one bit for each says whether a request is passed by.
 const MOST: usize = 64;
+/// Groups may stand in groups, once.
+const DEEPEST_GROUP: usize = 1;
 
 /// Whether a filter's decisions count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -30,6 +33,34 @@ enum Mode {
     Enforce,
     /// They are counted and logged, and the request goes on.
     Shadow,
+}
+
+/// `any_of` or `all_of` as a map. The list alone says the same.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupSpec {
+    filters: Vec<Node>,
+}
+
+/// Where a filter is compiled.
+struct Place<'p> {
+    route: &'p str,
+    /// How many filters of each kind came before.
+    ordinals: &'p mut HashMap<&'static str, usize>,
+}
+
+/// What every filter takes beside its own keys.
+struct Common {
+    mode: Option<(Mode, Node)>,
+    when: Option<Node>,
+}
+
+/// A filter that was read and compiled.
+struct Compiled {
+    kind: &'static str,
+    decides: bool,
+    authenticates: bool,
+    filter: Box<dyn Filter>,
 }
 
 /// Makes chains, and collects what is wrong with their filters.
@@ -52,32 +83,25 @@ impl Links<'_> {
     /// The chain of a route: these lists, one after the other.
     pub fn chain<'n>(&mut self, route: &str, lists: impl IntoIterator<Item = &'n [Node]>) -> Chain {
         let mut links = Vec::new();
-        let mut ordinals = HashMap::new();
+        let mut place = Place { route, ordinals: &mut HashMap::new() };
         let mut lists_of = None;
         for list in lists {
             lists_of = list.first().or(lists_of);
-            self.list(route, list, &mut ordinals, &mut links, 0);
+            self.list(&mut place, list, &mut links, 0);
         }
-        if let Some(first) = lists_of.filter(|_| links.len() > MOST) {
-            self.issues
-                .push(first.issue(format_args!("expected at most {MOST} filters, found {}", links.len())));
-            links.truncate(MOST);
+        let filters: usize = links.iter().map(|link: &Link| link.filter.slots()).sum();
+        if let Some(first) = lists_of.filter(|_| filters > MOST) {
+            self.issues.push(first.issue(format_args!("expected at most {MOST} filters, found {filters}")));
+            links.clear();
         }
         Chain::new(links)
     }
 
-    fn list(
-        &mut self,
-        route: &str,
-        list: &[Node],
-        ordinals: &mut HashMap<&'static str, usize>,
-        links: &mut Vec<Link>,
-        depth: usize,
-    ) {
+    fn list(&mut self, place: &mut Place<'_>, list: &[Node], links: &mut Vec<Link>, depth: usize) {
         for node in list {
             let Some((name, body)) = self.entry(node) else { continue };
             if name != CHAIN {
-                links.extend(self.filter(route, &name, &body, ordinals));
+                links.extend(self.link(place, &name, &body));
                 continue;
             }
             let Some(chain) = body.read::<String>(self.issues) else { continue };
@@ -89,7 +113,7 @@ impl Links<'_> {
             if depth == DEEPEST {
                 self.issues.push(body.issue("chains name each other in a circle, or too deeply"));
             } else {
-                self.list(route, list, ordinals, links, depth + 1);
+                self.list(place, list, links, depth + 1);
             }
         }
     }
@@ -111,39 +135,105 @@ impl Links<'_> {
         None
     }
 
-    fn filter(
+    /// A filter of a chain, or a group of them.
+    fn link(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Link> {
+        let (common, compiled) = match Way::BOTH.into_iter().find(|way| way.kind() == name) {
+            Some(way) => self.group(place, way, node, 0)?,
+            None => {
+                let (common, node) = self.common(node);
+                let Some(compiled) = self.filter(place, name, &node) else {
+                    let groups = Way::BOTH.map(Way::kind);
+                    self.unknown(name, &node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups));
+                    return None;
+                };
+                (common, compiled?)
+            }
+        };
+        let shadow = common.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
+        if let (true, false, Some((_, node))) = (shadow, compiled.decides, common.mode) {
+            let message = format!("`{}` decides nothing, so it has no shadow", compiled.kind);
+            self.issues.push(node.issue(message));
+        }
+        Some(self.linked(shadow, common.when, compiled))
+    }
+
+    fn linked(&mut self, shadow: bool, when: Option<Node>, compiled: Compiled) -> Link {
+        let Compiled { kind, filter, .. } = compiled;
+        let when = when.and_then(|when| self.condition(&when, filter.phases()));
+        Link { kind, shadow, when, filter }
+    }
+
+    /// `any_of` or `all_of`: a list of filters, or a map that has one.
+    fn group(
         &mut self,
-        route: &str,
-        name: &str,
+        place: &mut Place<'_>,
+        way: Way,
         node: &Node,
-        ordinals: &mut HashMap<&'static str, usize>,
-    ) -> Option<Link> {
+        depth: usize,
+    ) -> Option<(Common, Compiled)> {
+        let (common, members) = if node.as_map().is_some() {
+            let (common, rest) = self.common(node);
+            (common, rest.read::<GroupSpec>(self.issues)?.filters)
+        } else {
+            (Common { mode: None, when: None }, node.read::<Vec<Node>>(self.issues)?)
+        };
+        if members.is_empty() {
+            self.issues.push(node.issue("expected filters that find out who calls, such as `basic_auth`"));
+        }
+        let links: Vec<_> = members.iter().filter_map(|node| self.member(place, way, node, depth)).collect();
+        // With one of them missing, all that follows would follow from that.
+        if links.len() < members.len() {
+            return None;
+        }
+        let filter = Box::new(Group::new(way, links));
+        Some((common, Compiled { kind: way.kind(), decides: true, authenticates: true, filter }))
+    }
+
+    fn member(&mut self, place: &mut Place<'_>, of: Way, node: &Node, depth: usize) -> Option<Link> {
+        let (name, body) = self.entry(node)?;
+        let (common, compiled) = match Way::BOTH.into_iter().find(|way| way.kind() == name) {
+            Some(_) if depth == DEEPEST_GROUP => {
+                self.issues.push(node.issue("groups stand in groups once at most"));
+                return None;
+            }
+            Some(way) => self.group(place, way, &body, depth + 1)?,
+            None => {
+                let (common, body) = self.common(&body);
+                let Some(compiled) = self.filter(place, &name, &body) else {
+                    self.unknown(&name, &body, authenticators().chain(Way::BOTH.map(Way::kind)));
+                    return None;
+                };
+                (common, compiled?)
+            }
+        };
+        if let Some((_, mode)) = &common.mode {
+            self.issues.push(mode.issue(format_args!("`mode` belongs to `{}` as a whole", of.kind())));
+        }
+        if !compiled.authenticates {
+            let message = format!("`{name}` does not find out who calls: it stands beside `{}`", of.kind());
+            self.issues.push(node.key_issue(&name, message));
+        }
+        Some(self.linked(false, common.when, compiled))
+    }
+
+    /// Takes off what every filter takes.
+    fn common(&mut self, node: &Node) -> (Common, Node) {
         let (mode, node) = node.take("mode");
         let mode = mode.and_then(|node| Some((node.read::<Mode>(self.issues)?, node)));
         let (when, node) = node.take("when");
-        let compile = Compile { route, node: &node, links: self, ordinals };
-        let Some(compiled) = table::visit(name, compile) else {
-            let mut names = table::KINDS.to_vec();
-            names.push(CHAIN);
-            self.issues.push(Issue::new(
-                node.path().clone(),
-                Target::Key,
-                wording::unknown("filter", name, &names),
-            ));
-            return None;
-        };
-        let (kind, decides, filter) = compiled?;
-        let shadow = mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
-        if let (true, false, Some((_, node))) = (shadow, decides, mode) {
-            let message = format!("`{kind}` decides nothing, so it has no shadow");
-            self.issues.push(node.issue(message));
-        }
-        let when = when.and_then(|when| self.condition(&when, filter.phases()));
-        Some(Link { kind, shadow, when, filter })
+        (Common { mode, when }, node)
     }
-}
 
-impl Links<'_> {
+    /// `None` where there is no such filter, and `Some(None)` where something is wrong with it.
+    fn filter(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Option<Compiled>> {
+        table::visit(name, Compile { node, links: self, place })
+    }
+
+    fn unknown<'n>(&mut self, name: &str, node: &Node, names: impl Iterator<Item = &'n str>) {
+        let message = wording::unknown("filter", name, &names.collect::<Vec<_>>());
+        self.issues.push(Issue::new(node.path().clone(), Target::Key, message));
+    }
+
     /// What stands under `when`, which is asked in the first phase the filter takes part in.
     fn condition(&mut self, node: &Node, phases: Phases) -> Option<Condition> {
         let source = node.read::<String>(self.issues)?;
@@ -154,23 +244,37 @@ impl Links<'_> {
     }
 }
 
-/// Reads and compiles a spec once its type is known.
-struct Compile<'a, 'l> {
-    route: &'a str,
-    node: &'a Node,
-    links: &'a mut Links<'l>,
-    ordinals: &'a mut HashMap<&'static str, usize>,
+/// The filters that may stand in a group.
+fn authenticators() -> impl Iterator<Item = &'static str> {
+    table::KINDS.iter().copied().filter(|kind| table::visit(kind, Authenticates).unwrap_or(false))
 }
 
-impl Visitor for Compile<'_, '_> {
-    type Output = Option<(&'static str, bool, Box<dyn Filter>)>;
+struct Authenticates;
 
-    fn visit<S: Spec>(self) -> Self::Output {
+impl Visitor for Authenticates {
+    type Output = bool;
+
+    fn visit<S: Spec>(self) -> bool {
+        S::AUTHENTICATES
+    }
+}
+
+/// Reads and compiles a spec once its type is known.
+struct Compile<'a, 'l, 'p> {
+    node: &'a Node,
+    links: &'a mut Links<'l>,
+    place: &'a mut Place<'p>,
+}
+
+impl Visitor for Compile<'_, '_, '_> {
+    type Output = Option<Compiled>;
+
+    fn visit<S: Spec>(self) -> Option<Compiled> {
         let before = self.links.issues.len();
         let spec = self.node.read::<S>(self.links.issues)?;
-        let ordinal = self.ordinals.entry(S::KIND).or_insert(0);
+        let ordinal = self.place.ordinals.entry(S::KIND).or_insert(0);
         let site = Site {
-            route: self.route,
+            route: self.place.route,
             ordinal: *ordinal,
             state: self.links.state,
             expressions: self.links.expressions,
@@ -182,7 +286,9 @@ impl Visitor for Compile<'_, '_> {
             return None;
         }
         match spec.compile(&site) {
-            Ok(filter) => Some((S::KIND, S::DECIDES, filter)),
+            Ok(filter) => {
+                Some(Compiled { kind: S::KIND, decides: S::DECIDES, authenticates: S::AUTHENTICATES, filter })
+            }
             Err(problem) => {
                 self.links.issues.push(Issue::from_problem(self.node.path(), &problem));
                 None

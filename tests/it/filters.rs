@@ -5,6 +5,7 @@ mod authorize;
 mod bodies;
 mod chains;
 mod cors;
+mod groups;
 mod headers;
 mod rate_limit;
 
