@@ -5,6 +5,7 @@
 //! What the schema accepts may still be refused by `edgeward check`, which sees how parts belong together; what it
 //! refuses is refused there too.
 
+mod expressions;
 mod notes;
 mod reference;
 

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::condition::Condition;
-use super::{Exchange, Fields, Filter, Phases, Refusal, Reply, Step, Verdict};
+use super::{Condition, Exchange, Fields, Filter, Phases, Refusal, Reply, Step, Verdict};
 
 /// One filter of a chain.
 pub struct Link {

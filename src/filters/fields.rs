@@ -159,6 +159,7 @@ impl Values for Fields<'_> {
             Name::HttpReferer => self.header(&header::REFERER)?,
             Name::HttpCookie => self.header(&header::COOKIE)?,
             Name::HttpXForwardedFor => self.header(&HeaderName::from_static("x-forwarded-for"))?,
+            Name::RequestScheme => facts.scheme.into(),
             Name::RequestVersion => version(request.version).into(),
             Name::RequestTimestampSec => {
                 let since = facts.time.duration_since(UNIX_EPOCH).ok()?;

@@ -27,6 +27,12 @@ impl Way {
     /// Both, in the order of the documentation.
     pub const BOTH: [Self; 2] = [Self::Any, Self::All];
 
+    /// The one of this name.
+    #[must_use]
+    pub fn of(kind: &str) -> Option<Self> {
+        Self::BOTH.into_iter().find(|way| way.kind() == kind)
+    }
+
     /// The name in a policy, metrics and logs.
     #[must_use]
     pub const fn kind(self) -> &'static str {

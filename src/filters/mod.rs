@@ -9,7 +9,6 @@ pub mod basic_auth;
 mod caller;
 pub mod chain;
 pub mod compress;
-pub mod condition;
 pub mod cors;
 pub mod error_pages;
 pub mod exchange;
@@ -39,11 +38,11 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof};
-pub use condition::{Condition, Expression, Expressions};
 pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;

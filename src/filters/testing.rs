@@ -17,7 +17,7 @@ use crate::values::Problem;
 
 static NO_LISTS: Lists = Lists::new();
 /// Compiles expressions that refer to no list.
-pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS };
+pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS, finders: None };
 
 /// A way out that leads nowhere.
 pub fn outbound() -> Arc<Outbound> {

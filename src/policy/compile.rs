@@ -118,8 +118,10 @@ impl Compiler<'_> {
     fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
         self.log_level(&policy.log);
         let doors = self.doors(policy);
-        let services = self.services(policy);
-        let Routed { router, routes, unrouted } = self.routes(policy, &services);
+        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
+        let expressions = Expressions { lists: &lists, finders: None };
+        let services = self.services(policy, expressions);
+        let Routed { router, routes, unrouted } = self.routes(policy, &services, expressions);
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -249,7 +251,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn services(&mut self, policy: &Policy) -> BTreeMap<String, Arc<Service>> {
+    fn services(&mut self, policy: &Policy, expressions: Expressions<'_>) -> BTreeMap<String, Arc<Service>> {
         let mut services = BTreeMap::new();
         for (name, node) in &policy.upstreams {
             let Some(spec) = node.read::<upstream::Spec>(&mut self.issues) else { continue };
@@ -259,7 +261,7 @@ impl Compiler<'_> {
             match upstream::compile(
                 name,
                 spec,
-                &upstream::Site { registry, events: &events, base: &self.base },
+                &upstream::Site { registry, events: &events, base: &self.base, expressions },
             ) {
                 Ok(upstream) => {
                     services.insert(name.clone(), Arc::new(Service::new(upstream, counters)));
@@ -270,7 +272,12 @@ impl Compiler<'_> {
         services
     }
 
-    fn routes(&mut self, policy: &Policy, services: &BTreeMap<String, Arc<Service>>) -> Routed {
+    fn routes(
+        &mut self,
+        policy: &Policy,
+        services: &BTreeMap<String, Arc<Service>>,
+        expressions: Expressions<'_>,
+    ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
         let mut specs = Vec::new();
         for node in &policy.routes {
@@ -280,11 +287,10 @@ impl Compiler<'_> {
             specs
                 .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
-        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
-            expressions: Expressions { lists: &lists },
+            expressions,
             outbound: &self.materials.outbound,
             base: &self.base,
             issues: &mut self.issues,

@@ -1,6 +1,6 @@
 //! From lists of filters as written to the chain of a route.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
+use crate::expr::policy::Finders;
 use crate::filters::chain::{Chain, Link};
 use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
@@ -46,7 +47,11 @@ struct GroupSpec {
 struct Place<'p> {
     route: &'p str,
     /// How many filters of each kind came before.
-    ordinals: &'p mut HashMap<&'static str, usize>,
+    ordinals: HashMap<&'static str, usize>,
+    /// The kinds that came before, and this one.
+    before: Vec<&'static str>,
+    /// All kinds on the route.
+    all: &'p [&'static str],
 }
 
 /// What every filter takes beside its own keys.
@@ -81,9 +86,9 @@ pub(super) struct Links<'a> {
 
 impl Links<'_> {
     /// The chain of a route: these lists, one after the other.
-    pub fn chain<'n>(&mut self, route: &str, lists: impl IntoIterator<Item = &'n [Node]>) -> Chain {
+    pub fn chain(&mut self, route: &str, kinds: &[&'static str], lists: &[&[Node]]) -> Chain {
         let mut links = Vec::new();
-        let mut place = Place { route, ordinals: &mut HashMap::new() };
+        let mut place = Place { route, ordinals: HashMap::new(), before: Vec::new(), all: kinds };
         let mut lists_of = None;
         for list in lists {
             lists_of = list.first().or(lists_of);
@@ -95,6 +100,32 @@ impl Links<'_> {
             links.clear();
         }
         Chain::new(links)
+    }
+
+    /// The kinds of filters in these lists, with those of chains and groups, as far as there are such filters.
+    pub fn kinds(&self, lists: &[&[Node]]) -> Vec<&'static str> {
+        let (mut kinds, mut visited) = (Vec::new(), HashSet::new());
+        let mut open: Vec<Node> = lists.iter().copied().flatten().cloned().collect();
+        while let Some(node) = open.pop() {
+            for (name, body) in node.as_map().unwrap_or_default() {
+                if name == CHAIN {
+                    let chain = body.as_str().and_then(|chain| self.chains.get_key_value(chain));
+                    open.extend(
+                        chain
+                            .filter(|(name, _)| visited.insert(*name))
+                            .map_or(&[][..], |(_, list)| list)
+                            .iter()
+                            .cloned(),
+                    );
+                } else if Way::of(name).is_some() {
+                    open.extend(body.take("filters").0.unwrap_or(body).items());
+                }
+                kinds.extend(table::KINDS.iter().find(|kind| **kind == name));
+            }
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 
     fn list(&mut self, place: &mut Place<'_>, list: &[Node], links: &mut Vec<Link>, depth: usize) {
@@ -137,7 +168,8 @@ impl Links<'_> {
 
     /// A filter of a chain, or a group of them.
     fn link(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Link> {
-        let (common, compiled) = match Way::BOTH.into_iter().find(|way| way.kind() == name) {
+        let before = place.before.clone();
+        let (common, compiled) = match Way::of(name) {
             Some(way) => self.group(place, way, node, 0)?,
             None => {
                 let (common, node) = self.common(node);
@@ -154,13 +186,10 @@ impl Links<'_> {
             let message = format!("`{}` decides nothing, so it has no shadow", compiled.kind);
             self.issues.push(node.issue(message));
         }
-        Some(self.linked(shadow, common.when, compiled))
-    }
-
-    fn linked(&mut self, shadow: bool, when: Option<Node>, compiled: Compiled) -> Link {
         let Compiled { kind, filter, .. } = compiled;
-        let when = when.and_then(|when| self.condition(&when, filter.phases()));
-        Link { kind, shadow, when, filter }
+        let finders = Finders { before: &before, all: place.all };
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        Some(Link { kind, shadow, when, filter })
     }
 
     /// `any_of` or `all_of`: a list of filters, or a map that has one.
@@ -191,7 +220,8 @@ impl Links<'_> {
 
     fn member(&mut self, place: &mut Place<'_>, of: Way, node: &Node, depth: usize) -> Option<Link> {
         let (name, body) = self.entry(node)?;
-        let (common, compiled) = match Way::BOTH.into_iter().find(|way| way.kind() == name) {
+        let before = place.before.clone();
+        let (common, compiled) = match Way::of(&name) {
             Some(_) if depth == DEEPEST_GROUP => {
                 self.issues.push(node.issue("groups stand in groups once at most"));
                 return None;
@@ -213,7 +243,10 @@ impl Links<'_> {
             let message = format!("`{name}` does not find out who calls: it stands beside `{}`", of.kind());
             self.issues.push(node.key_issue(&name, message));
         }
-        Some(self.linked(false, common.when, compiled))
+        let Compiled { kind, filter, .. } = compiled;
+        let finders = Finders { before: &before, all: place.all };
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        Some(Link { kind, shadow: false, when, filter })
     }
 
     /// Takes off what every filter takes.
@@ -235,11 +268,12 @@ impl Links<'_> {
     }
 
     /// What stands under `when`, which is asked in the first phase the filter takes part in.
-    fn condition(&mut self, node: &Node, phases: Phases) -> Option<Condition> {
+    fn condition(&mut self, node: &Node, phases: Phases, finders: Finders<'_>) -> Option<Condition> {
         let source = node.read::<String>(self.issues)?;
         let early = phases.contains(Phases::REQUEST) || phases.contains(Phases::REQUEST_BODY);
         let phase = if early { Phase::RequestHead } else { Phase::Response };
-        let compiled = self.expressions.condition("", &source, phase);
+        let expressions = Expressions { finders: Some(finders), ..self.expressions };
+        let compiled = expressions.condition("", &source, phase);
         compiled.map_err(|problem| self.issues.push(node.problem(&problem))).ok()
     }
 }
@@ -271,13 +305,16 @@ impl Visitor for Compile<'_, '_, '_> {
 
     fn visit<S: Spec>(self) -> Option<Compiled> {
         let before = self.links.issues.len();
+        // What it finds out itself, its own expressions may use; and nothing is to follow from what is wrong with it.
+        self.place.before.push(S::KIND);
         let spec = self.node.read::<S>(self.links.issues)?;
         let ordinal = self.place.ordinals.entry(S::KIND).or_insert(0);
+        let finders = Finders { before: &self.place.before, all: self.place.all };
         let site = Site {
             route: self.place.route,
             ordinal: *ordinal,
             state: self.links.state,
-            expressions: self.links.expressions,
+            expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,
             base: self.links.base,
         };

@@ -126,6 +126,7 @@ impl<'a> Reference<'a> {
         for (path, definition) in &filters {
             self.section(&mut out, "###", path, definition);
         }
+        out.push_str(&super::expressions::markdown());
         self.notations(&mut out);
         out
     }
@@ -329,7 +330,7 @@ fn anchor(heading: &str) -> String {
 }
 
 /// Text for a cell of a table: no line breaks, no bars.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = text.trim().replace("\n\n", "<br>").replace("\n* ", "<br>• ").replace("<br>* ", "<br>• ");
     text.replace('\n', " ").replace('|', "\\|")
 }
