@@ -83,6 +83,19 @@ fn requests_are_counted_by_their_key() {
 }
 
 #[test]
+fn requests_are_counted_by_who_was_found_to_call() {
+    let bob = ("Authorization", "Basic Ym9iOndvbmRlcmxhbmQ=");
+    let (edge, _origin) = running(&format!(
+        "{{ basic_auth: {{ users: ['alice:{WONDERLAND}', 'bob:{WONDERLAND}'] }} }}, \
+         {{ rate_limit: {{ key: basic_auth.user, limit: 1/1h }} }}"
+    ));
+    let ask = |who, from: &str| {
+        edge.client("listen").request("GET", "/", &[who, ("X-Forwarded-For", from)], b"").status
+    };
+    assert_eq!((ask(ALICE, "192.0.2.1"), ask(ALICE, "192.0.2.2"), ask(bob, "192.0.2.1")), (200, 429, 200));
+}
+
+#[test]
 fn a_request_without_its_key_is_not_without_a_limit() {
     let (edge, _origin) =
         running("{ rate_limit: { limit: 1/1h, key: 'http.request.headers[\"x-key\"][0]' } }");
