@@ -10,7 +10,7 @@ def version(binary):
 
 
 def start(b, sc):
-    if sc.need in ("cache", "jwt", "waf"):
+    if sc.need in ("cache", "waf"):
         raise NA(f"no {sc.need} filter yet")
     tls = ""
     if sc.tls:
@@ -21,6 +21,11 @@ def start(b, sc):
     if sc.need == "ratelimit":
         key = 'http.request.headers["x-api-key"][0]'
         filters = f"\n    filters: [{{ rate_limit: {{ key: '{key}', limit: 100000/1s, headers: false }} }}]"
+    issuers = ""
+    if sc.need == "jwt":
+        keys = f"secret: {{ file: {b.write('secret', b.secret)} }}" if sc.alg == "HS256" else f"jwks: {{ file: {b.jwks} }}"
+        issuers = f"issuers:\n  bench: {{ issuer: bench, audience: api, algorithms: [{sc.alg}], {keys} }}"
+        filters = "\n    filters: [{ jwt: { issuer: bench } }]"
     if sc.need == "routes":
         routes = "\n".join(
             f"  - {{ name: r{n}, match: {{ host: {host}, path: {prefix}** }}, upstream: origin }}"
@@ -36,6 +41,7 @@ listeners:
   - address: 127.0.0.1:{b.port}{tls}
 upstreams:
   origin: {{ backends: ["127.0.0.1:{b.origin}"], timeouts: {{ idle: 600s }} }}
+{issuers}
 routes:
 {routes}
 """)

@@ -4,7 +4,12 @@
 pub mod client_cert;
 pub mod discovery;
 mod freshness;
+pub mod issuer;
 pub mod jose;
 pub mod keys;
 pub mod keyset;
+pub mod memory;
 pub mod signature;
+
+pub use issuer::{Issuer, Issuers};
+pub use memory::Memory;

@@ -108,7 +108,7 @@ impl Visitor for SchemaOf<'_> {
                 properties.insert("mode".to_owned(), mode());
             }
         }
-        (schema, S::AUTHENTICATES)
+        (schema, S::NOTHING_SHOWN.is_some())
     }
 }
 

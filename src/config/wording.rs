@@ -9,7 +9,7 @@ use crate::values::nearest::nearest;
 use crate::values::text::quoted;
 
 /// Lists of names longer than this are not printed whole.
-const MOST_NAMES: usize = 12;
+const MOST_NAMES: usize = 24;
 
 /// A text longer than this is no word.
 const LONGEST_WORD: usize = 64;

@@ -67,7 +67,7 @@ const fn default_hide_credentials() -> bool {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
-    const AUTHENTICATES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("basic_auth_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let verifier = Verifier::of_process().map_err(Problem::whole)?;

@@ -118,7 +118,7 @@ impl Chain {
             .enumerate()
             .map(|(link, Link { filter, .. })| {
                 let slot = next;
-                next += filter.slots();
+                next += slots(&**filter);
                 Place { link, slot }
             })
             .collect();
@@ -137,14 +137,19 @@ impl Chain {
         }
     }
 
-    /// The names of its filters, in order.
+    /// The names of its filters, each followed by those of the filters in it.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.links.iter().map(|link| link.kind)
+        each(&self.links).map(|link| link.kind)
     }
 
     /// The request headers by which its filters tell upstreams who calls.
     pub fn vouched(&self) -> impl Iterator<Item = &HeaderName> {
-        self.links.iter().flat_map(|link| link.filter.vouches_for())
+        each(&self.links).flat_map(|link| link.filter.vouches_for())
+    }
+
+    /// The query parameters by which its filters are given credentials.
+    pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        each(&self.links).filter_map(|link| link.filter.secret_parameter())
     }
 
     /// Whether any filter looks at response heads.
@@ -265,6 +270,28 @@ impl Chain {
     fn along<'a>(&'a self, phase: &'a [Place]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
         phase.iter().filter_map(|place| Some((place.slot, self.links.get(place.link)?)))
     }
+}
+
+/// These filters, each followed by those in it. Groups hold groups no deeper than a policy may nest them.
+pub fn each(links: &[Link]) -> impl Iterator<Item = &Link> {
+    let mut open = vec![links.iter()];
+    std::iter::from_fn(move || {
+        loop {
+            match open.last_mut()?.next() {
+                Some(link) => {
+                    open.push(link.filter.members().iter());
+                    return Some(link);
+                }
+                None => _ = open.pop(),
+            }
+        }
+    })
+}
+
+/// How many slots a filter takes: its own, and those of the filters in it.
+#[must_use]
+pub fn slots(filter: &dyn Filter) -> usize {
+    1 + each(filter.members()).count()
 }
 
 impl Link {

@@ -120,12 +120,18 @@ impl<'r> Exchange<'r> {
         self.position
     }
 
-    /// Forgets what these filters kept, and who they found to call beyond the first `callers`.
-    pub(super) fn forget(&mut self, positions: Range<usize>, callers: usize) {
+    /// What an alternative that does not let the request pass has to leave as it was.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { request: self.request.clone(), callers: self.slots.callers.len() }
+    }
+
+    /// Undoes what these filters did since the mark.
+    pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
+        *self.request = mark.request;
+        self.slots.callers.truncate(mark.callers);
         for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
             *slot = None;
         }
-        self.slots.callers.truncate(callers);
     }
 
     /// The same exchange, as the filter at `position` sees it.
@@ -133,6 +139,12 @@ impl<'r> Exchange<'r> {
         self.position = position;
         self
     }
+}
+
+/// An exchange at one moment.
+pub(super) struct Mark {
+    request: RequestHeader,
+    callers: usize,
 }
 
 /// The value of a cookie, as sent. The first one counts when a name is repeated.

@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 
-use super::chain::Link;
+use super::chain::{Link, slots};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
 
 /// How many of a group have to let a request in.
@@ -71,15 +71,12 @@ impl Way {
 /// Filters as one.
 pub struct Group {
     way: Way,
-    members: Box<[Member]>,
+    members: Box<[Link]>,
+    /// Where the slots of each begin, counted from the group's own.
+    offsets: Box<[usize]>,
     phases: Phases,
-    vouched: Box<[HeaderName]>,
-}
-
-struct Member {
-    link: Link,
-    /// Its first slot, counted from the group's own.
-    offset: usize,
+    /// The reasons with which members refuse a client that has shown nothing to go by.
+    nothing_shown: Box<[&'static str]>,
 }
 
 /// The alternative that let the request in.
@@ -88,29 +85,32 @@ struct Chosen(usize);
 impl Group {
     /// These filters as one. None of them may be in shadow mode.
     #[must_use]
-    pub fn new(way: Way, links: Vec<Link>) -> Self {
-        let phases = links.iter().fold(Phases::REQUEST, |phases, link| phases.and(link.filter.phases()));
-        let vouched = links.iter().flat_map(|link| link.filter.vouches_for()).cloned().collect();
+    pub fn new(way: Way, members: Vec<Link>, nothing_shown: &[&'static str]) -> Self {
+        let phases = members.iter().fold(Phases::REQUEST, |phases, link| phases.and(link.filter.phases()));
         let mut next = 1;
-        let mut member = |link: Link| {
+        let offset = |link: &Link| {
             let offset = next;
-            next += link.filter.slots();
-            Member { link, offset }
+            next += slots(&*link.filter);
+            offset
         };
-        Self { way, members: links.into_iter().map(&mut member).collect(), phases, vouched }
+        let offsets = members.iter().map(offset).collect();
+        Self { way, members: members.into(), offsets, phases, nothing_shown: nothing_shown.into() }
+    }
+
+    /// The members, each with its slot.
+    fn placed(&self, own: usize) -> impl DoubleEndedIterator<Item = (usize, &Link)> + ExactSizeIterator {
+        self.offsets.iter().map(move |offset| own + offset).zip(&self.members)
     }
 
     /// Asks one after the other until one lets the request in.
     async fn any(&self, exchange: &mut Exchange<'_>) -> Verdict {
         let own = exchange.position();
         let mut turned_down = TurnedDown::default();
-        for (index, Member { link, offset }) in self.members.iter().enumerate() {
-            let at = own + offset;
+        for (index, (at, link)) in self.placed(own).enumerate() {
             if link.is_passed_by(exchange, at, None) {
                 continue;
             }
-            let untouched = exchange.request.clone();
-            let callers = exchange.callers().len();
+            let before = exchange.mark();
             let verdict = ask(link, exchange.at(at)).await;
             if matches!(verdict, Verdict::Next) {
                 if self.phases != Phases::REQUEST {
@@ -118,9 +118,8 @@ impl Group {
                 }
                 return verdict;
             }
-            *exchange.request = untouched;
-            exchange.forget(at..at + link.filter.slots(), callers);
-            turned_down.note(link.kind, verdict);
+            exchange.back_to(before, at..at + slots(&*link.filter));
+            turned_down.note(link.kind, verdict, &self.nothing_shown);
         }
         turned_down.verdict()
     }
@@ -129,12 +128,12 @@ impl Group {
     async fn all(&self, exchange: &mut Exchange<'_>) -> Verdict {
         let own = exchange.position();
         let mut asked = false;
-        for Member { link, offset } in &self.members {
-            if link.is_passed_by(exchange, own + offset, None) {
+        for (at, link) in self.placed(own) {
+            if link.is_passed_by(exchange, at, None) {
                 continue;
             }
             asked = true;
-            match ask(link, exchange.at(own + offset)).await {
+            match ask(link, exchange.at(at)).await {
                 Verdict::Next => {}
                 verdict => return verdict,
             }
@@ -154,9 +153,8 @@ impl Group {
             (Way::Any, Some(Chosen(index))) => *index..*index + 1,
             (Way::Any, None) => 0..0,
         };
-        let members = self.members.get(range).unwrap_or_default().iter();
-        let members = members.map(move |member| (own + member.offset, &member.link));
-        members.filter(move |(_, link)| link.filter.phases().contains(phase))
+        let placed = self.placed(own).skip(range.start).take(range.len());
+        placed.filter(move |(_, link)| link.filter.phases().contains(phase))
     }
 }
 
@@ -177,12 +175,8 @@ impl Filter for Group {
         self.phases
     }
 
-    fn vouches_for(&self) -> &[HeaderName] {
-        &self.vouched
-    }
-
-    fn slots(&self) -> usize {
-        1 + self.members.iter().map(|member| member.link.filter.slots()).sum::<usize>()
+    fn members(&self) -> &[Link] {
+        &self.members
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
@@ -250,7 +244,7 @@ struct TurnedDown {
 }
 
 impl TurnedDown {
-    fn note(&mut self, kind: &str, verdict: Verdict) {
+    fn note(&mut self, kind: &str, verdict: Verdict, nothing_shown: &[&str]) {
         match verdict {
             Verdict::Next => {}
             Verdict::Respond(reply) => _ = self.reply.get_or_insert(reply),
@@ -261,7 +255,7 @@ impl TurnedDown {
                 self.challenges.extend(challenges.map(|(_, value)| value.clone()));
                 let place = if refusal.status.is_server_error() {
                     &mut self.undecided
-                } else if refusal.reason.ends_with("_missing") {
+                } else if nothing_shown.contains(&refusal.reason) {
                     &mut self.missing
                 } else {
                     &mut self.wrong

@@ -16,6 +16,7 @@ mod fields;
 pub mod group;
 pub mod header_edits;
 pub mod ip_access;
+pub mod jwt;
 mod media_type;
 pub mod rate_limit;
 pub mod request_headers;
@@ -38,11 +39,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof};
+use chain::Link;
 pub use exchange::{Exchange, Facts, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::auth::Issuers;
 pub use crate::expr::policy::{Condition, Expression, Expressions};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
@@ -61,9 +65,16 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
-    /// How many slots it takes in a chain: its own, and those of the filters in it, if there are any.
-    fn slots(&self) -> usize {
-        1
+    /// The filters in it, if it is made of others. What they tell of themselves (headers, parameters, cookies) the chain asks
+    /// them.
+    fn members(&self) -> &[Link] {
+        &[]
+    }
+
+    /// The query parameter by which this filter is given a credential, if there is one. No log shows its value, also where
+    /// the filter was not asked.
+    fn secret_parameter(&self) -> Option<&str> {
+        None
     }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
@@ -108,9 +119,9 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     const KIND: &'static str;
     /// Whether it can refuse. Only such a filter may run in `mode: shadow`.
     const DECIDES: bool;
-    /// Whether it finds out who calls, by the head of a request alone. Only such a filter may stand in `any_of` and
-    /// `all_of`; where the client has shown nothing to go by, its refusal's reason ends in `_missing`.
-    const AUTHENTICATES: bool = false;
+    /// Of a filter that finds out who calls, by the head of a request alone: the reason with which it refuses a client that
+    /// has shown nothing to go by. Such a filter may stand in `any_of` and `all_of`.
+    const NOTHING_SHOWN: Option<&'static str> = None;
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;
@@ -128,6 +139,10 @@ pub struct Site<'a> {
     pub expressions: Expressions<'a>,
     /// What we ourselves ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// Who issues tokens, and what is remembered of them.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

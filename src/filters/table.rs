@@ -1,7 +1,7 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, authorize, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers,
+    Spec, authorize, basic_auth, compress, cors, error_pages, ip_access, jwt, rate_limit, request_headers,
     request_limits, response_headers,
 };
 
@@ -29,6 +29,7 @@ macro_rules! table {
 table![
     ip_access,
     basic_auth,
+    jwt,
     authorize,
     cors,
     rate_limit,

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Value;
 
 use super::{Expressions, Filter, Site, Spec};
+use crate::auth::{Issuers, Memory};
 use crate::expr::Lists;
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::{Clock, State};
 use crate::upstream::resolve::{Answer, Lookup};
@@ -33,32 +35,52 @@ pub fn outbound() -> Arc<Outbound> {
     Outbound::new(Arc::new(Nobody), Clock::system())
 }
 
-/// A state in which nothing is counted yet.
-pub fn state() -> State {
-    State::new(Clock::system())
+/// No issuers.
+pub fn issuers() -> Issuers {
+    Issuers::new(Arc::new(Memory::new(Clock::system()).unwrap()))
 }
 
-/// Compiles the first filter of its kind on the route `orders`.
-pub fn try_compile<S: Spec>(spec: Value, state: &State, base: &Path) -> Result<Box<dyn Filter>, Problem> {
+/// What surrounds filters: nothing counted yet, nobody to ask.
+pub struct Ground {
+    pub state: State,
+    pub outbound: Arc<Outbound>,
+    pub issuers: Issuers,
+}
+
+impl Ground {
+    pub fn new() -> Self {
+        Self { state: State::new(Clock::system()), outbound: outbound(), issuers: issuers() }
+    }
+
+    /// The place of the first filter of its kind on the route `orders`.
+    pub fn site(&self) -> Site<'_> {
+        Site {
+            route: "orders",
+            ordinal: 0,
+            state: &self.state,
+            expressions: EXPRESSIONS,
+            outbound: &self.outbound,
+            issuers: &self.issuers,
+            paths: Rules::default(),
+            base: Path::new("/"),
+        }
+    }
+}
+
+/// Compiles the first filter of its kind on the route `orders`, where paths start at `base`.
+pub fn try_compile<S: Spec>(spec: Value, base: &Path) -> Result<Box<dyn Filter>, Problem> {
     let spec: S = serde_json::from_value(spec).unwrap();
-    spec.compile(&Site {
-        route: "orders",
-        ordinal: 0,
-        state,
-        expressions: EXPRESSIONS,
-        outbound: &outbound(),
-        base,
-    })
+    spec.compile(&Site { base, ..Ground::new().site() })
 }
 
-/// The same with a state of its own; the spec must be right.
+/// The same; the spec must be right.
 pub fn compile<S: Spec>(spec: Value) -> Box<dyn Filter> {
-    try_compile::<S>(spec, &state(), Path::new("/")).unwrap_or_else(|problem| panic!("{problem}"))
+    try_compile::<S>(spec, Path::new("/")).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// What is wrong with the spec, in place and words.
 pub fn compile_error<S: Spec>(spec: Value) -> String {
-    match try_compile::<S>(spec, &state(), Path::new("/")) {
+    match try_compile::<S>(spec, Path::new("/")) {
         Ok(_) => panic!("compiled"),
         Err(problem) => problem.to_string(),
     }

@@ -14,6 +14,7 @@ pub mod framing;
 pub mod head;
 pub mod path;
 pub mod problem;
+pub mod query;
 pub mod structured;
 pub mod trace;
 pub mod url;

@@ -5,15 +5,18 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use boring::error::ErrorStack;
 use http::HeaderName;
 
 use super::door::{Door, DoorLimits};
+use super::issuers;
 use super::links::Links;
 use super::lists;
 use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
+use crate::auth::{Issuers, Memory};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
@@ -46,6 +49,8 @@ pub struct Materials {
     pub lookup: Arc<dyn Lookup>,
     /// What we ourselves ask of others.
     pub outbound: Arc<Outbound>,
+    /// Tokens that were verified, and keys of issuers.
+    pub memory: Arc<Memory>,
 }
 
 /// Why there is nothing to make policies with.
@@ -57,6 +62,9 @@ pub enum MaterialsError {
     /// The resolver's configuration is of no use.
     #[error("cannot read the resolver's configuration: {0}")]
     Resolver(#[from] io::Error),
+    /// The system has no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(#[from] ErrorStack),
 }
 
 impl Materials {
@@ -83,7 +91,8 @@ impl Materials {
         let state = Arc::new(State::new(Clock::system()));
         let lookup: Arc<dyn Lookup> = Arc::new(System::new()?);
         let outbound = Outbound::new(lookup.clone(), state.clock.clone());
-        Ok(Self { state, metrics, backends: Registry::default(), logs, lookup, outbound })
+        let memory = Arc::new(Memory::new(state.clock.clone())?);
+        Ok(Self { state, metrics, backends: Registry::default(), logs, lookup, outbound, memory })
     }
 }
 
@@ -121,7 +130,9 @@ impl Compiler<'_> {
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let expressions = Expressions { lists: &lists, finders: None };
         let services = self.services(policy, expressions);
-        let Routed { router, routes, unrouted } = self.routes(policy, &services, expressions);
+        let (issuers, chores) =
+            issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
+        let Routed { router, routes, unrouted } = self.routes(policy, &services, &issuers, expressions);
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -143,7 +154,8 @@ impl Compiler<'_> {
                 watch: policy.server.watch,
             },
             vouched: vouched(&routes, &unrouted),
-            chores: Vec::new(),
+            secret_parameters: secret_parameters(&routes, &unrouted),
+            chores,
             files: self.files(document),
             redacted: redacted(document.root().tree()).to_string(),
             services,
@@ -276,6 +288,7 @@ impl Compiler<'_> {
         &mut self,
         policy: &Policy,
         services: &BTreeMap<String, Arc<Service>>,
+        issuers: &Issuers,
         expressions: Expressions<'_>,
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
@@ -292,6 +305,8 @@ impl Compiler<'_> {
             state: &self.materials.state,
             expressions,
             outbound: &self.materials.outbound,
+            issuers,
+            paths: policy.paths,
             base: &self.base,
             issues: &mut self.issues,
         };
@@ -384,6 +399,16 @@ fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
     let routes = routes.iter().chain([unrouted]);
     let mut names: Vec<HeaderName> = routes.flat_map(|route| route.chain.vouched()).cloned().collect();
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
+    names
+}
+
+/// The query parameters by which filters are given credentials, each once.
+fn secret_parameters(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<Box<str>> =
+        routes.flat_map(|route| route.chain.secret_parameters()).map(Into::into).collect();
+    names.sort_unstable();
     names.dedup();
     names
 }

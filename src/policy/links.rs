@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::auth::Issuers;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::expr::policy::Finders;
-use crate::filters::chain::{Chain, Link};
+use crate::filters::chain::{Chain, Link, each};
 use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 
@@ -64,7 +66,8 @@ struct Common {
 struct Compiled {
     kind: &'static str,
     decides: bool,
-    authenticates: bool,
+    /// The reasons for refusing a client that has shown nothing to go by; none where it does not find out who calls.
+    nothing_shown: Vec<&'static str>,
     filter: Box<dyn Filter>,
 }
 
@@ -78,6 +81,10 @@ pub(super) struct Links<'a> {
     pub expressions: Expressions<'a>,
     /// What filters ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// Who issues tokens.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -94,7 +101,7 @@ impl Links<'_> {
             lists_of = list.first().or(lists_of);
             self.list(&mut place, list, &mut links, 0);
         }
-        let filters: usize = links.iter().map(|link: &Link| link.filter.slots()).sum();
+        let filters = each(&links).count();
         if let Some(first) = lists_of.filter(|_| filters > MOST) {
             self.issues.push(first.issue(format_args!("expected at most {MOST} filters, found {filters}")));
             links.clear();
@@ -209,16 +216,29 @@ impl Links<'_> {
         if members.is_empty() {
             self.issues.push(node.issue("expected filters that find out who calls, such as `basic_auth`"));
         }
-        let links: Vec<_> = members.iter().filter_map(|node| self.member(place, way, node, depth)).collect();
+        let (mut links, mut nothing_shown) = (Vec::new(), Vec::new());
+        for node in &members {
+            if let Some((link, reasons)) = self.member(place, way, node, depth) {
+                links.push(link);
+                nothing_shown.extend(reasons);
+            }
+        }
         // With one of them missing, all that follows would follow from that.
         if links.len() < members.len() {
             return None;
         }
-        let filter = Box::new(Group::new(way, links));
-        Some((common, Compiled { kind: way.kind(), decides: true, authenticates: true, filter }))
+        let filter = Box::new(Group::new(way, links, &nothing_shown));
+        Some((common, Compiled { kind: way.kind(), decides: true, nothing_shown, filter }))
     }
 
-    fn member(&mut self, place: &mut Place<'_>, of: Way, node: &Node, depth: usize) -> Option<Link> {
+    /// A filter of a group, and the reasons with which it refuses a client that has shown nothing.
+    fn member(
+        &mut self,
+        place: &mut Place<'_>,
+        of: Way,
+        node: &Node,
+        depth: usize,
+    ) -> Option<(Link, Vec<&'static str>)> {
         let (name, body) = self.entry(node)?;
         let before = place.before.clone();
         let (common, compiled) = match Way::of(&name) {
@@ -239,14 +259,26 @@ impl Links<'_> {
         if let Some((_, mode)) = &common.mode {
             self.issues.push(mode.issue(format_args!("`mode` belongs to `{}` as a whole", of.kind())));
         }
-        if !compiled.authenticates {
+        if compiled.nothing_shown.is_empty() {
             let message = format!("`{name}` does not find out who calls: it stands beside `{}`", of.kind());
             self.issues.push(node.key_issue(&name, message));
         }
-        let Compiled { kind, filter, .. } = compiled;
+        self.refuse_optional(of, &body);
+        let Compiled { kind, filter, nothing_shown, .. } = compiled;
         let finders = Finders { before: &before, all: place.all };
         let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
-        Some(Link { kind, shadow: false, when, filter })
+        Some((Link { kind, shadow: false, when, filter }, nothing_shown))
+    }
+
+    /// An alternative that lets everybody in would leave the others without a say.
+    fn refuse_optional(&mut self, of: Way, body: &Node) {
+        let (Some(optional), _) = body.take("optional") else { return };
+        // What is wrong with it was told when the filter was read.
+        if optional.read::<bool>(&mut Vec::new()) == Some(true) {
+            let message =
+                format_args!("lets in who shows nothing, which `{}` is there to prevent", of.kind());
+            self.issues.push(optional.issue(message));
+        }
     }
 
     /// Takes off what every filter takes.
@@ -289,7 +321,7 @@ impl Visitor for Authenticates {
     type Output = bool;
 
     fn visit<S: Spec>(self) -> bool {
-        S::AUTHENTICATES
+        S::NOTHING_SHOWN.is_some()
     }
 }
 
@@ -316,6 +348,8 @@ impl Visitor for Compile<'_, '_, '_> {
             state: self.links.state,
             expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,
+            issuers: self.links.issuers,
+            paths: self.links.paths,
             base: self.links.base,
         };
         *ordinal += 1;
@@ -324,7 +358,8 @@ impl Visitor for Compile<'_, '_, '_> {
         }
         match spec.compile(&site) {
             Ok(filter) => {
-                Some(Compiled { kind: S::KIND, decides: S::DECIDES, authenticates: S::AUTHENTICATES, filter })
+                let nothing_shown = S::NOTHING_SHOWN.into_iter().collect();
+                Some(Compiled { kind: S::KIND, decides: S::DECIDES, nothing_shown, filter })
             }
             Err(problem) => {
                 self.links.issues.push(Issue::from_problem(self.node.path(), &problem));

@@ -19,6 +19,7 @@ use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
 use crate::expr::policy::is_found;
 use crate::telemetry::metrics::Metrics;
+use crate::values::OneOrMany;
 
 /// A file that is sent as a body.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -93,7 +94,7 @@ impl Routes<'_> {
             return vec![PathPattern::Template(Pattern { segments: Vec::new(), open: true })];
         };
         let at = at.key("path");
-        let many = matches!(paths, spec::OneOrMany::Many(_));
+        let many = matches!(paths, OneOrMany::Many(_));
         let mut patterns = Vec::new();
         for (index, path) in paths.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };
@@ -142,7 +143,7 @@ impl Routes<'_> {
 
     fn hosts(&mut self, spec: &spec::Match, at: &Path) -> Vec<Option<String>> {
         let Some(hosts) = &spec.host else { return vec![None] };
-        let many = matches!(hosts, spec::OneOrMany::Many(_));
+        let many = matches!(hosts, OneOrMany::Many(_));
         let mut good = Vec::new();
         for (index, host) in hosts.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };

@@ -38,6 +38,8 @@ pub struct Snapshot {
     /// The request headers by which filters tell upstreams who calls. What clients send under these names, or under what
     /// many servers cannot tell from them, is removed from every request.
     pub vouched: Vec<HeaderName>,
+    /// The query parameters by which filters are given credentials; no log shows their values.
+    pub secret_parameters: Vec<Box<str>>,
     /// What goes on in the background while the policy is in force.
     pub chores: Vec<Arc<dyn Chore>>,
     /// The policy file and every file it names.

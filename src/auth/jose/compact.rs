@@ -132,6 +132,11 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// The second part.
+    pub(super) const fn claims(&self) -> &'a [u8] {
+        self.claims
+    }
+
     pub(super) fn split(text: &'a [u8], max_bytes: usize) -> Result<Self, Fault> {
         if text.len() > max_bytes {
             return Err(Fault::TooLarge);

@@ -12,7 +12,7 @@ use crate::filters::group::Way;
 use crate::filters::table::KINDS;
 
 /// The parts of a policy in the order in which it is written.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "server",
     "log",
     "access_log",
@@ -21,6 +21,7 @@ const PARTS: [&str; 11] = [
     "paths",
     "listeners",
     "upstreams",
+    "issuers",
     "chains",
     "filters",
     "routes",

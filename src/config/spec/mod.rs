@@ -4,6 +4,7 @@
 //! The doc comments are the reference: `edgeward schema` and `docs/reference.md` are made from them.
 
 mod choice;
+mod issuer;
 mod limits;
 mod list;
 mod listener;
@@ -15,7 +16,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use choice::{OneOrMany, PathMatch, ValueMatch};
+pub use choice::{PathMatch, ValueMatch};
+pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
 pub use list::{Entry, List, ListKind};
 pub use listener::{Listener, ProxyProtocol, Redirect};
@@ -55,6 +57,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, upstream::Spec>")]
     pub upstreams: BTreeMap<String, Node>,
+    /// Who issues the tokens that filters such as `jwt` verify, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Issuer>")]
+    pub issuers: BTreeMap<String, Node>,
     /// Lists that expressions refer to: `ip.src in $offices`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]

@@ -1,4 +1,4 @@
-use http::HeaderValue;
+use http::HeaderName;
 
 use super::*;
 use crate::expr::Phase;
@@ -101,7 +101,7 @@ fn otherwise(kind: &'static str, otherwise: Otherwise) -> Link {
 }
 
 fn group(way: Way, links: Vec<Link>) -> Link {
-    link(Group::new(way, links), way.kind(), None)
+    link(Group::new(way, links, &["fake_missing"]), way.kind(), None)
 }
 
 /// What a client that shows these is told: the status, 200 where it passes, the reason, and the challenges.
@@ -246,6 +246,9 @@ fn vouches_for_what_its_members_vouch_for_and_has_room_for_all_of_them() {
     let chain = Chain::new(vec![group(Way::Any, vec![fake("a"), fake("b")])]);
     assert_eq!(chain.vouched().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-who", "x-who"]);
     assert!(chain.has_request_body() && chain.has_response() && chain.has_response_body());
-    let nested = Group::new(Way::Any, vec![fake("a"), group(Way::All, vec![fake("b"), fake("c")])]);
-    assert_eq!(nested.slots(), 5);
+    let inner = group(Way::All, vec![fake("b"), fake("c")]);
+    let nested = Group::new(Way::Any, vec![fake("a"), inner, fake("d")], &[]);
+    assert_eq!((slots(&nested), &*nested.offsets), (6, &[1, 2, 5][..]));
+    let kinds = Chain::new(vec![link(nested, "any_of", None), fake("e")]);
+    assert_eq!(kinds.kinds().collect::<Vec<_>>(), ["any_of", "a", "all_of", "b", "c", "d", "e"]);
 }

@@ -1,10 +1,8 @@
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{EXPRESSIONS, compile, compile_error, outbound, read_error, state};
+use crate::filters::testing::{Ground, compile, compile_error, read_error};
 use crate::filters::{Caller, Spec as _, Verdict};
 
 const SECOND: u64 = 1_000_000_000;
@@ -209,18 +207,10 @@ fn what_is_missing_may_be_refused_or_let_through() {
 
 #[test]
 fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
-    let state = state();
+    let ground = Ground::new();
     let on = |route, ordinal, spec: Value| {
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        spec.compile(&Site {
-            route,
-            ordinal,
-            state: &state,
-            expressions: EXPRESSIONS,
-            outbound: &outbound(),
-            base: Path::new("/"),
-        })
-        .unwrap_or_else(|_| panic!())
+        spec.compile(&Site { route, ordinal, ..ground.site() }).unwrap_or_else(|_| panic!())
     };
     let alone = json!({ "limit": "1/1m", "key": header("k") });
     let key = || with(&[("k", "v")]);
@@ -237,15 +227,8 @@ fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
 /// The response's fields after one request, with the filter as the `ordinal`th of its kind.
 fn told(spec: Value, ordinal: usize, response: &mut ResponseHeader) -> Vec<(String, String)> {
     let spec: Spec = serde_json::from_value(spec).unwrap();
-    let state = state();
-    let site = Site {
-        route: "orders",
-        ordinal,
-        state: &state,
-        expressions: EXPRESSIONS,
-        outbound: &outbound(),
-        base: Path::new("/"),
-    };
+    let ground = Ground::new();
+    let site = Site { ordinal, ..ground.site() };
     let Ok(filter) = spec.compile(&site) else { panic!("not compiled") };
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
@@ -401,11 +384,11 @@ fn a_number_and_its_text_are_counted_apart() {
         sample
     };
     assert!(together(spec.clone(), at(7), at(7)) && !together(spec.clone(), at(7), at(8)));
-    let state = state();
+    let ground = Ground::new();
     let named = |key: &str| {
         let spec = json!({ "limit": "1/1m", "key": key, "name": "shared", "on_missing": "refuse" });
-        crate::filters::testing::try_compile::<Spec>(spec, &state, Path::new("/"))
-            .unwrap_or_else(|_| panic!())
+        let spec: Spec = serde_json::from_value(spec).unwrap();
+        spec.compile(&ground.site()).unwrap_or_else(|_| panic!())
     };
     assert!(passes(&*named("http.request.timestamp.sec"), at(7)));
     assert!(passes(&*named("to_string(http.request.timestamp.sec)"), at(7)));

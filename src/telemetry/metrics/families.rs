@@ -93,6 +93,10 @@ pub(super) struct Families {
     pub(super) backend_up: Family<IntGaugeVec, 2>,
     pub(super) ejections: Family<IntCounterVec, 2>,
     pub(super) health_checks: Family<IntCounterVec, 3>,
+
+    pub(super) issuer_keys: Family<IntGaugeVec, 1>,
+    pub(super) issuer_keys_age: Family<GaugeVec, 1>,
+    pub(super) issuer_fetches: Family<IntCounterVec, 2>,
 }
 
 impl Families {
@@ -148,6 +152,13 @@ impl Families {
                 "Times a backend was taken out for failing requests.", ["upstream", "backend"])?,
             health_checks: make.counters("edgeward_health_checks_total",
                 "Active health checks by outcome.", ["upstream", "backend", "outcome"])?,
+
+            issuer_keys: make.gauges("edgeward_issuer_keys",
+                "Keys of an issuer that verify tokens now.", ["issuer"])?,
+            issuer_keys_age: make.float_gauges("edgeward_issuer_keys_age_seconds",
+                "Time since the issuer last confirmed its keys.", ["issuer"])?,
+            issuer_fetches: make.counters("edgeward_issuer_fetches_total",
+                "Attempts to fetch the keys of an issuer, by outcome.", ["issuer", "outcome"])?,
         })
     }
 }

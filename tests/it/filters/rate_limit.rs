@@ -1,6 +1,6 @@
 //! `rate_limit`: exact, whoever asks and however many at once.
 
-use super::{from, running, with};
+use super::{ALICE, WONDERLAND, from, running, with};
 use crate::harness::{Client, Edge, Origin, Reply};
 
 /// The header fields of an answer about the quota.
