@@ -9,6 +9,7 @@ pub mod jose;
 pub mod keys;
 pub mod keyset;
 pub mod memory;
+pub mod replay;
 pub mod signature;
 
 pub use issuer::{Issuer, Issuers};

@@ -139,7 +139,7 @@ impl Name {
         match self {
             Self::BasicAuthUser => &["basic_auth"],
             Self::ConsumerKeyId | Self::ConsumerName | Self::ConsumerScopes | Self::ConsumerTags => {
-                &["api_key", "mtls"]
+                &["api_key"]
             }
             Self::JwtAud
             | Self::JwtClaims
@@ -189,7 +189,7 @@ const FIELDS: [Field<Name>; 55] = [
         "consumer.name",
         One(Bytes),
         RequestHead,
-        "Consumer that the API key or the client certificate belongs to.",
+        "Consumer that the API key belongs to.",
     ),
     field(Name::ConsumerScopes, "consumer.scopes", Array(Bytes), RequestHead, "Scopes of the API key."),
     field(Name::ConsumerTags, "consumer.tags", Array(Bytes), RequestHead, "Tags of the consumer."),

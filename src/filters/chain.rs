@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Condition, Exchange, Fields, Filter, Phases, Refusal, Reply, Step, Verdict};
+use super::{Condition, Exchange, Fields, Filter, Hold, Phases, Refusal, Reply, Step, Verdict};
 
 /// One filter of a chain.
 pub struct Link {
@@ -177,13 +177,15 @@ impl Chain {
             if link.is_passed_by(exchange, position, None) {
                 continue;
             }
-            let untouched: Option<RequestHeader> = link.shadow.then(|| exchange.request.clone());
+            let untouched: Option<(RequestHeader, Hold)> =
+                link.shadow.then(|| (exchange.request.clone(), exchange.slots.hold));
             let verdict = match link.filter.on_request(exchange.at(position)) {
                 Step::Now(verdict) => verdict,
                 Step::Later(verdict) => verdict.await,
             };
-            if let Some(untouched) = untouched {
-                *exchange.request = untouched;
+            if let Some((request, hold)) = untouched {
+                *exchange.request = request;
+                exchange.slots.hold = hold;
                 match verdict {
                     Verdict::Next => {}
                     Verdict::Respond(_) => shadows.push(link, position, RESPONDS),

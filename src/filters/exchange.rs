@@ -35,6 +35,24 @@ pub struct Facts {
     pub listener: Arc<str>,
     /// What the path has where the route's template has `{name}`, percent-decoded.
     pub segments: Vec<(Arc<str>, Box<str>)>,
+    /// The path and query as the client wrote them, where that is not how they stand in the request: what it signed.
+    pub sent_target: Option<Box<str>>,
+    /// Whether a body comes: its length is not zero, or not known. Without one, [`Filter::on_request_body`] may not be
+    /// called.
+    ///
+    /// [`Filter::on_request_body`]: super::Filter::on_request_body
+    pub has_body: bool,
+}
+
+/// How much of a request's body a filter wants to have seen before an upstream hears of the request.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// So many bytes wait, until more have come or all have. Of a body without a length, what is beyond 48 KiB waits
+    /// while the upstream has the head already, and of the body nothing.
+    pub first: u64,
+    /// Beyond those, the piece that came last waits for the next one, so that no upstream has all of a body before its
+    /// end was seen.
+    pub last: bool,
 }
 
 /// Who made a response.
@@ -109,6 +127,13 @@ impl<'r> Exchange<'r> {
         self.slots.callers.push(caller);
     }
 
+    /// Has the body wait. What several filters ask for holds together. In shadow mode nothing waits.
+    pub fn hold_body(&mut self, hold: Hold) {
+        let held = &mut self.slots.hold;
+        held.first = held.first.max(hold.first);
+        held.last |= hold.last;
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
@@ -122,13 +147,14 @@ impl<'r> Exchange<'r> {
 
     /// What an alternative that does not let the request pass has to leave as it was.
     pub(super) fn mark(&self) -> Mark {
-        Mark { request: self.request.clone(), callers: self.slots.callers.len() }
+        Mark { request: self.request.clone(), callers: self.slots.callers.len(), hold: self.slots.hold }
     }
 
     /// Undoes what these filters did since the mark.
     pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
         *self.request = mark.request;
         self.slots.callers.truncate(mark.callers);
+        self.slots.hold = mark.hold;
         for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
             *slot = None;
         }
@@ -145,6 +171,7 @@ impl<'r> Exchange<'r> {
 pub(super) struct Mark {
     request: RequestHeader,
     callers: usize,
+    hold: Hold,
 }
 
 /// The value of a cookie, as sent. The first one counts when a name is repeated.
@@ -162,10 +189,17 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
 pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
+    pub(super) hold: Hold,
     pub(super) conditions: Conditions,
 }
 
 impl Slots {
+    /// How much of the body is to wait.
+    #[must_use]
+    pub const fn hold(&self) -> Hold {
+        self.hold
+    }
+
     /// Who calls, in the order in which filters found out.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
@@ -227,6 +261,8 @@ impl Sample {
             tls: None,
             listener: "0.0.0.0:443".into(),
             segments: Vec::new(),
+            sent_target: None,
+            has_body: false,
         };
         Self { request, facts, slots: Slots::default() }
     }

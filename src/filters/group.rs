@@ -253,14 +253,22 @@ impl TurnedDown {
                 self.why.extend(parts);
                 let challenges = refusal.headers.iter().filter(|(name, _)| *name == WWW_AUTHENTICATE);
                 self.challenges.extend(challenges.map(|(_, value)| value.clone()));
+                let unshown = nothing_shown.contains(&refusal.reason);
+                let asks = refusal.status == StatusCode::UNAUTHORIZED;
                 let place = if refusal.status.is_server_error() {
                     &mut self.undecided
-                } else if nothing_shown.contains(&refusal.reason) {
+                } else if unshown {
                     &mut self.missing
                 } else {
                     &mut self.wrong
                 };
-                place.get_or_insert(refusal);
+                // A client that shows nothing is told how to show something, if there is a way to tell.
+                if place
+                    .as_ref()
+                    .is_none_or(|told| unshown && asks && told.status != StatusCode::UNAUTHORIZED)
+                {
+                    *place = Some(refusal);
+                }
             }
         }
     }

@@ -15,9 +15,11 @@ pub mod exchange;
 mod fields;
 pub mod group;
 pub mod header_edits;
+pub mod http_signature;
 pub mod ip_access;
 pub mod jwt;
 mod media_type;
+pub mod mtls;
 pub mod rate_limit;
 pub mod request_headers;
 pub mod request_limits;
@@ -25,6 +27,7 @@ pub mod response_headers;
 pub mod table;
 pub mod template;
 pub mod verdict;
+pub mod webhook_signature;
 
 #[cfg(test)]
 mod testing;
@@ -40,7 +43,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Origin, Slots};
+pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
@@ -82,7 +85,8 @@ pub trait Filter: Send + Sync {
         Step::NEXT
     }
 
-    /// A piece of the request body, as it passes. `end` marks the last call.
+    /// A piece of the request body, as it passes, to be looked at: each piece is shown once, also where it is sent to a
+    /// second backend. `end` marks the last call. [`Exchange::hold_body`] has pieces wait until they were seen.
     fn on_request_body(
         &self,
         _exchange: &mut Exchange<'_>,

@@ -1,8 +1,8 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, authorize, basic_auth, compress, cors, error_pages, ip_access, jwt, rate_limit, request_headers,
-    request_limits, response_headers,
+    Spec, authorize, basic_auth, compress, cors, error_pages, http_signature, ip_access, jwt, mtls,
+    rate_limit, request_headers, request_limits, response_headers, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -30,6 +30,9 @@ table![
     ip_access,
     basic_auth,
     jwt,
+    mtls,
+    http_signature,
+    webhook_signature,
     authorize,
     cors,
     rate_limit,

@@ -65,12 +65,17 @@ impl Ground {
             base: Path::new("/"),
         }
     }
+
+    /// Compiles the first filter of its kind on the route `orders`, where paths start at `base`.
+    pub fn try_compile<S: Spec>(&self, spec: Value, base: &Path) -> Result<Box<dyn Filter>, Problem> {
+        let spec: S = serde_json::from_value(spec).unwrap();
+        spec.compile(&Site { base, ..self.site() })
+    }
 }
 
-/// Compiles the first filter of its kind on the route `orders`, where paths start at `base`.
+/// The same, on ground of its own.
 pub fn try_compile<S: Spec>(spec: Value, base: &Path) -> Result<Box<dyn Filter>, Problem> {
-    let spec: S = serde_json::from_value(spec).unwrap();
-    spec.compile(&Site { base, ..Ground::new().site() })
+    Ground::new().try_compile::<S>(spec, base)
 }
 
 /// The same; the spec must be right.

@@ -16,6 +16,7 @@ use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
+use crate::auth::client_cert;
 use crate::auth::{Issuers, Memory};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
@@ -394,10 +395,12 @@ impl Compiler<'_> {
     }
 }
 
-/// The names under which filters tell upstreams who calls, each once.
+/// The names under which filters tell upstreams who calls, each once; those of RFC 9440 also where no filter uses them
+/// (its section 2.4).
 fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
     let routes = routes.iter().chain([unrouted]);
     let mut names: Vec<HeaderName> = routes.flat_map(|route| route.chain.vouched()).cloned().collect();
+    names.extend([client_cert::CLIENT_CERT, client_cert::CLIENT_CERT_CHAIN]);
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names.dedup();
     names

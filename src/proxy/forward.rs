@@ -45,8 +45,6 @@ fn is_claim(name: &str) -> bool {
             | "x-original-url"
             | "x-rewrite-url"
             | "x-http-method-override"
-            | "client-cert"
-            | "client-cert-chain"
     )
 }
 

@@ -24,7 +24,7 @@ pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
     let understood = request.raw_path() != STAND_IN_TARGET.as_bytes();
     let method = if understood { request.method.as_str() } else { "" };
     let metrics = &ctx.route.metrics;
-    metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body_bytes, bytes_out });
+    metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body.bytes, bytes_out });
     if let Some(decision) = &ctx.decision {
         metrics.refused(decision.filter, decision.refusal.reason);
     }
@@ -77,7 +77,7 @@ fn write(
         filter: decision.map_or("", |decision| decision.filter),
         why: decision.and_then(|decision| decision.refusal.why.as_deref()).unwrap_or_default(),
         shadow_refusals: &shadows,
-        bytes_in: ctx.body_bytes,
+        bytes_in: ctx.body.bytes,
         bytes_out,
         duration_us: micros(duration),
         upstream_duration_us: ctx.attempts.duration.map(micros),

@@ -176,7 +176,7 @@ pub async fn answer(
 
 /// Forgets the request in what the connection knows of it, once it is over.
 pub fn release(connection: &Connection, ctx: &mut Context) {
-    if std::mem::take(&mut ctx.body_open) {
+    if std::mem::take(&mut ctx.body.open) {
         connection.body_closed();
     }
     connection.set_activity(Activity::Idle);

@@ -100,7 +100,7 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
         && *error.esource() != pingora_core::ErrorSource::Downstream
-        && is_retryable(&session.req_header().method, reached, replayable(session));
+        && is_retryable(&session.req_header().method, reached, ctx.body.is_replayable(session));
     // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
@@ -115,11 +115,6 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         service.counters.upstream.retry(outcome);
     }
     error.set_retry(again);
-}
-
-/// Whether the whole body could be sent once more.
-fn replayable(session: &Session) -> bool {
-    !session.retry_buffer_truncated()
 }
 
 fn outcome(error: &Error) -> UpstreamOutcome {

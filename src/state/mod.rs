@@ -1,8 +1,9 @@
-//! What outlives a reload: counters of quotas, and the clock they run by. A new policy finds all of it as the old one
-//! left it.
+//! What outlives a reload: counters of quotas, what filters keep, and the clock they run by. A new policy finds all of
+//! it as the old one left it.
 
 mod chore;
 pub mod clock;
+mod kept;
 pub mod quota;
 
 use std::num::NonZeroUsize;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use chore::{Chore, Work};
 pub use clock::Clock;
+pub use kept::Kept;
 pub use quota::Quotas;
 
 /// Keys of all quotas together: about 90 MB when all are in use.
@@ -21,12 +23,14 @@ pub struct State {
     pub clock: Clock,
     /// How much of each quota is used, by limit and key.
     pub quotas: Arc<Quotas>,
+    /// What filters keep besides.
+    pub kept: Kept,
 }
 
 impl State {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, quotas: Arc::new(Quotas::new(MAX_QUOTA_KEYS)) }
+        Self { clock, quotas: Arc::new(Quotas::new(MAX_QUOTA_KEYS)), kept: Kept::default() }
     }
 }

@@ -19,6 +19,8 @@ struct Fake {
 enum Otherwise {
     /// 401 `_invalid` or `_missing`.
     Refuse,
+    /// 403 without a challenge, as where there is no way to ask.
+    Forbid,
     Undecided,
     Reply,
 }
@@ -50,6 +52,10 @@ impl Filter for Fake {
                     return Verdict::Respond(Box::new(Reply { head, body: Bytes::new() }));
                 }
                 (Otherwise::Undecided, _) => (StatusCode::SERVICE_UNAVAILABLE, "fake_busy"),
+                (Otherwise::Forbid, None) => {
+                    return Verdict::Refuse(Box::new(Refusal::new(StatusCode::FORBIDDEN, "fake_missing")));
+                }
+                (Otherwise::Forbid, Some(_)) => (StatusCode::FORBIDDEN, "fake_not_allowed"),
                 (Otherwise::Refuse, None) => (StatusCode::UNAUTHORIZED, "fake_missing"),
                 (Otherwise::Refuse, Some(_)) => (StatusCode::UNAUTHORIZED, "fake_invalid"),
             };
@@ -187,6 +193,14 @@ fn a_refusal_tells_what_the_client_can_do_something_about() {
     assert_eq!(ask(&any(Reply, Refuse), &mut nothing()).0, 303);
     assert_eq!(ask(&any(Reply, Refuse), &mut shows("z")).1, "fake_invalid");
     assert_eq!(ask(&any(Reply, Refuse), &mut shows("c")).0, 200);
+    // Where one cannot ask for anything, another does.
+    let either = |first, second| {
+        Chain::new(vec![group(Way::Any, vec![otherwise("a", first), otherwise("b", second)])])
+    };
+    let asked = (401, "fake_missing", vec!["b".to_owned()]);
+    assert_eq!(ask(&either(Otherwise::Forbid, Refuse), &mut nothing()), asked);
+    assert_eq!(ask(&either(Otherwise::Forbid, Otherwise::Forbid), &mut nothing()).0, 403);
+    assert_eq!(ask(&either(Otherwise::Forbid, Refuse), &mut shows("z")).1, "fake_not_allowed");
     let twice = Chain::new(vec![group(Way::Any, vec![fake("a"), fake("a")])]);
     assert_eq!(ask(&twice, &mut nothing()).2, ["a"]);
     let Outcome::Refuse(decision) =
