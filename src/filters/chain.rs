@@ -147,6 +147,11 @@ impl Chain {
         each(&self.links).flat_map(|link| link.filter.vouches_for())
     }
 
+    /// The request headers by which its filters are given credentials.
+    pub fn secret_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        each(&self.links).filter_map(|link| link.filter.secret_header())
+    }
+
     /// The query parameters by which its filters are given credentials.
     pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
         each(&self.links).filter_map(|link| link.filter.secret_parameter())

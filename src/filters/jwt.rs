@@ -242,6 +242,10 @@ impl Filter for Jwt {
         self.told.headers()
     }
 
+    fn secret_header(&self) -> Option<&HeaderName> {
+        self.place.header()
+    }
+
     fn secret_parameter(&self) -> Option<&str> {
         self.place.parameter()
     }

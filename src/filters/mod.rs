@@ -74,6 +74,12 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
+    /// The request header by which this filter is given a credential, where it is not one that always holds some. No log shows
+    /// its value.
+    fn secret_header(&self) -> Option<&HeaderName> {
+        None
+    }
+
     /// The query parameter by which this filter is given a credential, if there is one. No log shows its value, also where
     /// the filter was not asked.
     fn secret_parameter(&self) -> Option<&str> {

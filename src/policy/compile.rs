@@ -134,6 +134,7 @@ impl Compiler<'_> {
         let (issuers, chores) =
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         let Routed { router, routes, unrouted } = self.routes(policy, &services, &issuers, expressions);
+        self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -348,6 +349,20 @@ impl Compiler<'_> {
                     self.issue(at.clone(), error);
                 }
                 None
+            }
+        }
+    }
+
+    /// What holds credentials on one route is logged on none.
+    fn check_logged_headers(&mut self, spec: &spec::AccessLog, routes: &[Arc<Route>], unrouted: &Arc<Route>) {
+        let at = Path::root().key("access_log").key("request_headers");
+        for (index, name) in spec.request_headers.iter().enumerate() {
+            let holds = |route: &&Arc<Route>| {
+                route.chain.secret_headers().any(|secret| name.eq_ignore_ascii_case(secret.as_str()))
+            };
+            if let Some(route) = routes.iter().chain([unrouted]).find(holds) {
+                let message = format!("{name} holds credentials on the route {}", route.name);
+                self.issue(at.index(index), message);
             }
         }
     }
