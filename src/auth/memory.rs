@@ -1,7 +1,10 @@
 //! What of tokens and issuers outlives a reload. The server owns one for its whole life.
 
+use std::sync::Arc;
+
 use boring::error::ErrorStack;
 
+use super::answers::Answers;
 use super::issuer::Published;
 use super::jose::{Remembered, Replays};
 use super::keyset::Keyring;
@@ -23,6 +26,8 @@ pub struct Memory {
     pub proofs: Replays,
     /// What nonces are made with where the policy names no secret for them.
     pub nonce_secret: [u8; 32],
+    /// What others said about callers.
+    pub answers: Arc<Answers>,
 }
 
 impl Memory {
@@ -38,6 +43,7 @@ impl Memory {
             tokens: Remembered::new(TOKENS, TOKEN_BYTES),
             proofs: Replays::new(PROOFS),
             nonce_secret,
+            answers: Arc::default(),
         })
     }
 }

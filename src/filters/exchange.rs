@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::Caller;
+use super::{Caller, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -134,6 +134,18 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
+    /// The token that proved last who calls.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenText> {
+        self.slots.token.as_ref()
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
@@ -147,13 +159,19 @@ impl<'r> Exchange<'r> {
 
     /// What an alternative that does not let the request pass has to leave as it was.
     pub(super) fn mark(&self) -> Mark {
-        Mark { request: self.request.clone(), callers: self.slots.callers.len(), hold: self.slots.hold }
+        Mark {
+            request: self.request.clone(),
+            callers: self.slots.callers.len(),
+            token: self.slots.token.clone(),
+            hold: self.slots.hold,
+        }
     }
 
     /// Undoes what these filters did since the mark.
     pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
         *self.request = mark.request;
         self.slots.callers.truncate(mark.callers);
+        self.slots.token = mark.token;
         self.slots.hold = mark.hold;
         for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
             *slot = None;
@@ -171,6 +189,7 @@ impl<'r> Exchange<'r> {
 pub(super) struct Mark {
     request: RequestHeader,
     callers: usize,
+    token: Option<TokenText>,
     hold: Hold,
 }
 
@@ -190,6 +209,7 @@ pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
     pub(super) hold: Hold,
+    token: Option<TokenText>,
     pub(super) conditions: Conditions,
 }
 

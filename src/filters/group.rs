@@ -251,8 +251,7 @@ impl TurnedDown {
             Verdict::Refuse(refusal) => {
                 let parts = [if self.why.is_empty() { "" } else { ", " }, kind, ": ", refusal.reason];
                 self.why.extend(parts);
-                let challenges = refusal.headers.iter().filter(|(name, _)| *name == WWW_AUTHENTICATE);
-                self.challenges.extend(challenges.map(|(_, value)| value.clone()));
+                self.challenges.extend(challenges(&refusal));
                 let unshown = nothing_shown.contains(&refusal.reason);
                 let asks = refusal.status == StatusCode::UNAUTHORIZED;
                 let place = if refusal.status.is_server_error() {
@@ -262,11 +261,9 @@ impl TurnedDown {
                 } else {
                     &mut self.wrong
                 };
-                // A client that shows nothing is told how to show something, if there is a way to tell.
-                if place
-                    .as_ref()
-                    .is_none_or(|told| unshown && asks && told.status != StatusCode::UNAUTHORIZED)
-                {
+                // Where one has no way to ask, the next one's way counts.
+                let mute = |told: &Refusal| told.status == StatusCode::FORBIDDEN && told.answer.is_none();
+                if place.as_ref().is_none_or(|told| unshown && asks && mute(told)) {
                     *place = Some(refusal);
                 }
             }
@@ -285,17 +282,37 @@ impl TurnedDown {
         };
         let mut refusal = Refusal { why: Some(self.why.into()), ..*refusal };
         if refusal.status == StatusCode::UNAUTHORIZED {
-            refusal.headers.retain(|(name, _)| *name != WWW_AUTHENTICATE);
-            let mut told: Vec<HeaderValue> = Vec::new();
-            for challenge in self.challenges {
-                if !told.contains(&challenge) {
-                    told.push(challenge);
-                }
-            }
-            refusal.headers.extend(told.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)));
+            challenge(&mut refusal, self.challenges);
         }
         Verdict::Refuse(Box::new(refusal))
     }
+}
+
+/// The ways to say who one is that a refusal names.
+fn challenges(refusal: &Refusal) -> Vec<HeaderValue> {
+    let own = refusal.headers.iter().filter(|(name, _)| *name == WWW_AUTHENTICATE).map(|(_, value)| value);
+    let answered = refusal.answer.iter().flat_map(|reply| reply.head.headers.get_all(WWW_AUTHENTICATE));
+    own.chain(answered).cloned().collect()
+}
+
+/// Has a refusal name these ways, each once, in place of its own.
+fn challenge(refusal: &mut Refusal, mut challenges: Vec<HeaderValue>) {
+    let mut told = Vec::new();
+    challenges.retain(|challenge| {
+        let new = !told.contains(challenge);
+        told.push(challenge.clone());
+        new
+    });
+    if let Some(reply) = &mut refusal.answer {
+        reply.head.remove_header(&WWW_AUTHENTICATE);
+        for challenge in challenges {
+            // Fails for malformed values alone, and these were sent before.
+            _ = reply.head.append_header(WWW_AUTHENTICATE, challenge);
+        }
+        return;
+    }
+    refusal.headers.retain(|(name, _)| *name != WWW_AUTHENTICATE);
+    refusal.headers.extend(challenges.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)));
 }
 
 #[cfg(test)]

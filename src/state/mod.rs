@@ -3,6 +3,7 @@
 
 mod chore;
 pub mod clock;
+pub mod flights;
 mod kept;
 pub mod quota;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use chore::{Chore, Work};
 pub use clock::Clock;
+pub use flights::Flights;
 pub use kept::Kept;
 pub use quota::Quotas;
 

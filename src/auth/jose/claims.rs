@@ -32,7 +32,8 @@ pub struct Confirmation {
 }
 
 impl Claims {
-    pub(super) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
+    /// Reads claims whose truth is known otherwise: by a signature, or by whom they come from.
+    pub(in crate::auth) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
         for name in ["iss", "sub", "jti", "client_id", "azp"] {
             if map.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(Fault::TextInvalid);

@@ -18,7 +18,7 @@ mod curve;
 pub mod demands;
 pub mod dpop;
 pub mod fault;
-mod json;
+pub(super) mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod key;

@@ -1,4 +1,4 @@
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use super::*;
 use crate::expr::Phase;
@@ -201,6 +201,27 @@ fn a_refusal_tells_what_the_client_can_do_something_about() {
     assert_eq!(ask(&either(Otherwise::Forbid, Refuse), &mut nothing()), asked);
     assert_eq!(ask(&either(Otherwise::Forbid, Otherwise::Forbid), &mut nothing()).0, 403);
     assert_eq!(ask(&either(Otherwise::Forbid, Refuse), &mut shows("z")).1, "fake_not_allowed");
+    // In the words of another server, but with all ways.
+    let answered = |status: u16| {
+        let mut head = ResponseHeader::build(status, None).unwrap();
+        head.append_header(WWW_AUTHENTICATE, "theirs").unwrap();
+        let refusal = Refusal::new(StatusCode::from_u16(status).unwrap(), "fake_missing");
+        Verdict::Refuse(Box::new(refusal.answered(super::Reply { head, body: Bytes::new() })))
+    };
+    let ours = || {
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "fake_missing");
+        Verdict::Refuse(Box::new(refusal.header(WWW_AUTHENTICATE, HeaderValue::from_static("ours"))))
+    };
+    for (status, ways) in [(401, vec!["theirs", "ours"]), (302, vec!["theirs"])] {
+        let mut turned_down = TurnedDown::default();
+        turned_down.note("x", answered(status), &["fake_missing"]);
+        turned_down.note("y", ours(), &["fake_missing"]);
+        let Verdict::Refuse(refusal) = turned_down.verdict() else { panic!("no refusal") };
+        assert_eq!(
+            (refusal.status.as_u16(), challenges(&refusal)),
+            (status, ways.into_iter().map(HeaderValue::from_static).collect())
+        );
+    }
     let twice = Chain::new(vec![group(Way::Any, vec![fake("a"), fake("a")])]);
     assert_eq!(ask(&twice, &mut nothing()).2, ["a"]);
     let Outcome::Refuse(decision) =

@@ -15,16 +15,16 @@ use crate::auth::jose::fault::Fault;
 use crate::auth::jose::nonce::Freshness;
 use crate::auth::jose::possession::{Possession, Presented as Shown, Scheme};
 use crate::auth::jose::target::Target;
-use crate::auth::jose::{Algorithm, Algorithms, Nonces, ProofRules, Thumbprint, Verified};
+use crate::auth::jose::{Algorithm, Algorithms, Claims, Nonces, ProofRules, Thumbprint};
 use crate::filters::{Exchange, Site};
 use crate::http::path::Rules;
 use crate::http::url::Url;
 use crate::values::{Duration, Problem, Secret};
 
 /// The field with a proof.
-pub(super) const PROOF: HeaderName = HeaderName::from_static("dpop");
+pub(in crate::filters) const PROOF: HeaderName = HeaderName::from_static("dpop");
 /// The field with a nonce for the next proof.
-pub(super) const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+pub(in crate::filters) const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 const NONCE_LIFETIME: StdDuration = StdDuration::from_secs(5 * 60);
 /// Each proof is remembered for as long as it is good.
@@ -53,7 +53,7 @@ pub struct Dpop {
 }
 
 /// What is needed to check proofs of requests.
-pub(super) struct Proofs {
+pub(in crate::filters) struct Proofs {
     memory: Arc<Memory>,
     paths: Rules,
     /// Scheme and authority in place of the request's own.
@@ -61,7 +61,10 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
-    pub(super) fn compile(spec: Option<&Dpop>, site: &Site<'_>) -> Result<(Self, ProofRules), Problem> {
+    pub(in crate::filters) fn compile(
+        spec: Option<&Dpop>,
+        site: &Site<'_>,
+    ) -> Result<(Self, ProofRules), Problem> {
         let default = Dpop::default();
         let spec = spec.unwrap_or(&default);
         let memory = Arc::clone(site.issuers.memory());
@@ -70,16 +73,16 @@ impl Proofs {
         Ok((Self { memory, paths: site.paths, origin }, rules))
     }
 
-    /// Whether the token came from whom it was given to. Returns a nonce that the client needs from now on.
+    /// Whether the token of these claims, whose text has this SHA-256, came from whom it was given to. Returns a nonce that the client needs from now on.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub(super) fn check(
+    pub(in crate::filters) fn check(
         &self,
         possession: &Possession,
         exchange: &Exchange<'_>,
         presented: &Presented,
-        token: &Verified,
+        (claims, text): (&Claims, &Thumbprint),
         now: u64,
     ) -> Result<Option<HeaderValue>, Fault> {
         if presented.proof_repeated {
@@ -88,7 +91,7 @@ impl Proofs {
         let facts = exchange.facts;
         let client = facts.tls.as_ref().and_then(|tls| tls.client.as_ref());
         // Hashed for those alone that need it.
-        let is_bound = token.claims.confirmation().certificate.is_some();
+        let is_bound = claims.confirmation().certificate.is_some();
         let certificate = client.filter(|_| is_bound).map(|client| Thumbprint::of(&client.der));
         let shown = Shown {
             scheme: presented.scheme,
@@ -104,7 +107,9 @@ impl Proofs {
         };
         let target = Target { scheme, authority, path: exchange.request.uri.path(), path_rules: &self.paths };
         let request = Request { method: exchange.request.method.as_str(), target };
-        let Some(proof) = possession.check(token, &shown, &request, now)? else { return Ok(None) };
+        let Some(proof) = possession.check(claims.confirmation(), text, &shown, &request, now)? else {
+            return Ok(None);
+        };
         self.memory.proofs.admit(&proof, now)?;
         match (proof.nonce, &possession.proofs.nonces) {
             (Freshness::Ageing, Some(nonces)) => Ok(issue(nonces, now)),
@@ -114,7 +119,7 @@ impl Proofs {
 }
 
 /// A nonce for the client's next proof.
-pub(super) fn issue(nonces: &Nonces, now: u64) -> Option<HeaderValue> {
+pub(in crate::filters) fn issue(nonces: &Nonces, now: u64) -> Option<HeaderValue> {
     HeaderValue::try_from(nonces.issue(now).ok()?).ok()
 }
 

@@ -12,7 +12,7 @@ use crate::values::Problem;
 
 /// By which schemes a route lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Schemes {
+pub(in crate::filters) enum Schemes {
     Bearer,
     Dpop,
     Both,
@@ -20,7 +20,7 @@ pub(super) enum Schemes {
 
 /// The answers of one filter.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(in crate::filters) struct Answers {
     schemes: Schemes,
     /// `realm="…"`
     realm: Box<str>,
@@ -33,7 +33,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn compile(
+    pub(in crate::filters) fn compile(
         realm: &str,
         schemes: Schemes,
         algorithms: &Algorithms,
@@ -66,7 +66,7 @@ impl Answers {
     }
 
     /// There is no token: a challenge without an error (RFC 6750 section 3.1).
-    pub(super) fn missing(&self) -> Refusal {
+    pub(in crate::filters) fn missing(&self) -> Refusal {
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "token_missing");
         self.challenges
             .iter()
@@ -74,7 +74,7 @@ impl Answers {
     }
 
     /// There is more than one.
-    pub(super) fn repeated(&self) -> Refusal {
+    pub(in crate::filters) fn repeated(&self) -> Refusal {
         let error = ", error=\"invalid_request\", error_description=\"more than one token\"";
         let scheme = if self.schemes == Schemes::Dpop { Scheme::Dpop } else { Scheme::Bearer };
         Refusal::new(StatusCode::BAD_REQUEST, "token_repeated")
@@ -82,7 +82,7 @@ impl Answers {
     }
 
     /// Something is wrong with the token or its proof. `nonce` is asked where the client needs one.
-    pub(super) fn fault(
+    pub(in crate::filters) fn fault(
         &self,
         fault: Fault,
         came_by: Scheme,
@@ -123,6 +123,6 @@ impl Answers {
 }
 
 /// Nobody can tell now.
-pub(super) fn unavailable(reason: &'static str) -> Refusal {
+pub(in crate::filters) fn unavailable(reason: &'static str) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).header(RETRY_AFTER, HeaderValue::from_static("5"))
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::dpop::PROOF;
 use crate::auth::jose::possession::Scheme;
+use crate::filters::TokenText;
 use crate::filters::header_edits::{Head, editable};
 use crate::http::query;
 use crate::values::Problem;
@@ -27,7 +28,7 @@ pub enum From {
 
 /// Where the token is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::filters) enum Place {
     /// `Authorization`, behind `Bearer` or `DPoP`.
     Authorization,
     /// A header that holds nothing else.
@@ -37,7 +38,7 @@ pub(super) enum Place {
 }
 
 /// What is there.
-pub(super) enum Found {
+pub(in crate::filters) enum Found {
     /// Nothing, or credentials of another kind.
     Nothing,
     /// More than one token, so that nobody can tell which counts (RFC 6750 section 3.1).
@@ -47,7 +48,7 @@ pub(super) enum Found {
 }
 
 /// A token as it came, and the proof beside it.
-pub(super) struct Presented {
+pub(in crate::filters) struct Presented {
     /// Holds the token from `start` on.
     value: HeaderValue,
     start: usize,
@@ -65,13 +66,18 @@ impl Presented {
         self.value.as_bytes().get(self.start..).unwrap_or_default()
     }
 
+    /// The same, to be kept.
+    pub fn text(&self) -> TokenText {
+        TokenText::new(self.value.clone(), self.start)
+    }
+
     fn bearer(value: HeaderValue, start: usize) -> Self {
         Self { value, start, scheme: Scheme::Bearer, proof: None, proof_repeated: false }
     }
 }
 
 impl Place {
-    pub(super) fn compile(from: Option<&From>) -> Result<Self, Problem> {
+    pub(in crate::filters) fn compile(from: Option<&From>) -> Result<Self, Problem> {
         match from {
             None => Ok(Self::Authorization),
             Some(From::Header(name)) => {
@@ -87,7 +93,7 @@ impl Place {
     }
 
     /// The query parameter that holds it.
-    pub(super) fn parameter(&self) -> Option<&str> {
+    pub(in crate::filters) fn parameter(&self) -> Option<&str> {
         match self {
             Self::Query(name) => Some(name),
             _ => None,
@@ -95,7 +101,7 @@ impl Place {
     }
 
     /// The header that holds it, alone or with other things.
-    pub(super) fn header(&self) -> Option<&HeaderName> {
+    pub(in crate::filters) fn header(&self) -> Option<&HeaderName> {
         match self {
             Self::Authorization => Some(&AUTHORIZATION),
             Self::Header(name) => Some(name),
@@ -105,7 +111,7 @@ impl Place {
     }
 
     /// What is there.
-    pub(super) fn find(&self, request: &RequestHeader) -> Found {
+    pub(in crate::filters) fn find(&self, request: &RequestHeader) -> Found {
         match self {
             Self::Authorization => match only(request, &AUTHORIZATION) {
                 Ok(Some(value)) => credentials(request, value),
@@ -127,7 +133,7 @@ impl Place {
     }
 
     /// Takes it out of the request: from the query in any case, from elsewhere if it is to be hidden.
-    pub(super) fn hide(&self, request: &mut RequestHeader, hide: bool) {
+    pub(in crate::filters) fn hide(&self, request: &mut RequestHeader, hide: bool) {
         match self {
             Self::Query(name) => hide_parameter(request, name),
             _ if !hide => {}

@@ -23,13 +23,16 @@ const MOST_HEADERS: usize = 32;
 
 /// Which headers tell of which claims.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(in crate::filters) struct Told {
     headers: Vec<HeaderName>,
     claims: Vec<ClaimPath>,
 }
 
 impl Told {
-    pub(super) fn compile(headers: &BTreeMap<String, String>, from: &Place) -> Result<Self, Problem> {
+    pub(in crate::filters) fn compile(
+        headers: &BTreeMap<String, String>,
+        from: &Place,
+    ) -> Result<Self, Problem> {
         if headers.len() > MOST_HEADERS {
             return Err(Problem::new("to_headers", format_args!("expected at most {MOST_HEADERS} headers")));
         }
@@ -50,12 +53,12 @@ impl Told {
     }
 
     /// The headers.
-    pub(super) fn headers(&self) -> &[HeaderName] {
+    pub(in crate::filters) fn headers(&self) -> &[HeaderName] {
         &self.headers
     }
 
     /// Writes the headers; one that says nothing is taken away.
-    pub(super) fn tell(&self, claims: &Claims, request: &mut RequestHeader) {
+    pub(in crate::filters) fn tell(&self, claims: &Claims, request: &mut RequestHeader) {
         for (header, path) in self.headers.iter().zip(&self.claims) {
             match path.find(claims).and_then(value) {
                 Some(value) => request.insert(header, value),
