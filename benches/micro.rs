@@ -231,6 +231,8 @@ fn facts(route: &Arc<str>) -> Facts {
         tls: None,
         listener: "127.0.0.1:443".into(),
         segments: Vec::new(),
+        sent_target: None,
+        has_body: false,
     }
 }
 

@@ -27,7 +27,7 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
     let mut attempt = Attempt { root: node.path(), issues: Vec::new(), removed: Vec::new() };
     let (kind, issue) = match parse(node.tree(), node.path()) {
         Ok(value) => return (Some(value), Vec::new()),
-        Err(fault) => fault,
+        Err(fault) => *fault,
     };
     let mut rest = node.tree().clone();
     let mut value = None;
@@ -38,7 +38,10 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
                 value = Some(remainder);
                 break;
             }
-            Err((kind, issue)) => next = attempt.take_out(&mut rest, &kind, issue),
+            Err(fault) => {
+                let (kind, issue) = *fault;
+                next = attempt.take_out(&mut rest, &kind, issue);
+            }
         }
     }
     if attempt.issues.len() >= MOST_ISSUES {
@@ -47,8 +50,9 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
     (value, attempt.issues)
 }
 
-fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, (Kind, Issue)> {
-    T::deserialize(Reader { tree, trail: Trail::Start(path) }).map_err(|fault| fault.into_issue(path))
+fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, Box<(Kind, Issue)>> {
+    T::deserialize(Reader { tree, trail: Trail::Start(path) })
+        .map_err(|fault| Box::new(fault.into_issue(path)))
 }
 
 struct Attempt<'a> {

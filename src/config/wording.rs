@@ -9,13 +9,13 @@ use crate::values::nearest::nearest;
 use crate::values::text::quoted;
 
 /// Lists of names longer than this are not printed whole.
-const MOST_NAMES: usize = 24;
+const MOST_NAMES: usize = 32;
 
 /// A text longer than this is no word.
 const LONGEST_WORD: usize = 64;
 
 /// `unknown {noun} "{found}"` with the nearest of the right names, or else all of them if there are at most
-/// 12.
+/// 32.
 pub fn unknown(noun: &str, found: &str, names: &[&str]) -> String {
     let found_quoted = quoted(found);
     if let Some(name) = nearest(found, names.iter().copied()) {

@@ -21,6 +21,7 @@ use credentials::Presented;
 use users::Users;
 use verifier::{Outcome, Verifier};
 
+use super::credentials::realm;
 use super::header_edits::{Head, editable};
 use super::{Caller, Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
 use crate::values::Problem;
@@ -175,13 +176,9 @@ fn forwarding(name: &str) -> Result<HeaderName, String> {
     }
 }
 
-/// `Basic realm="…", charset="UTF-8"` with the realm as a quoted string (RFC 9110 §5.6.4).
-fn challenge(realm: &str) -> Result<HeaderValue, String> {
-    if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err("expected printable ASCII characters".to_owned());
-    }
-    let escaped = realm.replace('\\', "\\\\").replace('"', "\\\"");
-    HeaderValue::try_from(format!("Basic realm=\"{escaped}\", charset=\"UTF-8\""))
+/// `Basic realm="…", charset="UTF-8"`.
+fn challenge(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(format!("Basic {}, charset=\"UTF-8\"", realm(text)?))
         .map_err(|error| error.to_string())
 }
 

@@ -149,12 +149,12 @@ impl Chain {
 
     /// The request headers by which its filters are given credentials.
     pub fn secret_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        each(&self.links).filter_map(|link| link.filter.secret_header())
+        each(&self.links).flat_map(|link| link.filter.secret_headers())
     }
 
     /// The query parameters by which its filters are given credentials.
     pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
-        each(&self.links).filter_map(|link| link.filter.secret_parameter())
+        each(&self.links).flat_map(|link| link.filter.secret_parameters())
     }
 
     /// Whether any filter looks at response heads.

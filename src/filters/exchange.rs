@@ -178,6 +178,11 @@ impl<'r> Exchange<'r> {
         }
     }
 
+    /// Names the API key that the request presents, for the log: its id, whether or not it is good.
+    pub fn name_key(&mut self, id: &str) {
+        self.slots.key_id = id.into();
+    }
+
     /// The same exchange, as the filter at `position` sees it.
     pub(super) const fn at(&mut self, position: usize) -> &mut Self {
         self.position = position;
@@ -208,6 +213,8 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
 pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
+    /// Of an API key that was refused.
+    key_id: Box<str>,
     pub(super) hold: Hold,
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
@@ -224,6 +231,13 @@ impl Slots {
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.callers
+    }
+
+    /// The id of the API key that was presented; empty without one.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        let proven = self.callers.iter().find_map(Caller::key);
+        proven.map_or(&self.key_id, |key| key.id.as_str())
     }
 }
 

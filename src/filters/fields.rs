@@ -220,6 +220,7 @@ impl Values for Fields<'_> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what `each` returns of what is there")]
 fn all<'v, T: Into<Scalar<'v>>>(values: impl Iterator<Item = T>, visit: &mut Visit<'_, 'v>) -> Option<()> {
     for value in values {
         if visit(value.into()) == ControlFlow::Break(()) {

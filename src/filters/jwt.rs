@@ -37,7 +37,7 @@ const KIND: &str = "jwt";
 /// answer is 401 with a challenge (RFC 6750); with a good one that lacks a scope or a claim, 403; while the issuer's keys
 /// cannot be had, 503 `keys_unavailable`. Each thing that may be wrong with a token has a reason of its own.
 ///
-/// Tokens bound to a key (DPoP, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
+/// Tokens bound to a key (`DPoP`, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
 ///
 /// ```yaml
 /// - jwt: { issuer: corp, scopes: [orders:read] }
@@ -139,7 +139,7 @@ impl super::Spec for Spec {
             answers: Answers::compile(
                 &self.realm,
                 by_proof,
-                &rules.algorithms,
+                rules.algorithms,
                 &self.scopes,
                 &self.any_scope,
             )?,
@@ -211,12 +211,12 @@ impl Filter for Jwt {
         self.told.headers()
     }
 
-    fn secret_header(&self) -> Option<&HeaderName> {
-        self.place.header()
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.place.header().into_iter().collect()
     }
 
-    fn secret_parameter(&self) -> Option<&str> {
-        self.place.parameter()
+    fn secret_parameters(&self) -> Vec<&str> {
+        self.place.parameter().into_iter().collect()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {

@@ -4,12 +4,14 @@
 //! metric and logs nothing, for the [chain](chain) does that once for all of them. Adding one touches its own
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
+pub mod api_key;
 pub mod authorize;
 pub mod basic_auth;
 mod caller;
 pub mod chain;
 pub mod compress;
 pub mod cors;
+mod credentials;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
@@ -54,6 +56,7 @@ pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
 use crate::auth::Issuers;
+use crate::auth::keys::Keyring;
 pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
@@ -80,16 +83,15 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
-    /// The request header by which this filter is given a credential, where it is not one that always holds some. No log shows
-    /// its value.
-    fn secret_header(&self) -> Option<&HeaderName> {
-        None
+    /// The request headers by which this filter is given credentials. No log shows their values.
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        Vec::new()
     }
 
-    /// The query parameter by which this filter is given a credential, if there is one. No log shows its value, also where
-    /// the filter was not asked.
-    fn secret_parameter(&self) -> Option<&str> {
-        None
+    /// The query parameters by which this filter is given credentials. No log shows their values, also where the filter
+    /// was not asked.
+    fn secret_parameters(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
@@ -155,6 +157,8 @@ pub struct Site<'a> {
     pub expressions: Expressions<'a>,
     /// What we ourselves ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The API keys of consumers; `None` if the policy knows of no consumers and no store.
+    pub ring: Option<&'a Arc<Keyring>>,
     /// Who issues tokens, and what is remembered of them.
     pub issuers: &'a Issuers,
     /// How paths are normalised.

@@ -37,7 +37,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// Lets in who has a token that its authorisation server calls active (RFC 7662). Without a token, or with one that is no
 /// good, the answer is 401 with a challenge (RFC 6750); with a good one that lacks a scope or a claim, 403; while the server
 /// has no answer, 503 `introspection_unavailable`. Each thing that may be wrong with a token has a reason of its own, as
-/// `jwt` has it. A token that the server calls bound to a key (DPoP, RFC 9449) or a certificate (RFC 8705) passes with that
+/// `jwt` has it. A token that the server calls bound to a key (`DPoP`, RFC 9449) or a certificate (RFC 8705) passes with that
 /// alone.
 ///
 /// An answer is used for `ttl` and never past the token's `exp`; that a token is worth nothing is remembered for 5 seconds at
@@ -57,7 +57,7 @@ pub struct Spec {
     /// Example: `https://id.example.com/introspect`.
     #[serde(default)]
     pub url: Option<Url>,
-    /// The issuer, whose metadata (OpenID Connect Discovery, RFC 8414) names the endpoint; an answer that names another
+    /// The issuer, whose metadata (`OpenID` Connect Discovery, RFC 8414) names the endpoint; an answer that names another
     /// issuer is refused. Either this or `url`. Example: `https://id.example.com`.
     #[serde(default)]
     pub issuer: Option<Url>,
@@ -148,7 +148,7 @@ impl super::Spec for Spec {
         check_scopes("scopes", &self.scopes)?;
         check_scopes("any_scope", &self.any_scope)?;
         let answers =
-            Answers::compile(&self.realm, schemes, &by_proof.algorithms, &self.scopes, &self.any_scope)?;
+            Answers::compile(&self.realm, schemes, by_proof.algorithms, &self.scopes, &self.any_scope)?;
         let claims = claim_rules(self.claims)?;
         Ok(Box::new(Filtering {
             introspection: Introspection {
@@ -198,12 +198,12 @@ impl Filter for Filtering {
         self.told.headers()
     }
 
-    fn secret_header(&self) -> Option<&HeaderName> {
-        self.place.header()
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.place.header().into_iter().collect()
     }
 
-    fn secret_parameter(&self) -> Option<&str> {
-        self.place.parameter()
+    fn secret_parameters(&self) -> Vec<&str> {
+        self.place.parameter().into_iter().collect()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {

@@ -1,9 +1,9 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature, ip_access, jwt,
-    mtls, oauth2_introspection, rate_limit, request_headers, request_limits, response_headers,
-    token_exchange, webhook_signature,
+    Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
+    ip_access, jwt, mtls, oauth2_introspection, rate_limit, request_headers, request_limits,
+    response_headers, token_exchange, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -30,6 +30,7 @@ macro_rules! table {
 table![
     ip_access,
     basic_auth,
+    api_key,
     jwt,
     mtls,
     http_signature,

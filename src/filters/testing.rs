@@ -61,6 +61,7 @@ impl Ground {
             expressions: EXPRESSIONS,
             outbound: &self.outbound,
             issuers: &self.issuers,
+            ring: None,
             paths: Rules::default(),
             base: Path::new("/"),
         }

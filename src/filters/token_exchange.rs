@@ -48,7 +48,7 @@ pub struct Spec {
     /// Example: `https://id.example.com/token`.
     #[serde(default)]
     pub url: Option<Url>,
-    /// The issuer, whose metadata (OpenID Connect Discovery, RFC 8414) names the endpoint. Either this or `url`.
+    /// The issuer, whose metadata (`OpenID` Connect Discovery, RFC 8414) names the endpoint. Either this or `url`.
     /// Example: `https://id.example.com`.
     #[serde(default)]
     pub issuer: Option<Url>,

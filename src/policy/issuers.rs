@@ -37,12 +37,13 @@ pub(super) fn compile(
         let spec = node.read::<spec::Issuer>(issues);
         // What is left of one that does not read well would only bring up what follows from that.
         let spec = spec.filter(|_| issues.len() == before);
-        let compiled = spec.map(|spec| Site { name, materials, base }.issuer(spec));
+        let compiled = spec.map(|spec| Site { name, materials, base }.issuer(&spec));
         match compiled {
             Some(Ok((issuer, upkeep))) => {
                 issuers.add(issuer);
                 if let Some(upkeep) = upkeep {
-                    materials.metrics.show(upkeep.clone());
+                    let shown: Arc<dyn Show> = upkeep.clone();
+                    materials.metrics.show(&shown);
                     chores.push(upkeep);
                 }
             }
@@ -64,11 +65,11 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn issuer(&self, spec: spec::Issuer) -> Result<(Issuer, Option<Arc<Upkeep>>), Problem> {
-        let verifier = verifier(&spec)?;
+    fn issuer(&self, spec: &spec::Issuer) -> Result<(Issuer, Option<Arc<Upkeep>>), Problem> {
+        let verifier = verifier(spec)?;
         let memory = Arc::clone(&self.materials.memory);
         let (keys, upkeep) = if spec.secret.is_some() {
-            (self.secret(&spec, verifier.algorithms)?, None)
+            (self.secret(spec, verifier.algorithms)?, None)
         } else {
             let (set, upkeep) = self.published(spec)?;
             (Keys::Published(set), Some(upkeep))
@@ -105,14 +106,14 @@ impl Site<'_> {
 
     fn published(
         &self,
-        spec: spec::Issuer,
+        spec: &spec::Issuer,
     ) -> Result<(Arc<keyset::KeySet<Published>>, Arc<Upkeep>), Problem> {
         let tls = spec.tls.as_ref();
         let client = tls::Client::load(tls.unwrap_or(&tls::ClientSpec::default()), self.base);
         let client = client.map_err(|problems| first(problems).under("tls"))?;
         let settings = settings(spec.refresh.as_ref().unwrap_or(&Refresh::default()))
             .map_err(|problem| problem.under("refresh"))?;
-        let (source, at) = self.source(&spec)?;
+        let (source, at) = self.source(spec)?;
         if tls.is_some() && !matches!(source, Source::Url(_) | Source::Discovery { .. }) {
             return Err(Problem::new("tls", "means nothing where nothing is fetched"));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::auth::Issuers;
+use crate::auth::keys::Keyring;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::expr::policy::Finders;
@@ -81,6 +82,8 @@ pub(super) struct Links<'a> {
     pub expressions: Expressions<'a>,
     /// What filters ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The keys of consumers, if there are any.
+    pub ring: Option<&'a Arc<Keyring>>,
     /// Who issues tokens.
     pub issuers: &'a Issuers,
     /// How paths are normalised.
@@ -348,6 +351,7 @@ impl Visitor for Compile<'_, '_, '_> {
             state: self.links.state,
             expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,
+            ring: self.links.ring,
             issuers: self.links.issuers,
             paths: self.links.paths,
             base: self.links.base,

@@ -16,6 +16,7 @@
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
 
+mod api_keys;
 mod check;
 mod conf;
 mod desync;
@@ -27,6 +28,7 @@ mod http2;
 mod idle;
 mod introspection;
 mod jwt;
+mod keys_cli;
 mod layering;
 mod listeners;
 mod load;

@@ -49,7 +49,7 @@ impl Memory {
         let expressions = sources.iter().enumerate().map(compile).collect::<Result<Box<[_]>, _>>()?;
         let parts = asked.iter().map(|text| text.as_bytes());
         let parts = parts.chain([&b"shown"[..]]).chain(shown.iter().map(|name| name.as_str().as_bytes()));
-        let parts = parts.chain([&b"key"[..]]).chain(sources.iter().map(|source| source.as_bytes()));
+        let parts = parts.chain([&b"key"[..]]).chain(sources.iter().map(String::as_bytes));
         Ok(Self {
             ttl: *spec.ttl,
             clock: site.state.clock.clone(),

@@ -1,3 +1,5 @@
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
 use super::*;

@@ -7,7 +7,7 @@ use super::dpop::NONCE;
 use crate::auth::jose::Algorithms;
 use crate::auth::jose::fault::{Answer, Fault};
 use crate::auth::jose::possession::Scheme;
-use crate::filters::Refusal;
+use crate::filters::{Refusal, credentials};
 use crate::values::Problem;
 
 /// By which schemes a route lets in.
@@ -36,18 +36,15 @@ impl Answers {
     pub(in crate::filters) fn compile(
         realm: &str,
         schemes: Schemes,
-        algorithms: &Algorithms,
+        algorithms: Algorithms,
         scopes: &[String],
         any_scope: &[String],
     ) -> Result<Self, Problem> {
-        if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Err(Problem::new("realm", "expected printable ASCII characters"));
-        }
-        let escaped = realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let realm = credentials::realm(realm).map_err(|message| Problem::new("realm", message))?;
         let scopes: Vec<_> = scopes.iter().chain(any_scope).map(String::as_str).collect();
         let mut answers = Self {
             schemes,
-            realm: format!("realm=\"{escaped}\"").into(),
+            realm: realm.into(),
             algorithms: format!("algs=\"{}\"", algorithms.names().collect::<Vec<_>>().join(" ")).into(),
             scope: if scopes.is_empty() {
                 "".into()
@@ -96,8 +93,9 @@ impl Answers {
             StatusCode::UNAUTHORIZED
         };
         let scheme = match (answer, self.schemes, fault) {
-            (Answer::InvalidProof | Answer::UseNonce, ..) | (_, Schemes::Dpop, _) => Scheme::Dpop,
-            (_, _, Fault::BoundTokenAsBearer) => Scheme::Dpop,
+            (Answer::InvalidProof | Answer::UseNonce, ..)
+            | (_, Schemes::Dpop, _)
+            | (_, _, Fault::BoundTokenAsBearer) => Scheme::Dpop,
             _ => came_by,
         };
         let scope = if answer == Answer::InsufficientScope { &*self.scope } else { "" };

@@ -1,8 +1,7 @@
 //! Where a token is in a request, and taking it from there.
 
 use http::header::{AUTHORIZATION, COOKIE};
-use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use super::dpop::PROOF;
 use crate::auth::jose::possession::Scheme;
 use crate::filters::TokenText;
+use crate::filters::credentials::{cookies, hide_cookie, hide_parameter};
 use crate::filters::header_edits::{Head, editable};
 use crate::http::query;
 use crate::values::Problem;
@@ -123,12 +123,10 @@ impl Place {
                 Ok(None) => Found::Nothing,
                 Err(Repeated) => Found::Repeated,
             },
-            Self::Cookie(name) => {
-                let lines = request.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-                let pairs = lines.flat_map(|line| line.split(';'));
-                text(pairs.filter_map(|pair| value_of(pair, name)))
+            Self::Cookie(name) => text(cookies(request, name)),
+            Self::Query(name) => {
+                text(query::values(request.uri.query().unwrap_or_default(), name).map(str::as_bytes))
             }
-            Self::Query(name) => text(query::values(request.uri.query().unwrap_or_default(), name)),
         }
     }
 
@@ -188,47 +186,14 @@ fn credentials(request: &RequestHeader, value: &HeaderValue) -> Found {
     })
 }
 
-fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    let (key, value) = pair.trim().split_once('=')?;
-    (key == name).then_some(value)
-}
-
-fn text<'a>(mut values: impl Iterator<Item = &'a str>) -> Found {
+fn text<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Found {
     match (values.next(), values.next()) {
         (None, _) => Found::Nothing,
         (Some(_), Some(_)) => Found::Repeated,
-        (Some(value), None) => match HeaderValue::from_str(value) {
+        (Some(value), None) => match HeaderValue::from_bytes(value) {
             Ok(value) => Found::One(Presented::bearer(value, 0)),
             Err(_) => Found::Nothing,
         },
-    }
-}
-
-fn hide_parameter(request: &mut RequestHeader, name: &str) {
-    let Some(rest) = request.uri.query().and_then(|query| query::without(query, name)) else { return };
-    let path = request.uri.path();
-    let target = if rest.is_empty() { path.to_owned() } else { format!("{path}?{rest}") };
-    let mut parts = request.uri.clone().into_parts();
-    // What is left of a good target is one.
-    parts.path_and_query = PathAndQuery::try_from(target).ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        request.set_uri(uri);
-    }
-}
-
-fn hide_cookie(request: &mut RequestHeader, name: &str) {
-    let all: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
-    request.remove(&COOKIE);
-    for line in all {
-        let Ok(text) = line.to_str() else {
-            request.append(&COOKIE, line);
-            continue;
-        };
-        let others: Vec<_> =
-            text.split(';').filter(|pair| value_of(pair, name).is_none()).map(str::trim).collect();
-        if let (false, Ok(rest)) = (others.is_empty(), HeaderValue::try_from(others.join("; "))) {
-            request.append(&COOKIE, rest);
-        }
     }
 }
 

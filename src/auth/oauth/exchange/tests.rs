@@ -74,7 +74,7 @@ async fn a_token_is_used_until_shortly_before_it_expires() {
         let fetch = says(200, &good(&json!({ "expires_in": expires_in })));
         let (exchange, hand) = exchange(&fetch, of_caller());
         given(&exchange, "outer").await.unwrap();
-        hand.advance(Duration::from_secs(used_for) - Duration::from_nanos(1));
+        hand.advance(Duration::from_secs(used_for).checked_sub(Duration::from_nanos(1)).unwrap());
         given(&exchange, "outer").await.unwrap();
         assert_eq!(fetch.asked().len(), 1, "{expires_in}");
         hand.advance(Duration::from_nanos(1));

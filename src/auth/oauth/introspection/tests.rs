@@ -55,7 +55,7 @@ async fn an_active_token_is_remembered_for_its_time_and_not_past_its_expiry() {
         let (introspection, hand) = introspection(&fetch);
         hand.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
         worth(&introspection, "t").await.unwrap();
-        hand.advance(Duration::from_secs(known_for) - Duration::from_nanos(1));
+        hand.advance(Duration::from_secs(known_for).checked_sub(Duration::from_nanos(1)).unwrap());
         worth(&introspection, "t").await.unwrap();
         assert_eq!(fetch.asked().len(), 1, "{exp:?}");
         worth(&introspection, "other").await.unwrap();

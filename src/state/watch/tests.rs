@@ -1,7 +1,30 @@
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::server::runtime_dir::tests::Scratch;
+
+/// A directory of its own, gone when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("edgeward-watch-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
 
 #[allow(clippy::unnecessary_wraps, reason = "a missing file is `None`")]
 fn stamp(inode: u64) -> Option<Stamp> {
