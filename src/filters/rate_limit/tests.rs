@@ -382,7 +382,7 @@ fn a_number_and_its_text_are_counted_apart() {
     let spec = one(json!("http.request.timestamp.sec"));
     let at = |seconds: u64| {
         let mut sample = Sample::get("/", &[]);
-        sample.facts.time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+        sample.facts.time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         sample
     };
     assert!(together(spec.clone(), at(7), at(7)) && !together(spec.clone(), at(7), at(8)));
