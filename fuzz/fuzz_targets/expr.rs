@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use edgeward::expr::fields::{Name, SCHEME};
 use edgeward::expr::list::{EntriesBuilder, ListKind};
-use edgeward::expr::{Condition, Context, Expression, Lists, Phase, Scalar, Truth, Values, Visit};
+use edgeward::expr::{Condition, Context, Expression, Lists, Phase, Scalar, Truth, Values, Visit, enclosed};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value as Json;
 
@@ -35,6 +35,9 @@ fuzz_target!(|data: &[u8]| {
     let source = String::from_utf8_lossy(source);
     let context = Context { scheme: &SCHEME, lists: &LISTS, phase: Phase::Response };
     let request = Request { sent, claims: serde_json::from_slice(sent).unwrap_or(Json::Null) };
+    if let Ok(Some(inside)) = enclosed(&source) {
+        assert!(source[inside.len()..].starts_with('}') && source.starts_with(inside), "{source:?}");
+    }
     if let Ok(value) = Expression::compile(&source, &context) {
         let _any = value.text(&request);
     }

@@ -13,7 +13,7 @@ use super::fault::Kind;
 use super::node::Node;
 use super::path::Path;
 use super::tree::Tree;
-use super::wording::nearest;
+use crate::values::nearest::nearest;
 
 /// Issues reported of one value. Reading again costs the whole value each time.
 const MOST_ISSUES: usize = 100;
@@ -68,7 +68,7 @@ impl Attempt<'_> {
     fn take_out(&mut self, rest: &mut Tree, kind: &Kind, issue: Issue) -> bool {
         let faulty = issue.path.clone();
         if let (Kind::Unknown { found, names }, Target::Key) = (kind, issue.target)
-            && let (Some(meant), Some(map)) = (nearest(found, names), faulty.parent())
+            && let (Some(meant), Some(map)) = (nearest(found, names.iter().copied()), faulty.parent())
         {
             self.removed.push(map.key(meant));
         }

@@ -68,6 +68,7 @@ const fn default_hide_credentials() -> bool {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("basic_auth_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let verifier = Verifier::of_process().map_err(Problem::whole)?;
@@ -121,14 +122,15 @@ impl Filter for BasicAuth {
         // Picked for known users as well, so that not even this much time tells them apart.
         let decoy = self.users.decoy(self.verifier.ticket(&[&name]).number());
         let hash = known.map_or(decoy, |user| &user.hash);
-        let ticket = self.verifier.ticket(&[&name, &password, hash.text()]);
+        let is_known = known.is_some();
+        let listed = if is_known { "known" } else { "unknown" };
+        let ticket = self.verifier.ticket(&[&name, &password, hash.text(), listed]);
         let now_ns = exchange.facts.received_ns;
         let admitted = known.map(|user| &user.name);
         if let Some(outcome) = self.verifier.remembered(&ticket, now_ns) {
             return Step::Now(self.conclude(exchange, outcome, admitted));
         }
         let hash = Arc::clone(hash);
-        let is_known = known.is_some();
         // The password is checked first, so that an unknown user takes no less time.
         let check = move || hash.verify(&password) & is_known;
         Step::Later(Box::pin(async move {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -151,6 +152,32 @@ impl<'r> Exchange<'r> {
         &self.slots.callers
     }
 
+    /// Where the filter that sees it keeps what it keeps.
+    pub(super) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What an alternative that does not let the request pass has to leave as it was.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            request: self.request.clone(),
+            callers: self.slots.callers.len(),
+            token: self.slots.token.clone(),
+            hold: self.slots.hold,
+        }
+    }
+
+    /// Undoes what these filters did since the mark.
+    pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
+        *self.request = mark.request;
+        self.slots.callers.truncate(mark.callers);
+        self.slots.token = mark.token;
+        self.slots.hold = mark.hold;
+        for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
+            *slot = None;
+        }
+    }
+
     /// Names the API key that the request presents, for the log: its id, whether or not it is good.
     pub fn name_key(&mut self, id: &str) {
         self.slots.key_id = id.into();
@@ -161,6 +188,14 @@ impl<'r> Exchange<'r> {
         self.position = position;
         self
     }
+}
+
+/// An exchange at one moment.
+pub(super) struct Mark {
+    request: RequestHeader,
+    callers: usize,
+    token: Option<TokenText>,
+    hold: Hold,
 }
 
 /// The value of a cookie, as sent. The first one counts when a name is repeated.

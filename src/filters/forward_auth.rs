@@ -123,6 +123,8 @@ const fn default_timeout() -> Duration {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    // The other server does not say whether there was anything to go by, but what it says is what the client is to do.
+    const NOTHING_SHOWN: Option<&'static str> = Some(KIND);
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         Ok(Box::new(self.build(site)?))

@@ -109,6 +109,7 @@ fn restricted() -> String {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("token_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let issuers = issuers(&self.issuer, site)?;

@@ -5,17 +5,18 @@
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
 pub mod api_key;
+pub mod authorize;
 pub mod basic_auth;
 mod caller;
 pub mod chain;
 pub mod compress;
-pub mod condition;
 pub mod cors;
 mod credentials;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
 pub mod forward_auth;
+pub mod group;
 pub mod header_edits;
 pub mod http_signature;
 pub mod ip_access;
@@ -49,13 +50,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
-pub use condition::{Condition, Expression, Expressions};
+use chain::Link;
 pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
 use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
+pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
@@ -72,6 +74,12 @@ pub trait Filter: Send + Sync {
     /// The request headers by which this filter tells upstreams who calls. A client's own are removed from every request,
     /// also on routes without the filter.
     fn vouches_for(&self) -> &[HeaderName] {
+        &[]
+    }
+
+    /// The filters in it, if it is made of others. What they tell of themselves (headers, parameters, cookies) the chain asks
+    /// them.
+    fn members(&self) -> &[Link] {
         &[]
     }
 
@@ -129,6 +137,9 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     const KIND: &'static str;
     /// Whether it can refuse. Only such a filter may run in `mode: shadow`.
     const DECIDES: bool;
+    /// Of a filter that finds out who calls, by the head of a request alone: the reason with which it refuses a client that
+    /// has shown nothing to go by. Such a filter may stand in `any_of` and `all_of`.
+    const NOTHING_SHOWN: Option<&'static str> = None;
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;

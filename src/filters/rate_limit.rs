@@ -15,7 +15,7 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::key::{IpPrefix, KeyPart, KeySpec, OnMissing};
+pub use self::key::{IpPrefix, KeySpec, OnMissing};
 use self::key::{Key, Missing};
 pub(super) use self::told::{Counted, Fields, refusal};
 use super::{Exchange, Filter, Phases, Refusal, Site, Step};
@@ -23,7 +23,7 @@ use crate::state::Quotas;
 use crate::state::quota::{Limit, LimitError};
 use crate::values::{Problem, Rate};
 
-/// Limits how many requests each client, key or route may make.
+/// Limits how many requests each client, consumer or route may make.
 ///
 /// The count is exact (GCRA, ITU-T I.371): a `limit` of `100/1m` lets one more request pass every 600 ms, and up to
 /// `burst` at once after a pause. So in any stretch of time `t` at most `burst + limit × t` pass. A request beyond
@@ -31,7 +31,8 @@ use crate::values::{Problem, Rate};
 ///
 /// ```yaml
 /// - rate_limit: { limit: 100/1m }
-/// - rate_limit: { limit: 5/1s, burst: 10, key: { header: x-api-key } }
+/// - rate_limit: { limit: 5/1s, burst: 10, key: jwt.sub }
+/// - rate_limit: { limit: 1/1s, key: [ip, 'http.request.headers["x-device"][0]'] }
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,15 +41,15 @@ pub struct Spec {
     pub limit: Rate,
     /// How many may come at once, e.g. `20`. Default: the count of `limit`.
     pub burst: Option<NonZeroU32>,
-    /// By what requests are counted: `ip`, `route` (all requests of the route together), `{ header: NAME }`,
-    /// `{ cookie: NAME }`, or a list of these, whose combination counts. Default `ip`. Clients choose headers and
-    /// cookies freely: check them with another filter before this one, or add a limit by `ip`.
+    /// By what requests are counted: `ip`, `route` (all requests of the route together), an expression such as `jwt.sub`
+    /// or `http.request.headers["x-device"][0]`, or a list of these, whose combination counts. Default `ip`. Clients
+    /// choose headers and cookies freely: check them with another filter before this one, or add a limit by `ip`.
     #[serde(default)]
     pub key: KeySpec,
-    /// What happens to a request without the header or cookie of `key`, or with an empty one. Default `ip`: it counts
-    /// for the client's address, apart from those that have one.
+    /// What happens to a request in which a value of `key` is missing or empty. Default `ip`: it counts for the client's
+    /// address, apart from those that have one.
     pub on_missing: Option<OnMissing>,
-    /// How many leading bits of an address make one client. Default `{ v4: 32, v6: 64 }`: whoever has IPv6 has a whole
+    /// How many leading bits of an address make one client, also where an expression of `key` is one. Default `{ v4: 32, v6: 64 }`: whoever has IPv6 has a whole
     /// /64 to send from.
     pub ip_prefix: Option<IpPrefix>,
     /// Limits of the same name, on whatever routes, share their counts; give them the same `limit` and `key`. It is
@@ -101,7 +102,7 @@ impl super::Spec for Spec {
         };
         Ok(Box::new(RateLimit {
             limit,
-            key: Key::compile(self.key, self.on_missing, self.ip_prefix, site.route)?,
+            key: Key::compile(self.key, self.on_missing, self.ip_prefix, site.route, site.expressions)?,
             status,
             fields: self.headers.then(|| Fields::new(&told_as, &limit)).transpose()?,
             quotas: Arc::clone(&site.state.quotas),

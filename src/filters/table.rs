@@ -1,9 +1,9 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, api_key, basic_auth, compress, cors, error_pages, forward_auth, http_signature, ip_access, jwt,
-    mtls, oauth2_introspection, rate_limit, request_headers, request_limits, response_headers,
-    token_exchange, webhook_signature,
+    Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
+    ip_access, jwt, mtls, oauth2_introspection, rate_limit, request_headers, request_limits,
+    response_headers, token_exchange, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -38,6 +38,7 @@ table![
     oauth2_introspection,
     forward_auth,
     token_exchange,
+    authorize,
     cors,
     rate_limit,
     request_limits,

@@ -59,6 +59,8 @@ pub struct Refusal {
     pub reason: &'static str,
     /// One sentence for the client, never about internals.
     pub detail: Option<Cow<'static, str>>,
+    /// What exactly brought it about, for the access log alone. May name fields of expressions, never their values.
+    pub why: Option<Box<str>>,
     /// Headers the status calls for, e.g. `Retry-After` or `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the client is sent in place of a problem document, where somebody else decided and said it in their words.
@@ -69,13 +71,20 @@ impl Refusal {
     /// A refusal with nothing but its status and reason.
     #[must_use]
     pub const fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason, detail: None, headers: Vec::new(), answer: None }
+        Self { status, reason, detail: None, why: None, headers: Vec::new(), answer: None }
     }
 
     /// The same, with a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same, with what brought it about, for the access log.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<Box<str>>) -> Self {
+        self.why = Some(why.into());
         self
     }
 

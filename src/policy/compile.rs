@@ -139,12 +139,15 @@ impl Compiler<'_> {
     fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
         self.log_level(&policy.log);
         let doors = self.doors(policy);
-        let services = self.services(policy);
+        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
+        let expressions = Expressions { lists: &lists, finders: None };
+        let services = self.services(policy, expressions);
         let (ring, consumers) = self.consumers(policy);
         let (issuers, mut chores) =
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         chores.extend(consumers.iter().flat_map(Consumers::chores));
-        let Routed { router, routes, unrouted } = self.routes(policy, &services, (&issuers, ring.as_ref()));
+        let known = (&issuers, ring.as_ref());
+        let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         Snapshot {
             doors,
@@ -277,7 +280,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn services(&mut self, policy: &Policy) -> BTreeMap<String, Arc<Service>> {
+    fn services(&mut self, policy: &Policy, expressions: Expressions<'_>) -> BTreeMap<String, Arc<Service>> {
         let mut services = BTreeMap::new();
         for (name, node) in &policy.upstreams {
             let Some(spec) = node.read::<upstream::Spec>(&mut self.issues) else { continue };
@@ -287,7 +290,7 @@ impl Compiler<'_> {
             match upstream::compile(
                 name,
                 spec,
-                &upstream::Site { registry, events: &events, base: &self.base },
+                &upstream::Site { registry, events: &events, base: &self.base, expressions },
             ) {
                 Ok(upstream) => {
                     services.insert(name.clone(), Arc::new(Service::new(upstream, counters)));
@@ -331,6 +334,7 @@ impl Compiler<'_> {
         policy: &Policy,
         services: &BTreeMap<String, Arc<Service>>,
         (issuers, ring): (&Issuers, Option<&Arc<Keyring>>),
+        expressions: Expressions<'_>,
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
         let mut specs = Vec::new();
@@ -341,11 +345,10 @@ impl Compiler<'_> {
             specs
                 .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
-        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
-            expressions: Expressions { lists: &lists },
+            expressions,
             outbound: &self.materials.outbound,
             ring,
             issuers,

@@ -17,9 +17,8 @@ use super::router::{Conditions, PathPattern, Router, Test};
 use super::service::Service;
 use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
-use crate::filters::chain::Chain;
+use crate::expr::policy::is_found;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::HashKey;
 use crate::values::OneOrMany;
 
 /// A file that is sent as a body.
@@ -65,7 +64,8 @@ impl Routes<'_> {
             self.enter(&mut router, specs, index, &patterns);
             routes.push(Arc::new(self.route(spec, &patterns, at)));
         }
-        let chain = self.links.chain(UNROUTED, [self.common]);
+        let kinds = self.links.kinds(&[self.common]);
+        let chain = self.links.chain(UNROUTED, &kinds, &[self.common]);
         let unrouted = Arc::new(Route {
             name: UNROUTED.into(),
             chain,
@@ -209,10 +209,12 @@ impl Routes<'_> {
             })
             .collect();
         let captures = common_captures(spec, &patterns);
-        let chain = self.links.chain(&spec.name, [self.common, &spec.filters]);
+        let lists = [self.common, &spec.filters];
+        let kinds = self.links.kinds(&lists);
+        let chain = self.links.chain(&spec.name, &kinds, &lists);
         Route {
             name: spec.name.as_str().into(),
-            action: self.action(spec, &chain, &captures, at),
+            action: self.action(spec, &kinds, &captures, at),
             chain,
             rewrite: self.rewrite(&spec.rewrite, &captures, &at.key("rewrite")),
             timeout: spec.timeout.map(|timeout| *timeout),
@@ -223,14 +225,14 @@ impl Routes<'_> {
         }
     }
 
-    fn action(&mut self, spec: &spec::Route, chain: &Chain, captures: &[&str], at: &Path) -> Action {
+    fn action(&mut self, spec: &spec::Route, kinds: &[&str], captures: &[&str], at: &Path) -> Action {
         let given = [spec.upstream.is_some(), spec.respond.is_some(), spec.redirect.is_some()];
         if given.iter().filter(|given| **given).count() != 1 {
             self.issue(at.clone(), "expected exactly one of `upstream`, `respond` and `redirect`");
             return Action::Nothing;
         }
         let action = if let Some(name) = &spec.upstream {
-            self.upstream(name, chain, &at.key("upstream"))
+            self.upstream(name, kinds, &at.key("upstream"))
         } else if let Some(respond) = &spec.respond {
             self.respond(respond, &at.key("respond"))
         } else if let Some(redirect) = &spec.redirect {
@@ -241,13 +243,12 @@ impl Routes<'_> {
         action.unwrap_or(Action::Nothing)
     }
 
-    fn upstream(&mut self, name: &str, chain: &Chain, at: &Path) -> Option<Action> {
+    fn upstream(&mut self, name: &str, kinds: &[&str], at: &Path) -> Option<Action> {
         if let Some(service) = self.services.get(name) {
-            if let Some(HashKey::Filter(kind)) = service.hash_key()
-                && !chain.kinds().any(|other| *other == **kind)
-            {
+            let uses = service.hash_key().map_or(&[][..], |key| key.expression().uses());
+            if let Some((field, _)) = uses.iter().find(|(field, _)| !is_found(*field, kinds)) {
                 let message =
-                    format!("\"{name}\" balances by what `{kind}` finds out, which this route does not run");
+                    format!("\"{name}\" balances by {field}, which no filter of this route finds out");
                 self.issue(at.clone(), message);
             }
             return Some(Action::Upstream(service.clone()));

@@ -75,6 +75,7 @@ fn write(
         status: ctx.status,
         reason: decision.map(|decision| decision.refusal.reason),
         filter: decision.map_or("", |decision| decision.filter),
+        why: decision.and_then(|decision| decision.refusal.why.as_deref()).unwrap_or_default(),
         shadow_refusals: &shadows,
         bytes_in: ctx.body.bytes,
         bytes_out,

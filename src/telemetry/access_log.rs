@@ -82,6 +82,8 @@ pub struct AccessRecord<'a> {
     pub reason: Option<&'static str>,
     /// The filter that refused it.
     pub filter: &'a str,
+    /// What exactly made the filter refuse it.
+    pub why: &'a str,
     /// What filters in shadow mode would have refused.
     pub shadow_refusals: &'a [ShadowRefusal<'a>],
     /// Body bytes received from the client.
@@ -136,6 +138,7 @@ impl Default for AccessRecord<'_> {
             status: 0,
             reason: None,
             filter: "",
+            why: "",
             shadow_refusals: &[],
             bytes_in: 0,
             bytes_out: 0,
@@ -241,6 +244,7 @@ fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>)
         Field::Status => _ = line.u64(key, record.status.into()),
         Field::Reason => name(line, key, record.reason.unwrap_or_default()),
         Field::Filter => name(line, key, record.filter),
+        Field::Why => name(line, key, record.why),
         Field::ShadowRefusals => shadow_refusals(line, key, record.shadow_refusals),
         Field::BytesIn => _ = line.u64(key, record.bytes_in),
         Field::BytesOut => _ = line.u64(key, record.bytes_out),

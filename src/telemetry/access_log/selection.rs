@@ -80,6 +80,8 @@ fields! {
     Reason = "reason",
     /// The filter that refused it.
     Filter = "filter",
+    /// What exactly made the filter refuse it, where it has more to say than its reason.
+    Why = "why",
     /// What filters in shadow mode would have refused, as `filter:reason`, up to 16.
     ShadowRefusals = "shadow_refusals",
     /// Body bytes received.
@@ -125,7 +127,7 @@ impl Default for Selection {
         use Field::{
             Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, ConsumerKey, DurationMs, Filter, Host,
             Method, Path, Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time,
-            TlsVersion, TraceId, Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent,
+            TlsVersion, TraceId, Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent, Why,
         };
         let fields = vec![
             Time,
@@ -141,6 +143,7 @@ impl Default for Selection {
             Status,
             Reason,
             Filter,
+            Why,
             ShadowRefusals,
             Consumer,
             ConsumerKey,
