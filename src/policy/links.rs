@@ -179,17 +179,11 @@ impl Links<'_> {
     /// A filter of a chain, or a group of them.
     fn link(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Link> {
         let before = place.before.clone();
-        let (common, compiled) = match Way::of(name) {
-            Some(way) => self.group(place, way, node, 0)?,
-            None => {
-                let (common, node) = self.common(node);
-                let Some(compiled) = self.filter(place, name, &node) else {
-                    let groups = Way::BOTH.map(Way::kind);
-                    self.unknown(name, &node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups));
-                    return None;
-                };
-                (common, compiled?)
-            }
+        let (common, compiled) = if let Some(way) = Way::of(name) {
+            self.group(place, way, node, 0)?
+        } else {
+            let groups = Way::BOTH.map(Way::kind);
+            self.filter(place, name, node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups))?
         };
         let shadow = common.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
         if let (true, false, Some((_, node))) = (shadow, compiled.decides, common.mode) {
@@ -250,14 +244,7 @@ impl Links<'_> {
                 return None;
             }
             Some(way) => self.group(place, way, &body, depth + 1)?,
-            None => {
-                let (common, body) = self.common(&body);
-                let Some(compiled) = self.filter(place, &name, &body) else {
-                    self.unknown(&name, &body, authenticators().chain(Way::BOTH.map(Way::kind)));
-                    return None;
-                };
-                (common, compiled?)
-            }
+            None => self.filter(place, &name, &body, authenticators().chain(Way::BOTH.map(Way::kind)))?,
         };
         if let Some((_, mode)) = &common.mode {
             self.issues.push(mode.issue(format_args!("`mode` belongs to `{}` as a whole", of.kind())));
@@ -292,14 +279,21 @@ impl Links<'_> {
         (Common { mode, when }, node)
     }
 
-    /// `None` where there is no such filter, and `Some(None)` where something is wrong with it.
-    fn filter(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Option<Compiled>> {
-        table::visit(name, Compile { node, links: self, place })
-    }
-
-    fn unknown<'n>(&mut self, name: &str, node: &Node, names: impl Iterator<Item = &'n str>) {
+    /// A filter by its name, which is one of `names`.
+    fn filter<'n>(
+        &mut self,
+        place: &mut Place<'_>,
+        name: &str,
+        node: &Node,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Option<(Common, Compiled)> {
+        let (common, node) = self.common(node);
+        if let Some(compiled) = table::visit(name, Compile { node: &node, links: self, place }) {
+            return Some((common, compiled?));
+        }
         let message = wording::unknown("filter", name, &names.collect::<Vec<_>>());
         self.issues.push(Issue::new(node.path().clone(), Target::Key, message));
+        None
     }
 
     /// What stands under `when`, which is asked in the first phase the filter takes part in.

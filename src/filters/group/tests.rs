@@ -178,10 +178,10 @@ fn only_the_winner_goes_on_with_a_slot_of_its_own() {
 
 #[test]
 fn a_refusal_tells_what_the_client_can_do_something_about() {
+    use Otherwise::{Refuse, Reply, Undecided};
     let any = |second, third| {
         Chain::new(vec![group(Way::Any, vec![fake("a"), otherwise("b", second), otherwise("c", third)])])
     };
-    use Otherwise::{Refuse, Reply, Undecided};
     let all: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
     let nothing = || Sample::get("/", &[]);
     assert_eq!(ask(&any(Refuse, Refuse), &mut nothing()), (401, "fake_missing", all.clone()));
