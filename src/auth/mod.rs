@@ -13,6 +13,7 @@ pub mod keyset;
 pub mod memory;
 pub mod oauth;
 pub mod replay;
+pub mod oidc;
 pub mod signature;
 
 pub use answers::{Answers, digest};
