@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn returns_to_paths_of_this_host_alone() {
-        for own in ["/", "/orders/7", "/orders?next=//evil.example", "/a%5cb", "/a//b", "/?", "/~a!*'();:@&=+$,"] {
+        for own in
+            ["/", "/orders/7", "/orders?next=//evil.example", "/a%5cb", "/a//b", "/?", "/~a!*'();:@&=+$,"]
+        {
             assert_eq!(own_path(own), own);
         }
         for other in [
@@ -168,7 +170,14 @@ mod tests {
     #[test]
     fn a_state_that_is_none_of_ours_names_no_cookie() {
         assert_eq!(id_of("abcdefghijklmno-p"), Some("abcdefghijklmno-"));
-        for state in ["", "short", "abcdefghijklmno;p", "abcdefghijklmno p", "abcdefghijklmno\u{e9}", "a=b=c=d=e=f=g=h="] {
+        for state in [
+            "",
+            "short",
+            "abcdefghijklmno;p",
+            "abcdefghijklmno p",
+            "abcdefghijklmno\u{e9}",
+            "a=b=c=d=e=f=g=h=",
+        ] {
             assert_eq!(id_of(state), None, "{state}");
         }
     }

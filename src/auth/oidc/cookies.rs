@@ -37,10 +37,7 @@ impl Names {
     /// Names that begin with `__Host-` and `name`, which has no dot.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            session: format!("__Host-{name}").into(),
-            attempt: format!("__Host-{name}.login.").into(),
-        }
+        Self { session: format!("__Host-{name}").into(), attempt: format!("__Host-{name}.login.").into() }
     }
 
     /// The name of the session's first cookie.
@@ -206,9 +203,8 @@ mod tests {
     #[test]
     fn parts_that_are_missing_or_there_twice_make_no_text() {
         let names = Names::new("app");
-        let of = |line: &str| {
-            names.session_of(&HeaderMap::from_iter([(header::COOKIE, line.parse().unwrap())]))
-        };
+        let of =
+            |line: &str| names.session_of(&HeaderMap::from_iter([(header::COOKIE, line.parse().unwrap())]));
         assert_eq!(of("__Host-app=2.ab; __Host-app.2=cd").unwrap(), b"abcd");
         for line in [
             "",

@@ -124,7 +124,9 @@ impl IdTokens {
         // What is there and no text is another nonce, too.
         let nonce = claims.all().get("nonce");
         let is = |wanted: &str| {
-            nonce.and_then(|nonce| nonce.as_str()).is_some_and(|nonce| is_same(wanted.as_bytes(), nonce.as_bytes()))
+            nonce
+                .and_then(|nonce| nonce.as_str())
+                .is_some_and(|nonce| is_same(wanted.as_bytes(), nonce.as_bytes()))
         };
         let is_expected = match expected.nonce {
             Nonce::Is(wanted) => is(wanted),

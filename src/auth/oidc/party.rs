@@ -90,16 +90,12 @@ impl From<Fault> for Failed {
 impl Party {
     /// A client with what a process remembers of its sessions.
     #[must_use]
-    pub fn new(
-        settings: Settings,
-        provider: Provider,
-        id_tokens: IdTokens,
-        sessions: Arc<Sessions>,
-    ) -> Self {
+    pub fn new(settings: Settings, provider: Provider, id_tokens: IdTokens, sessions: Arc<Sessions>) -> Self {
         let (issuer, client) = (provider.url.as_str(), settings.client.id.as_str());
         let name = settings.names.session();
         // Nothing in it holds a NUL, so no two of these are the same.
-        let context = |purpose: &str| ["edgeward oidc_login", purpose, name, issuer, client].join("\0").into();
+        let context =
+            |purpose: &str| ["edgeward oidc_login", purpose, name, issuer, client].join("\0").into();
         Self {
             session_context: context("session"),
             attempt_context: context("attempt"),
@@ -236,11 +232,7 @@ impl Party {
         Ok(Session::new(&id, tokens, &id_token, self.settings.forwards, now))
     }
 
-    async fn tokens(
-        &self,
-        endpoint: &Url,
-        grant: &[(&str, &str)],
-    ) -> Result<Tokens, TokensError> {
+    async fn tokens(&self, endpoint: &Url, grant: &[(&str, &str)]) -> Result<Tokens, TokensError> {
         let asked = tokens::ask(&*self.provider.fetch, endpoint, &self.settings.client, grant).await;
         asked.inspect_err(|error| self.provider.observer.failed("token endpoint", &told(&error.to_string())))
     }

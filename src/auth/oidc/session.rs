@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn is_renewed_shortly_before_its_token_ends() {
         let of = |expires_in| session(expires_in, Some("r"), false);
-        for (expires_in, renew) in [(Some(300), 270), (Some(40), 20), (Some(1), 1), (Some(0), 0), (None, 300)] {
+        for (expires_in, renew) in [(Some(300), 270), (Some(40), 20), (Some(1), 1), (Some(0), 0), (None, 300)]
+        {
             let session = of(expires_in);
             assert_eq!(session.standing(LIVES, false, 1000 + renew), Standing::Due, "{expires_in:?}");
             if renew > 0 {

@@ -47,10 +47,15 @@ struct Entry {
 }
 
 enum What {
-    Renewing { generation: u32, told: watch::Receiver<Option<Renewal>> },
+    Renewing {
+        generation: u32,
+        told: watch::Receiver<Option<Renewal>>,
+    },
     Renewed(Arc<Session>),
     /// The issuer did not answer when this generation was to be renewed.
-    Failed { generation: u32 },
+    Failed {
+        generation: u32,
+    },
     Ended,
 }
 

@@ -12,9 +12,9 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::Memory;
 use crate::auth::issuer::{Issuer, Keys};
 use crate::auth::jose::{Algorithm, SigningKey, mint};
-use crate::auth::Memory;
 use crate::http::fetch::testing::{Scripted, answer};
 use crate::http::fetch::{Failure, Request, Response};
 use crate::state::Clock;
@@ -129,7 +129,8 @@ fn world_with(change: impl FnOnce(&mut Settings), metadata: &Value) -> World {
     let fetch = Arc::new(Scripted::new(move |_| Ok(answer(200, &[], &metadata))));
     let log = Arc::<Log>::default();
     let url = mint::ISSUER.parse().unwrap();
-    let (asks, tells) = (fetch.clone() as Arc<dyn crate::http::fetch::Fetch>, log.clone() as Arc<dyn Observer>);
+    let (asks, tells) =
+        (fetch.clone() as Arc<dyn crate::http::fetch::Fetch>, log.clone() as Arc<dyn Observer>);
     let provider = Provider::new(url, asks, tells, clock);
     let id_tokens = IdTokens::new(issuer, &settings.client.id);
     let party = Arc::new(Party::new(settings, provider, id_tokens, Arc::clone(&memory.sessions)));

@@ -140,7 +140,8 @@ mod tests {
         (result, fetch.asked().remove(0))
     }
 
-    const GOOD: &str = r#"{"access_token":"at","token_type":"bearer","expires_in":60,"id_token":"i","x":[1]}"#;
+    const GOOD: &str =
+        r#"{"access_token":"at","token_type":"bearer","expires_in":60,"id_token":"i","x":[1]}"#;
 
     #[tokio::test]
     async fn a_client_proves_itself_in_one_of_three_ways() {

@@ -62,7 +62,9 @@ async fn a_code_of_another_issuer_is_not_taken() {
     let (mut browser, asked) = begun(&world).await;
     let query = format!("code=c&state={}&iss=https%3A%2F%2Fevil.example", asked["state"]);
     assert_eq!(world.back(&mut browser, &query).await, Err(Fault::IssuerMismatch));
-    for (more, result) in [("", Err(Fault::IssuerMismatch)), ("&iss=https%3A%2F%2Fid.example.com", Ok("/".to_owned()))] {
+    for (more, result) in
+        [("", Err(Fault::IssuerMismatch)), ("&iss=https%3A%2F%2Fid.example.com", Ok("/".to_owned()))]
+    {
         let always = metadata(json!({ "authorization_response_iss_parameter_supported": true }));
         let world = world_with(|_| {}, &always);
         let (mut browser, asked) = begun(&world).await;

@@ -78,7 +78,8 @@ async fn attempts_that_are_over_or_of_no_use_are_taken_back() {
 async fn the_request_says_what_the_operator_wants_said() {
     let change = |settings: &mut Settings| {
         settings.max_age = Some(300);
-        settings.extra = vec![("prompt".into(), "select_account".into()), ("ui_locales".into(), "de fr".into())];
+        settings.extra =
+            vec![("prompt".into(), "select_account".into()), ("ui_locales".into(), "de fr".into())];
     };
     let world = world_with(change, &metadata(json!({})));
     let asked = world.begin(&mut Browser::default(), "/").await;

@@ -199,7 +199,10 @@ async fn logging_out_ends_it_here_and_at_the_issuer() {
     assert_eq!(asked["client_id"], "edge");
     assert!(matches!(world.look(&stolen, NOW + 1), Look::Nobody { over: true }), "a copy of the cookie");
     world.hand.advance(Duration::from_secs(43_199));
-    assert!(matches!(world.look(&stolen, NOW + 1), Look::Nobody { over: true }), "for as long as it might live");
+    assert!(
+        matches!(world.look(&stolen, NOW + 1), Look::Nobody { over: true }),
+        "for as long as it might live"
+    );
 }
 
 #[tokio::test]
