@@ -14,6 +14,7 @@ pub mod memory;
 pub mod oauth;
 pub mod replay;
 pub mod oidc;
+pub mod replay;
 pub mod signature;
 
 pub use answers::{Answers, digest};

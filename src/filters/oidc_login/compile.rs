@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::spec::{Auth, ClientSpec, SessionSpec, Spec};
+use super::spec::{ClientSpec, SecretIn, SessionSpec, Spec};
 use super::{KIND, OidcLogin};
 use crate::auth::Issuer;
 use crate::auth::oidc::{
@@ -130,11 +130,11 @@ fn client(spec: &ClientSpec, site: &Site<'_>) -> Result<Client, Problem> {
     }
     let secret = spec.secret.as_ref().map(|secret| secret.resolve(site.base)).transpose();
     let secret = secret.map_err(|error| Problem::new("client.secret", error))?;
-    let proof = match (secret, spec.auth) {
+    let proof = match (secret, spec.secret_in) {
         (None, None) => ClientProof::None,
-        (None, Some(_)) => return Err(Problem::new("client.auth", "there is no `secret` to show")),
-        (Some(secret), None | Some(Auth::Basic)) => ClientProof::Basic(secret),
-        (Some(secret), Some(Auth::Post)) => ClientProof::Post(secret),
+        (None, Some(_)) => return Err(Problem::new("client.secret_in", "there is no `secret`")),
+        (Some(secret), None | Some(SecretIn::Header)) => ClientProof::Basic(secret),
+        (Some(secret), Some(SecretIn::Body)) => ClientProof::Post(secret),
     };
     Ok(Client { id: spec.id.clone(), proof })
 }

@@ -80,19 +80,19 @@ pub struct ClientSpec {
     pub id: String,
     /// Its secret. Without one it is a public client, which PKCE alone protects.
     pub secret: Option<Secret>,
-    /// How the secret is shown to the issuer: `basic` or `post`. Default: `basic`.
-    pub auth: Option<Auth>,
+    /// Where the secret goes: `header` (`client_secret_basic`) or `body` (`client_secret_post`). Default: `header`.
+    pub secret_in: Option<SecretIn>,
 }
 
-/// How a client's secret is shown.
+/// Where a client's secret goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "LoginAuth")]
-pub enum Auth {
-    /// In `Authorization` (`client_secret_basic`).
-    Basic,
-    /// In the body (`client_secret_post`).
-    Post,
+#[schemars(rename = "LoginSecretIn")]
+pub enum SecretIn {
+    /// Into `Authorization: Basic`.
+    Header,
+    /// Into the form.
+    Body,
 }
 
 /// How people stay logged in.

@@ -354,8 +354,8 @@ async fn browsers_are_known_to_speak_https_unless_they_are_on_this_machine() {
 #[tokio::test]
 async fn the_client_shows_its_secret_as_the_policy_says() {
     let world = World::new("client");
-    for (auth, is_header) in [(json!(null), true), (json!("basic"), true), (json!("post"), false)] {
-        let client = json!({ "id": "edge", "secret": { "file": "secret" }, "auth": auth });
+    for (place, is_header) in [(json!(null), true), (json!("header"), true), (json!("body"), false)] {
+        let client = json!({ "id": "edge", "secret": { "file": "secret" }, "secret_in": place });
         let filter = world.filter(json!({ "client": client }));
         world.is_up();
         world.logged_in(&*filter, json!({})).await;
@@ -390,7 +390,7 @@ fn says_what_is_wrong_with_a_policy() {
         (json!({ "issuer": "query" }), "issuer"),
         (json!({ "issuer": "secret" }), "issuer"),
         (json!({ "client": { "id": "" } }), "client.id"),
-        (json!({ "client": { "id": "a", "auth": "post" } }), "client.auth"),
+        (json!({ "client": { "id": "a", "secret_in": "body" } }), "client.secret_in"),
         (json!({ "client": { "id": "a", "secret": { "file": "none" } } }), "client.secret"),
         (json!({ "session": { "secrets": [] } }), "session.secrets"),
         (json!({ "session": { "secrets": [{ "file": "short" }] } }), "session.secrets[0]"),
