@@ -1,4 +1,4 @@
-//! `oidc_login`: people log in by a browser, at an issuer made up here, at a real OpenID provider, and with a real browser.
+//! `oidc_login`: people log in by a browser, at an issuer made up here, at a real `OpenID` provider, and with a real browser.
 
 mod login;
 mod provider;

@@ -4,7 +4,6 @@ mod stay;
 
 use std::sync::Arc;
 
-use boring::error::ErrorStack;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -128,7 +127,7 @@ impl Party {
         let redirect_uri = self.redirect_uri(origin);
         let wanted = if self.is_callback(wanted) { "/" } else { wanted };
         let random = &*self.settings.random;
-        let attempt = Attempt::new(redirect_uri, wanted, now, random).map_err(internal)?;
+        let attempt = Attempt::new(redirect_uri, wanted, now, random).map_err(|_| Fault::Internal)?;
         let challenge = attempt.challenge();
         let max_age = self.settings.max_age.map(|seconds| seconds.to_string());
         let mut query = vec![
@@ -228,7 +227,7 @@ impl Party {
             self.provider.observer.failed("id token", fault.reason());
         })?;
         let mut id = [0; 16];
-        (self.settings.random)(&mut id).map_err(internal)?;
+        (self.settings.random)(&mut id).map_err(|_| Fault::Internal)?;
         Ok(Session::new(&id, tokens, &id_token, self.settings.forwards, now))
     }
 
@@ -265,7 +264,8 @@ impl Party {
 
     fn sealed(&self, context: &[u8], what: &impl Serialize) -> Result<String, Fault> {
         let text = serde_json::to_vec(what).map_err(|_| Fault::Internal)?;
-        let sealed = self.settings.seals.seal(context, &text, &*self.settings.random).map_err(internal)?;
+        let sealed =
+            self.settings.seals.seal(context, &text, &*self.settings.random).map_err(|_| Fault::Internal)?;
         Ok(base64url::encode(&sealed))
     }
 
@@ -292,11 +292,6 @@ fn fault_of(error: &TokensError) -> Fault {
         TokensError::Fetch(_) | TokensError::Status(_) => Fault::ProviderUnavailable,
         TokensError::Malformed(_) => Fault::TokensMalformed,
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
-fn internal(_: ErrorStack) -> Fault {
-    Fault::Internal
 }
 
 /// What others wrote, fit for a log.

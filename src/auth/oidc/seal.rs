@@ -1,4 +1,4 @@
-//! What browsers keep for us, so that nobody can read, change or move it: XChaCha20-Poly1305 under keys derived from the
+//! What browsers keep for us, so that nobody can read, change or move it: `XChaCha20-Poly1305` under keys derived from the
 //! operator's secrets.
 //!
 //! Always holds: the first secret seals, all of them open, so that secrets are changed without logging anybody out; what

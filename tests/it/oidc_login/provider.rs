@@ -1,4 +1,4 @@
-//! A real OpenID provider (npm `oidc-provider`), and a real browser (Chromium) before it.
+//! A real `OpenID` provider (npm `oidc-provider`), and a real browser (Chromium) before it.
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -1,7 +1,6 @@
-//! A small OpenID provider: strict in what it takes, and everybody is logged in as alice.
+//! A small `OpenID` provider: strict in what it takes, and everybody is logged in as alice.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -97,10 +96,6 @@ impl SmallProvider {
     /// Answers with 503, or as it should again.
     pub fn set_down(&self, down: bool) {
         self.inner.down.store(down, Ordering::SeqCst);
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        self.origin.address()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a login refuses: RFC 9700 §4, OpenID Connect Core §16, RFC 6749 §10.
+//! What a login refuses: RFC 9700 §4, `OpenID` Connect Core §16, RFC 6749 §10.
 
 use super::*;
 
