@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock};
 
 use edgeward::auth::issuer::Keys;
 use edgeward::auth::jose::{KeySet, Rules, Verifier};
+use edgeward::auth::oauth::{Client, ClientProof};
 use edgeward::auth::oidc::{
-    Answer, Client, ClientProof, IdTokens, Lives, Look, Names, Observer, Party, Provider, Seals, Session,
-    Settings, own_path,
+    Answer, IdTokens, Lives, Look, Names, Observer, Party, Provider, Seals, Session, Settings, own_path,
 };
 use edgeward::auth::{Issuer, Memory};
 use edgeward::http::cookie;

@@ -12,7 +12,6 @@ pub mod keys;
 pub mod keyset;
 pub mod memory;
 pub mod oauth;
-pub mod replay;
 pub mod oidc;
 pub mod replay;
 pub mod signature;

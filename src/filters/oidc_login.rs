@@ -23,7 +23,7 @@ use super::token::told::Told;
 use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Reply, Step, Verdict};
 use crate::auth::oidc::{Failed, Fault, Guest, Look, Party, Present, Renewal, Sent, Session};
 use crate::http::cookie;
-pub use spec::{ClientSpec, SecretIn, SessionSpec, Spec};
+pub use spec::{SessionSpec, Spec};
 
 const KIND: &str = "oidc_login";
 /// What logs must not show: whoever has the code may try to spend it.

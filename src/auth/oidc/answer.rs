@@ -1,7 +1,9 @@
 //! What an issuer sends back by the browser (RFC 6749 §4.1.2, RFC 9207), as anybody may have made it.
 
+use percent_encoding::percent_decode_str;
+
 use super::fault::Fault;
-use super::form;
+use crate::http::query;
 
 /// The query of the callback, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ impl Answer {
     /// # Errors
     /// [`Fault::CallbackMalformed`] when it is no answer, or one that two readers might read differently.
     pub fn read(query: &str) -> Result<Self, Fault> {
-        let only = |name| form::only(query, name).map_err(|()| Fault::CallbackMalformed);
+        let only = |name| only(query, name);
         let outcome = match (only("code")?, only("error")?) {
             (Some(code), None) if !code.is_empty() => Ok(code),
             (None, Some(error)) if !error.is_empty() => Err(error),
@@ -29,6 +31,18 @@ impl Answer {
         let state = only("state")?.ok_or(Fault::CallbackMalformed)?;
         Ok(Self { state, issuer: only("iss")?, outcome })
     }
+}
+
+/// The one value of a name. Two are an error, and so is what is not UTF-8.
+fn only(query: &str, name: &str) -> Result<Option<String>, Fault> {
+    let mut values = query::values(query, name);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Fault::CallbackMalformed);
+    }
+    let spaced = value.replace('+', " ");
+    let text = percent_decode_str(&spaced).decode_utf8().map_err(|_| Fault::CallbackMalformed)?;
+    Ok(Some(text.into_owned()))
 }
 
 #[cfg(test)]
@@ -58,6 +72,8 @@ mod tests {
             "code=a&state=s&state=t",
             "code=a&state=s&iss=a&iss=b",
             "code=%ff&state=s",
+            "code=%c0%af&state=s",
+            "code=a&c%6fde=b&state=s",
             "Code=a&state=s",
         ] {
             assert_eq!(Answer::read(query), Err(Fault::CallbackMalformed), "{query}");

@@ -17,7 +17,6 @@ mod answer;
 mod attempt;
 mod cookies;
 mod fault;
-mod form;
 mod id_token;
 mod party;
 mod provider;
@@ -36,7 +35,6 @@ pub use provider::{Observer, Provider};
 pub use seal::{Opened, Random, Seals};
 pub use session::{Lives, Session};
 pub use sessions::{Renewal, Sessions};
-pub use tokens::{Client, ClientProof};
 
 #[cfg(test)]
 mod tests;

@@ -12,15 +12,15 @@ use super::answer::Answer;
 use super::attempt::{self, Attempt};
 use super::cookies::{Names, Present, clear, set};
 use super::fault::Fault;
-use super::form;
 use super::id_token::{Expected, IdFault, IdTokens, Nonce};
 use super::provider::Provider;
 use super::seal::{Random, Seals};
 use super::session::{Lives, Session};
 use super::sessions::Sessions;
-use super::tokens::{self, Client, Tokens, TokensError};
+use super::tokens::{self, Tokens};
 use crate::auth::jose::base64url;
 use crate::auth::jose::signature::is_same;
+use crate::auth::oauth::{Client, Trouble, form};
 use crate::http::cookie;
 use crate::http::url::Url;
 pub use stay::{Guest, Look};
@@ -210,7 +210,7 @@ impl Party {
             ("redirect_uri", &attempt.redirect_uri),
             ("code_verifier", &attempt.verifier),
         ];
-        let tokens = self.tokens(&endpoints.token, &grant).await.map_err(|error| fault_of(&error))?;
+        let tokens = self.tokens(&endpoints.token, &grant, now).await.map_err(|error| fault_of(&error))?;
         let session = self.session(tokens, attempt, now).await?;
         self.seal_session(&session, self.names().present(headers))
     }
@@ -231,9 +231,9 @@ impl Party {
         Ok(Session::new(&id, tokens, &id_token, self.settings.forwards, now))
     }
 
-    async fn tokens(&self, endpoint: &Url, grant: &[(&str, &str)]) -> Result<Tokens, TokensError> {
-        let asked = tokens::ask(&*self.provider.fetch, endpoint, &self.settings.client, grant).await;
-        asked.inspect_err(|error| self.provider.observer.failed("token endpoint", &told(&error.to_string())))
+    async fn tokens(&self, endpoint: &Url, grant: &[(&str, &str)], now: u64) -> Result<Tokens, Trouble> {
+        let asked = tokens::ask(&*self.provider.fetch, endpoint, &self.settings.client, grant, now).await;
+        asked.inspect_err(|trouble| self.provider.observer.failed("token endpoint", &trouble.to_string()))
     }
 
     /// Takes back attempts that are over or of no use, and the oldest where there are too many.
@@ -281,16 +281,17 @@ impl Party {
     }
 }
 
-fn fault_of(error: &TokensError) -> Fault {
-    match error {
-        TokensError::Refused(code) => match code.as_str() {
+fn fault_of(trouble: &Trouble) -> Fault {
+    match trouble {
+        Trouble::Refused { code, .. } => match &**code {
             "invalid_grant" => Fault::CodeRefused,
             "temporarily_unavailable" | "server_error" => Fault::ProviderUnavailable,
             _ => Fault::ClientRefused,
         },
-        TokensError::Status(status) if status.is_client_error() => Fault::ClientRefused,
-        TokensError::Fetch(_) | TokensError::Status(_) => Fault::ProviderUnavailable,
-        TokensError::Malformed(_) => Fault::TokensMalformed,
+        Trouble::Status(status) if status.is_client_error() => Fault::ClientRefused,
+        Trouble::Fetch(_) | Trouble::Discovery(_) | Trouble::Status(_) => Fault::ProviderUnavailable,
+        Trouble::Malformed(_) => Fault::TokensMalformed,
+        Trouble::Proof => Fault::Internal,
     }
 }
 

@@ -15,6 +15,7 @@ use super::*;
 use crate::auth::Memory;
 use crate::auth::issuer::{Issuer, Keys};
 use crate::auth::jose::{Algorithm, SigningKey, mint};
+use crate::auth::oauth::{Client, ClientProof};
 use crate::http::fetch::testing::{Scripted, answer};
 use crate::http::fetch::{Failure, Request, Response};
 use crate::state::Clock;

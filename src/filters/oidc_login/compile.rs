@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::spec::{ClientSpec, SecretIn, SessionSpec, Spec};
+use super::spec::{SessionSpec, Spec};
 use super::{KIND, OidcLogin};
 use crate::auth::Issuer;
-use crate::auth::oidc::{
-    Client, ClientProof, IdTokens, Lives, Names, Observer, Party, Provider, Seals, Settings, own_path,
-};
+use crate::auth::oidc::{IdTokens, Lives, Names, Observer, Party, Provider, Seals, Settings, own_path};
+use crate::filters::oauth_server::client;
 use crate::filters::token::place::Place;
 use crate::filters::token::told::Told;
 use crate::filters::{Filter, Site};
@@ -57,8 +56,9 @@ impl crate::filters::Spec for Spec {
         if redirect_path == logout_path {
             return Err(Problem::new("logout_path", "is the `redirect_path`, too"));
         }
+        let told = Told::compile(&self.to_headers, &Place::Cookie(names.session().into()))?;
         let settings = Settings {
-            client: client(&self.client, site)?,
+            client: client(site, &self.client).map_err(|problem| problem.under("client"))?,
             scopes: scopes(&self.scopes)?,
             extra: parameters(&self.parameters)?,
             max_age: self.max_age.map(|time| time.as_secs()),
@@ -76,7 +76,7 @@ impl crate::filters::Spec for Spec {
             after_logout: own("after_logout", &self.after_logout)?.into(),
             logout_at_issuer: self.logout_at_issuer,
             origin: self.origin.as_deref().map(origin).transpose()?.map(Into::into),
-            told: Told::compile(&self.to_headers, &Place::Cookie(names.session().into()))?,
+            told,
             forwards: self.forward_access_token,
             // A route's name may have quotes and letters that no header takes.
             challenge: HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Cookie")),
@@ -122,21 +122,6 @@ impl Observer for Log {
     fn failed(&self, what: &'static str, why: &str) {
         log::warn!(issuer = &*self.issuer, route = &*self.route, what, why; "somebody could not log in");
     }
-}
-
-fn client(spec: &ClientSpec, site: &Site<'_>) -> Result<Client, Problem> {
-    if spec.id.is_empty() || spec.id.bytes().any(|byte| byte.is_ascii_control()) {
-        return Err(Problem::new("client.id", "expected the `client_id` that the issuer knows"));
-    }
-    let secret = spec.secret.as_ref().map(|secret| secret.resolve(site.base)).transpose();
-    let secret = secret.map_err(|error| Problem::new("client.secret", error))?;
-    let proof = match (secret, spec.secret_in) {
-        (None, None) => ClientProof::None,
-        (None, Some(_)) => return Err(Problem::new("client.secret_in", "there is no `secret`")),
-        (Some(secret), None | Some(SecretIn::Header)) => ClientProof::Basic(secret),
-        (Some(secret), Some(SecretIn::Body)) => ClientProof::Post(secret),
-    };
-    Ok(Client { id: spec.id.clone(), proof })
 }
 
 fn seals(spec: &SessionSpec, site: &Site<'_>) -> Result<Seals, Problem> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::filters::oauth_server::OAuthClient;
 use crate::values::{Duration, Secret};
 
 /// Lets in people who log in by a browser at an issuer (`OpenID` Connect, authorization code flow with PKCE), and keeps them
@@ -31,8 +32,8 @@ use crate::values::{Duration, Secret};
 pub struct Spec {
     /// Where people log in, by its name in `issuers`. Its `issuer` is a URL, at which its metadata is found.
     pub issuer: String,
-    /// Who we are to the issuer.
-    pub client: ClientSpec,
+    /// Who we are to the issuer. Without `secret` and `private_key` it is a public client, which PKCE alone protects.
+    pub client: OAuthClient,
     /// How people stay logged in.
     pub session: SessionSpec,
     /// The path to which the issuer sends browsers back; register it there, with the host before it. A route that runs this
@@ -69,30 +70,6 @@ pub struct Spec {
     /// than the token is good, unless there is a refresh token. Default: `false`.
     #[serde(default)]
     pub forward_access_token: bool,
-}
-
-/// Who we are to an issuer.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "LoginClient")]
-pub struct ClientSpec {
-    /// The `client_id` that the issuer knows.
-    pub id: String,
-    /// Its secret. Without one it is a public client, which PKCE alone protects.
-    pub secret: Option<Secret>,
-    /// Where the secret goes: `header` (`client_secret_basic`) or `body` (`client_secret_post`). Default: `header`.
-    pub secret_in: Option<SecretIn>,
-}
-
-/// Where a client's secret goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "LoginSecretIn")]
-pub enum SecretIn {
-    /// Into `Authorization: Basic`.
-    Header,
-    /// Into the form.
-    Body,
 }
 
 /// How people stay logged in.

@@ -6,13 +6,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 
 use super::{Party, Sent, told};
+use crate::auth::oauth::{Trouble, form};
 use crate::auth::oidc::cookies::Present;
 use crate::auth::oidc::fault::Fault;
-use crate::auth::oidc::form;
 use crate::auth::oidc::id_token::{Expected, IdFault, Nonce};
 use crate::auth::oidc::session::{Session, Standing};
 use crate::auth::oidc::sessions::{Known, Renewal, Turn};
-use crate::auth::oidc::tokens::TokensError;
 
 /// Who a request comes from.
 #[derive(Debug)]
@@ -79,11 +78,12 @@ impl Party {
         let Some(refresh_token) = &session.refresh_token else { return Renewal::Refused };
         let Ok(endpoints) = self.provider.endpoints().await else { return Renewal::Unavailable };
         let grant = [("grant_type", "refresh_token"), ("refresh_token", &**refresh_token)];
-        let mut tokens = match self.tokens(&endpoints.token, &grant).await {
+        let mut tokens = match self.tokens(&endpoints.token, &grant, now).await {
             Ok(tokens) => tokens,
-            Err(TokensError::Refused(code)) if is_passing(&code) => return Renewal::Unavailable,
-            Err(TokensError::Fetch(_) | TokensError::Status(_)) => return Renewal::Unavailable,
-            Err(TokensError::Refused(_) | TokensError::Malformed(_)) => return Renewal::Refused,
+            Err(Trouble::Refused { code, .. }) if !is_passing(&code) => return Renewal::Refused,
+            // The refresh token may be used up.
+            Err(Trouble::Malformed(_)) => return Renewal::Refused,
+            Err(_) => return Renewal::Unavailable,
         };
         if let Some(id_token) = &tokens.id_token {
             let before = session.claims();
