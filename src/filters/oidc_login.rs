@@ -58,8 +58,8 @@ impl Filter for OidcLogin {
         self.told.headers()
     }
 
-    fn secret_parameter(&self) -> Option<&str> {
-        Some(CODE)
+    fn secret_parameters(&self) -> Vec<&str> {
+        vec![CODE]
     }
 
     fn secret_cookie(&self) -> Option<&str> {

@@ -308,7 +308,7 @@ async fn the_way_back_is_a_get_that_this_browser_expects() {
     assert_eq!(told(&unknown), (400, "oidc_attempt_unknown"));
     assert!(unknown.detail.is_some());
     assert_eq!(told(&back("POST", "/oauth2/callback?code=c&state=s").await), (405, "oidc_method"));
-    assert_eq!(filter.secret_parameter(), Some("code"));
+    assert_eq!(filter.secret_parameters(), ["code"]);
     assert_eq!(filter.secret_cookie(), Some("__Host-edgeward"));
 }
 
