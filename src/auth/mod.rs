@@ -12,6 +12,7 @@ pub mod keys;
 pub mod keyset;
 pub mod memory;
 pub mod oauth;
+pub mod oidc;
 pub mod replay;
 pub mod signature;
 

@@ -157,6 +157,16 @@ impl Chain {
         each(&self.links).flat_map(|link| link.filter.secret_parameters())
     }
 
+    /// The cookies that are between browsers and its filters alone.
+    pub fn secret_cookies(&self) -> impl Iterator<Item = &str> {
+        each(&self.links).filter_map(|link| link.filter.secret_cookie())
+    }
+
+    /// The paths that its filters answer themselves, with the filter's name.
+    pub fn answers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        each(&self.links).flat_map(|link| link.filter.answers().iter().map(|path| (link.kind, &**path)))
+    }
+
     /// Whether any filter looks at response heads.
     #[must_use]
     pub fn has_response(&self) -> bool {

@@ -25,6 +25,7 @@ mod media_type;
 pub mod mtls;
 pub mod oauth2_introspection;
 mod oauth_server;
+pub mod oidc_login;
 pub mod rate_limit;
 mod remote;
 pub mod request_headers;
@@ -92,6 +93,17 @@ pub trait Filter: Send + Sync {
     /// was not asked.
     fn secret_parameters(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// The name of a cookie that is between browsers and this filter alone. It and its parts (`NAME.2`) go to no upstream, also
+    /// on routes without the filter.
+    fn secret_cookie(&self) -> Option<&str> {
+        None
+    }
+
+    /// The paths that this filter answers itself. Some route with it must take them.
+    fn answers(&self) -> &[Box<str>] {
+        &[]
     }
 
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.

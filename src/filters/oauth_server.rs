@@ -80,10 +80,14 @@ pub(super) fn server(site: &Site<'_>, written: &Written<'_>, endpoint: Endpoint)
     };
     let fetch = remote::client(site, Way { url, at, tls, danger_http })?;
     let client = client(site, written.client).map_err(|problem| problem.under("client"))?;
+    if matches!(client.proof, ClientProof::None) {
+        return Err(Problem::new("client", "name `secret` or `private_key`"));
+    }
     Ok(Server { fetch, place, client, timeout: *written.timeout, clock: site.state.clock.clone() })
 }
 
-fn client(site: &Site<'_>, spec: &OAuthClient) -> Result<Client, Problem> {
+/// Who we are to a server. It is for the caller to say whether it must be proved.
+pub(super) fn client(site: &Site<'_>, spec: &OAuthClient) -> Result<Client, Problem> {
     if spec.id.is_empty() {
         return Err(Problem::new("id", "expected the client_id that the server knows"));
     }
@@ -103,11 +107,11 @@ fn client(site: &Site<'_>, spec: &OAuthClient) -> Result<Client, Problem> {
                 SecretIn::Body => ClientProof::Post(secret),
             }
         }
-        (None, Some(_)) if spec.secret_in.is_some() => {
+        (None, _) if spec.secret_in.is_some() => {
             return Err(Problem::new("secret_in", "means nothing without `secret`"));
         }
         (None, Some(key)) => assertion(site, spec, key)?,
-        (None, None) => return Err(Problem::whole("name `secret` or `private_key`")),
+        (None, None) => ClientProof::None,
         (Some(_), Some(_)) => {
             return Err(Problem::new("private_key", "either `secret` or `private_key`, not both"));
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
-    ip_access, jwt, mtls, oauth2_introspection, rate_limit, request_headers, request_limits,
+    ip_access, jwt, mtls, oauth2_introspection, oidc_login, rate_limit, request_headers, request_limits,
     response_headers, token_exchange, webhook_signature,
 };
 
@@ -32,6 +32,7 @@ table![
     basic_auth,
     api_key,
     jwt,
+    oidc_login,
     mtls,
     http_signature,
     webhook_signature,

@@ -171,6 +171,7 @@ impl Compiler<'_> {
             },
             vouched: vouched(&routes, &unrouted),
             secret_parameters: secret_parameters(&routes, &unrouted),
+            secret_cookies: secret_cookies(&routes, &unrouted),
             chores,
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
@@ -471,6 +472,16 @@ fn secret_parameters(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<st
     let routes = routes.iter().chain([unrouted]);
     let mut names: Vec<Box<str>> =
         routes.flat_map(|route| route.chain.secret_parameters()).map(Into::into).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The cookies that are between browsers and filters alone, each once.
+fn secret_cookies(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<Box<str>> =
+        routes.flat_map(|route| route.chain.secret_cookies()).map(Into::into).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use regex::Regex;
 
@@ -13,7 +13,7 @@ use super::links::Links;
 use super::pattern::Pattern;
 use super::rewrite::Template;
 use super::route::{Action, Response, Rewrite, Route};
-use super::router::{Conditions, PathPattern, Router, Test};
+use super::router::{Answer, Conditions, PathPattern, Question, Router, Test};
 use super::service::Service;
 use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
@@ -77,7 +77,45 @@ impl Routes<'_> {
             websocket: false,
             metrics: self.metrics.route(UNROUTED),
         });
+        self.check_answers(&router, specs, &routes, &unrouted);
         Routed { router, routes, unrouted }
+    }
+
+    /// Paths that a filter answers itself must lead to a route that runs it.
+    fn check_answers(
+        &mut self,
+        router: &Router,
+        specs: &[(Path, spec::Route)],
+        routes: &[Arc<Route>],
+        unrouted: &Arc<Route>,
+    ) {
+        let headers = HeaderMap::new();
+        for ((at, spec), route) in specs.iter().zip(routes) {
+            for (kind, path) in route.chain.answers() {
+                for host in sample_hosts(&spec.matching) {
+                    let host = &*host;
+                    let question =
+                        Question { host, path, query: "", method: &Method::GET, headers: &headers };
+                    let taker = match router.find(&question) {
+                        Answer::Route(index) => routes.get(index).unwrap_or(unrouted),
+                        Answer::NotFound | Answer::MethodNotAllowed(_) => unrouted,
+                    };
+                    if taker.chain.answers().any(|answer| answer == (kind, path)) {
+                        continue;
+                    }
+                    let message = if taker.name == unrouted.name {
+                        format!("`{kind}` answers GET {path}, which no route takes")
+                    } else {
+                        format!(
+                            "`{kind}` answers GET {path}, which the route \"{}\" takes without it",
+                            taker.name
+                        )
+                    };
+                    self.issue(at.clone(), message);
+                    break;
+                }
+            }
+        }
     }
 
     fn issue(&mut self, path: Path, message: impl std::fmt::Display) {
@@ -327,6 +365,12 @@ impl Routes<'_> {
         let strip_prefix = spec.strip_prefix.as_ref().map(|prefix| prefix.trim_end_matches('/').into());
         Rewrite { path, strip_prefix, host }
     }
+}
+
+/// A host of each pattern of a route.
+fn sample_hosts(spec: &spec::Match) -> Vec<String> {
+    let Some(hosts) = &spec.host else { return vec![String::new()] };
+    hosts.as_slice().iter().map(|host| host.to_ascii_lowercase().replace('*', "any")).collect()
 }
 
 /// The captures that every path of a route defines: only these can be relied on.

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub consumers: Option<Arc<Consumers>>,
     /// The query parameters by which filters are given credentials; no log shows their values.
     pub secret_parameters: Vec<Box<str>>,
+    /// The cookies that are between browsers and filters alone. They and their parts go to no upstream.
+    pub secret_cookies: Vec<Box<str>>,
     /// What goes on in the background while the policy is in force.
     pub chores: Vec<Arc<dyn Chore>>,
     /// The policy file and every file it names.

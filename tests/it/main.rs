@@ -36,6 +36,7 @@ mod long;
 mod main_job;
 mod mtls;
 mod observability;
+mod oidc_login;
 mod oidc_provider;
 mod outbound;
 mod process;

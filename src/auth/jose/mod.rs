@@ -11,7 +11,7 @@
 //! cryptography in a process-global cell, boxes a verifier for each token, and overlooks what a header should not hold.
 
 pub mod algorithm;
-mod base64url;
+pub(in crate::auth) mod base64url;
 pub mod claims;
 pub mod compact;
 mod curve;
@@ -30,7 +30,7 @@ pub mod remembered;
 pub mod replay;
 pub mod rules;
 pub mod sign;
-mod signature;
+pub(in crate::auth) mod signature;
 pub mod target;
 pub mod thumbprint;
 pub mod verify;

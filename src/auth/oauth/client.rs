@@ -29,6 +29,8 @@ pub struct Client {
 /// How a client proves itself (`OpenID` Connect Core section 9).
 #[derive(Debug, Clone)]
 pub enum ClientProof {
+    /// Not at all: a public client. What protects a code is PKCE alone then (RFC 7636).
+    None,
     /// `client_secret_basic`.
     Basic(SecretString),
     /// `client_secret_post`.
@@ -55,6 +57,7 @@ impl Client {
         now: SystemTime,
     ) -> Result<(), Trouble> {
         match &self.proof {
+            ClientProof::None => form.push(("client_id", self.id.clone())),
             ClientProof::Basic(secret) => {
                 // RFC 6749 section 2.3.1: both are encoded before they are joined.
                 let pair = format!("{}:{}", form::encoded(&self.id), form::encoded(secret.expose()));

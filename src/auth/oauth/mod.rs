@@ -6,7 +6,7 @@
 
 pub mod client;
 pub mod exchange;
-mod form;
+pub(in crate::auth) mod form;
 pub mod introspection;
 pub mod server;
 #[cfg(test)]

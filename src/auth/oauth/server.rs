@@ -1,7 +1,7 @@
 //! One endpoint of an authorisation server: where it is, and questions to it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
@@ -100,16 +100,41 @@ impl Server {
     pub(super) async fn ask(&self, question: &[(&str, &str)]) -> Result<Map<String, Value>, Trouble> {
         let limits = Limits { deadline: self.timeout, ..Limits::default() };
         let url = self.place.find(&*self.fetch, limits).await?;
-        let mut request = Request { limits, repeatable: true, ..Request::new(Method::POST, url.clone()) };
-        let mut form: Vec<(&str, String)> =
-            question.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        self.client.prove(url, &mut request.headers, &mut form, self.clock.wall())?;
-        let urlencoded = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers.insert(header::CONTENT_TYPE, urlencoded);
-        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        request.body = form::encode(form.iter().map(|(name, value)| (*name, value.as_str()))).into();
-        understand(&self.fetch.fetch(request).await?)
+        let manner = Manner { limits, repeatable: true, now: self.clock.wall() };
+        put(&*self.fetch, url, &self.client, question, manner).await
     }
+}
+
+/// How a question is put.
+pub(in crate::auth) struct Manner {
+    pub limits: Limits,
+    /// Whether it does no harm when it arrives twice: a code or a refresh token may be used up by it.
+    pub repeatable: bool,
+    /// What assertions are dated with.
+    pub now: SystemTime,
+}
+
+/// Puts a question to an endpoint as a client, and reads the JSON object that answers it with 200.
+///
+/// # Errors
+/// Everything that is not such an answer.
+pub(in crate::auth) async fn put(
+    fetch: &dyn Fetch,
+    url: &Url,
+    client: &Client,
+    question: &[(&str, &str)],
+    manner: Manner,
+) -> Result<Map<String, Value>, Trouble> {
+    let Manner { limits, repeatable, now } = manner;
+    let mut request = Request { repeatable, limits, ..Request::new(Method::POST, url.clone()) };
+    let mut form: Vec<(&str, String)> =
+        question.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    client.prove(url, &mut request.headers, &mut form, now)?;
+    let urlencoded = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers.insert(header::CONTENT_TYPE, urlencoded);
+    request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    request.body = form::encode(form.iter().map(|(name, value)| (*name, value.as_str()))).into();
+    understand(&fetch.fetch(request).await?)
 }
 
 fn understand(response: &Response) -> Result<Map<String, Value>, Trouble> {

@@ -140,7 +140,7 @@ impl Drop for Provider {
 }
 
 /// Where `make test-packages` installs it: `provider` in cargo's target directory.
-fn modules() -> PathBuf {
+pub fn modules() -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_edgeward")).ancestors().nth(2).unwrap();
     target.join("provider")
 }
