@@ -102,7 +102,7 @@ fn snapshot(routes: usize) -> Snapshot {
         "listeners: [{ address: \"127.0.0.1:80\" }]\nchains:\n  eight:\n    - compress: {}\n    - error_pages: {}\n    \
          - response_headers: { security: strict }\n    - cors: { origins: [\"https://app.example.com\"] }\n    \
          - ip_access: { deny: [198.51.100.0/24] }\n    - rate_limit: { limit: 4000000000/1s }\n    \
-         - request_limits: { max_query_args: 32 }\n    - request_headers: { set: { x-client: \"{client.ip}\" } }\nroutes:\n",
+         - request_limits: { max_query_args: 32 }\n    - request_headers: { set: { x-client: \"{ip.src}\" } }\nroutes:\n",
     );
     for route in 0..routes {
         let filters = if route == 0 { "filters: [{ chain: eight }], " } else { "" };
@@ -231,6 +231,8 @@ fn facts(route: &Arc<str>) -> Facts {
         tls: None,
         listener: "127.0.0.1:443".into(),
         segments: Vec::new(),
+        sent_target: None,
+        has_body: false,
     }
 }
 

@@ -19,7 +19,8 @@ def start(b, sc):
         tls = f"\n    tls: {{ certificates: [{{ cert: {b.cert}, key: {b.key} }}], tickets: {{ mode: off }}, protocols: {protocols} }}"
     filters = ""
     if sc.need == "ratelimit":
-        filters = "\n    filters: [{ rate_limit: { key: { header: x-api-key }, limit: 100000/1s, headers: false } }]"
+        key = 'http.request.headers["x-api-key"][0]'
+        filters = f"\n    filters: [{{ rate_limit: {{ key: '{key}', limit: 100000/1s, headers: false }} }}]"
     issuers = ""
     if sc.need == "jwt":
         keys = f"secret: {{ file: {b.write('secret', b.secret)} }}" if sc.alg == "HS256" else f"jwks: {{ file: {b.jwks} }}"

@@ -11,6 +11,7 @@ use super::jose::jwks::{Note, Source};
 use super::jose::{Key, KeySet, Rules, Verified, Verifier};
 use super::keyset::{self, Refreshed};
 use super::memory::Memory;
+use crate::http::fetch::Fetch;
 
 /// A set of keys that an issuer publishes: a JWK Set, or one key in PEM.
 #[derive(Debug)]
@@ -66,6 +67,16 @@ pub struct Issuer {
     verifier: Verifier,
     keys: Keys,
     memory: Arc<Memory>,
+    reach: Option<Reach>,
+}
+
+/// How an issuer is asked.
+#[derive(Clone)]
+pub struct Reach {
+    /// By whom.
+    pub fetch: Arc<dyn Fetch>,
+    /// Whether the operator accepted that it is asked by plain `http`.
+    pub danger_http: bool,
 }
 
 /// What a look at a token shows.
@@ -92,7 +103,19 @@ impl Issuer {
     /// An issuer that the policy calls `name`.
     #[must_use]
     pub fn new(name: &str, verifier: Verifier, keys: Keys, memory: Arc<Memory>) -> Self {
-        Self { name: name.into(), verifier, keys, memory }
+        Self { name: name.into(), verifier, keys, memory, reach: None }
+    }
+
+    /// The same, with a way to ask it more than for its keys.
+    #[must_use]
+    pub fn reached_by(self, reach: Reach) -> Self {
+        Self { reach: Some(reach), ..self }
+    }
+
+    /// How it is asked; `None` where nothing is ever asked of it.
+    #[must_use]
+    pub const fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
     }
 
     /// Its name in the policy.
@@ -148,6 +171,38 @@ impl Issuer {
                 Look::Unknown { seen: 0 } => Err(Refused::KeysUnavailable),
                 Look::Unknown { .. } => Err(Refused::Fault(Fault::KeyUnknown)),
             },
+            Refreshed::Same => Err(Refused::Fault(Fault::KeyUnknown)),
+            Refreshed::Unavailable => Err(Refused::KeysUnavailable),
+        }
+    }
+
+    /// Verifies a token by its keys and by other rules than those of its access tokens. Where its key is not known the
+    /// issuer is asked.
+    ///
+    /// # Errors
+    /// As [`Self::look_again`].
+    pub async fn verify_as(
+        &self,
+        verifier: &Verifier,
+        token: &[u8],
+        now: u64,
+    ) -> Result<Arc<Verified>, Refused> {
+        let set = match &self.keys {
+            Keys::Fixed(keys) => return verifier.verify(token, keys, now).map_err(Refused::Fault),
+            Keys::Published(set) => set,
+        };
+        let mut seen = 0;
+        if let Some(current) = set.current() {
+            match verifier.verify(token, &current.keys.keys, now) {
+                Err(Fault::KeyUnknown) => seen = current.generation,
+                done => return done.map_err(Refused::Fault),
+            }
+        }
+        match set.refresh_for_unknown(seen).await {
+            Refreshed::Newer => {
+                let current = set.current().ok_or(Refused::KeysUnavailable)?;
+                verifier.verify(token, &current.keys.keys, now).map_err(Refused::Fault)
+            }
             Refreshed::Same => Err(Refused::Fault(Fault::KeyUnknown)),
             Refreshed::Unavailable => Err(Refused::KeysUnavailable),
         }

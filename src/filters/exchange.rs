@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::Caller;
+use super::{Caller, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -133,10 +134,53 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
+    /// The token that proved last who calls.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenText> {
+        self.slots.token.as_ref()
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.slots.callers
+    }
+
+    /// Where the filter that sees it keeps what it keeps.
+    pub(super) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What an alternative that does not let the request pass has to leave as it was.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            request: self.request.clone(),
+            callers: self.slots.callers.len(),
+            token: self.slots.token.clone(),
+            hold: self.slots.hold,
+        }
+    }
+
+    /// Undoes what these filters did since the mark.
+    pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
+        *self.request = mark.request;
+        self.slots.callers.truncate(mark.callers);
+        self.slots.token = mark.token;
+        self.slots.hold = mark.hold;
+        for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
+            *slot = None;
+        }
+    }
+
+    /// Names the API key that the request presents, for the log: its id, whether or not it is good.
+    pub fn name_key(&mut self, id: &str) {
+        self.slots.key_id = id.into();
     }
 
     /// The same exchange, as the filter at `position` sees it.
@@ -144,6 +188,14 @@ impl<'r> Exchange<'r> {
         self.position = position;
         self
     }
+}
+
+/// An exchange at one moment.
+pub(super) struct Mark {
+    request: RequestHeader,
+    callers: usize,
+    token: Option<TokenText>,
+    hold: Hold,
 }
 
 /// The value of a cookie, as sent. The first one counts when a name is repeated.
@@ -161,7 +213,10 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
 pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
+    /// Of an API key that was refused.
+    key_id: Box<str>,
     pub(super) hold: Hold,
+    token: Option<TokenText>,
     pub(super) conditions: Conditions,
 }
 
@@ -176,6 +231,13 @@ impl Slots {
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.callers
+    }
+
+    /// The id of the API key that was presented; empty without one.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        let proven = self.callers.iter().find_map(Caller::key);
+        proven.map_or(&self.key_id, |key| key.id.as_str())
     }
 }
 

@@ -145,6 +145,7 @@ const fn default_hide_credentials() -> bool {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("signature_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         if self.buffer > LARGEST_BUFFER {

@@ -5,14 +5,8 @@
 //! names among the filter's; what is not let in says nothing to anybody after this filter. The token goes no further
 //! unless the policy says so, and one from the query never does. In steady state a token costs a hash of its text.
 
-mod answer;
-mod dpop;
-mod place;
-mod told;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
@@ -20,22 +14,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::answer::Answers;
-use self::dpop::{NONCE, Proofs};
-use self::place::{Found, Place, Presented};
-use self::told::Told;
+use super::token::answer::{self, Answers};
+use super::token::dpop::{self, NONCE, Proofs};
+use super::token::place::{Found, Place, Presented};
+use super::token::told::Told;
+use super::token::{check_scopes, claim_rules, seconds};
 use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Site, Step, Verdict};
 use crate::auth::Issuer;
 use crate::auth::issuer::{Look, Refused};
-use crate::auth::jose::demands::ClaimRule;
 use crate::auth::jose::fault::Fault;
 use crate::auth::jose::possession::{Demand, Possession};
 use crate::auth::jose::{Demands, Verified, unverified_issuer};
 use crate::values::text::quoted;
 use crate::values::{OneOrMany, Problem};
 
-pub use self::dpop::Dpop;
-pub use self::place::From;
+pub use super::token::dpop::Dpop;
+pub use super::token::place::From;
 
 const KIND: &str = "jwt";
 
@@ -43,7 +37,7 @@ const KIND: &str = "jwt";
 /// answer is 401 with a challenge (RFC 6750); with a good one that lacks a scope or a claim, 403; while the issuer's keys
 /// cannot be had, 503 `keys_unavailable`. Each thing that may be wrong with a token has a reason of its own.
 ///
-/// Tokens bound to a key (DPoP, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
+/// Tokens bound to a key (`DPoP`, RFC 9449) or a certificate (RFC 8705) are checked for that whether or not `bound` is given.
 ///
 /// ```yaml
 /// - jwt: { issuer: corp, scopes: [orders:read] }
@@ -115,6 +109,7 @@ fn restricted() -> String {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("token_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let issuers = issuers(&self.issuer, site)?;
@@ -144,7 +139,7 @@ impl super::Spec for Spec {
             answers: Answers::compile(
                 &self.realm,
                 by_proof,
-                &rules.algorithms,
+                rules.algorithms,
                 &self.scopes,
                 &self.any_scope,
             )?,
@@ -152,7 +147,7 @@ impl super::Spec for Spec {
             demands: Demands {
                 scopes: self.scopes,
                 any_scope: self.any_scope,
-                claims: rules_of(self.claims)?,
+                claims: claim_rules(self.claims)?,
             },
             place,
             proofs,
@@ -188,31 +183,6 @@ fn is_same(one: &Issuer, other: &Issuer) -> bool {
     one.verifier().rules.issuers == other.verifier().rules.issuers
 }
 
-/// `scope-token` of RFC 6749 section 3.3.
-fn check_scopes(at: &str, scopes: &[String]) -> Result<(), Problem> {
-    let is_scope = |scope: &String| {
-        !scope.is_empty() && scope.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
-    };
-    match scopes.iter().position(|scope| !is_scope(scope)) {
-        Some(index) => Err(Problem::new(
-            format!("{at}[{index}]"),
-            "expected one scope such as orders:read, without spaces, quotes and backslashes",
-        )),
-        None => Ok(()),
-    }
-}
-
-fn rules_of(claims: BTreeMap<String, Value>) -> Result<Vec<ClaimRule>, Problem> {
-    let rule = |(name, value): (String, Value)| {
-        let one_of = match value {
-            Value::Array(values) => values,
-            value => vec![value],
-        };
-        ClaimRule::new(&name, one_of).map_err(|problem| problem.under(&format!("claims[{name:?}]")))
-    };
-    claims.into_iter().map(rule).collect()
-}
-
 struct Jwt {
     /// One, or several of which no two have the same `iss`.
     issuers: Vec<Arc<Issuer>>,
@@ -241,8 +211,12 @@ impl Filter for Jwt {
         self.told.headers()
     }
 
-    fn secret_parameter(&self) -> Option<&str> {
-        self.place.parameter()
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        self.place.header().into_iter().collect()
+    }
+
+    fn secret_parameters(&self) -> Vec<&str> {
+        self.place.parameter().into_iter().collect()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
@@ -317,18 +291,17 @@ impl Jwt {
         token: &Arc<Verified>,
         now: u64,
     ) -> Result<(), Fault> {
-        let nonce = self.proofs.check(&self.possession, exchange, presented, token, now)?;
+        let nonce =
+            self.proofs.check(&self.possession, exchange, presented, (&token.claims, &token.text), now)?;
         self.demands.check(&token.claims)?;
         self.told.tell(&token.claims, exchange.request);
         if let Some(nonce) = nonce {
             exchange.keep(NextNonce(nonce));
         }
         let subject = token.claims.subject().or_else(|| token.claims.client()).unwrap_or_default();
-        exchange.identify(Caller {
-            method: KIND,
-            subject: subject.into(),
-            proof: Proof::Token(Arc::clone(token)),
-        });
+        let proof = Proof::Token(Arc::clone(token));
+        let caller = Caller { method: KIND, subject: subject.into(), proof };
+        exchange.identify_by_token(caller, presented.text());
         Ok(())
     }
 
@@ -336,11 +309,6 @@ impl Jwt {
         let nonce = || self.possession.proofs.nonces.as_ref().and_then(|nonces| dpop::issue(nonces, now));
         self.answers.fault(fault, presented.scheme, nonce)
     }
-}
-
-/// Seconds since 1970.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ pub struct Forward {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("mtls_missing");
 
     fn compile(self, _: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let allow = match self.allow {

@@ -1,8 +1,9 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, basic_auth, compress, cors, error_pages, http_signature, ip_access, jwt, mtls, rate_limit,
-    request_headers, request_limits, response_headers, waf, webhook_signature,
+    Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
+    ip_access, jwt, mtls, oauth2_introspection, oidc_login, rate_limit, request_headers, request_limits,
+    response_headers, token_exchange, waf, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -29,10 +30,16 @@ macro_rules! table {
 table![
     ip_access,
     basic_auth,
+    api_key,
     jwt,
+    oidc_login,
     mtls,
     http_signature,
     webhook_signature,
+    oauth2_introspection,
+    forward_auth,
+    token_exchange,
+    authorize,
     cors,
     rate_limit,
     request_limits,

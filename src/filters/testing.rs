@@ -1,7 +1,10 @@
 //! Compiling a filter in a test, from a spec written as JSON.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
@@ -17,7 +20,7 @@ use crate::values::Problem;
 
 static NO_LISTS: Lists = Lists::new();
 /// Compiles expressions that refer to no list.
-pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS };
+pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS, finders: None };
 
 /// A way out that leads nowhere.
 pub fn outbound() -> Arc<Outbound> {
@@ -68,6 +71,7 @@ impl Ground {
             expressions: EXPRESSIONS,
             outbound: &self.outbound,
             issuers: &self.issuers,
+            ring: None,
             paths: Rules::default(),
             waf: &self.waf,
             metrics: &self.metrics,
@@ -106,4 +110,15 @@ pub fn read_error<S: Spec>(spec: Value) -> String {
         Ok(_) => panic!("read"),
         Err(error) => error.to_string(),
     }
+}
+
+/// Polls to the end; gives the output and how many polls it took.
+pub fn run<F: Future>(future: F) -> (F::Output, u32) {
+    let mut future = pin!(future);
+    for polls in 1..100 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return (output, polls);
+        }
+    }
+    panic!("never ready");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Materials;
-use crate::auth::issuer::{Issuer, Issuers, Keys, Published};
+use crate::auth::issuer::{Issuer, Issuers, Keys, Published, Reach};
 use crate::auth::jose::rules::{Audience, DEFAULT_LEEWAY, Kind};
 use crate::auth::jose::{Algorithm, Algorithms, Key, KeySet, Rules, Verifier};
 use crate::auth::keyset::{self, Observer, Outcome, Settings, Setup, Source};
@@ -37,12 +37,13 @@ pub(super) fn compile(
         let spec = node.read::<spec::Issuer>(issues);
         // What is left of one that does not read well would only bring up what follows from that.
         let spec = spec.filter(|_| issues.len() == before);
-        let compiled = spec.map(|spec| Site { name, materials, base }.issuer(spec));
+        let compiled = spec.map(|spec| Site { name, materials, base }.issuer(&spec));
         match compiled {
             Some(Ok((issuer, upkeep))) => {
                 issuers.add(issuer);
                 if let Some(upkeep) = upkeep {
-                    materials.metrics.show(upkeep.clone());
+                    let shown: Arc<dyn Show> = upkeep.clone();
+                    materials.metrics.show(&shown);
                     chores.push(upkeep);
                 }
             }
@@ -64,16 +65,17 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn issuer(&self, spec: spec::Issuer) -> Result<(Issuer, Option<Arc<Upkeep>>), Problem> {
-        let verifier = verifier(&spec)?;
+    fn issuer(&self, spec: &spec::Issuer) -> Result<(Issuer, Option<Arc<Upkeep>>), Problem> {
+        let verifier = verifier(spec)?;
         let memory = Arc::clone(&self.materials.memory);
-        let (keys, upkeep) = if spec.secret.is_some() {
-            (self.secret(&spec, verifier.algorithms)?, None)
-        } else {
-            let (set, upkeep) = self.published(spec)?;
-            (Keys::Published(set), Some(upkeep))
-        };
-        Ok((Issuer::new(self.name, verifier, keys, memory), upkeep))
+        if spec.secret.is_some() {
+            let keys = self.secret(spec, verifier.algorithms)?;
+            return Ok((Issuer::new(self.name, verifier, keys, memory), None));
+        }
+        let reach = self.reach(spec)?;
+        let (set, upkeep) = self.published(spec, &reach)?;
+        let issuer = Issuer::new(self.name, verifier, Keys::Published(set), memory).reached_by(reach);
+        Ok((issuer, Some(upkeep)))
     }
 
     fn secret(&self, spec: &spec::Issuer, algorithms: Algorithms) -> Result<Keys, Problem> {
@@ -103,24 +105,30 @@ impl Site<'_> {
         Ok(Keys::Fixed(keys))
     }
 
-    fn published(
-        &self,
-        spec: spec::Issuer,
-    ) -> Result<(Arc<keyset::KeySet<Published>>, Arc<Upkeep>), Problem> {
+    fn reach(&self, spec: &spec::Issuer) -> Result<Reach, Problem> {
         let tls = spec.tls.as_ref();
         let client = tls::Client::load(tls.unwrap_or(&tls::ClientSpec::default()), self.base);
         let client = client.map_err(|problems| first(problems).under("tls"))?;
+        let fetch = Arc::new(Client::new(&self.materials.outbound, Terms::new(client)));
+        Ok(Reach { fetch, danger_http: spec.danger_http })
+    }
+
+    fn published(
+        &self,
+        spec: &spec::Issuer,
+        reach: &Reach,
+    ) -> Result<(Arc<keyset::KeySet<Published>>, Arc<Upkeep>), Problem> {
         let settings = settings(spec.refresh.as_ref().unwrap_or(&Refresh::default()))
             .map_err(|problem| problem.under("refresh"))?;
-        let (source, at) = self.source(&spec)?;
-        if tls.is_some() && !matches!(source, Source::Url(_) | Source::Discovery { .. }) {
+        let (source, at) = self.source(spec)?;
+        if spec.tls.is_some() && !matches!(source, Source::Url(_) | Source::Discovery { .. }) {
             return Err(Problem::new("tls", "means nothing where nothing is fetched"));
         }
         let metrics = self.materials.metrics.issuer(self.name);
         let told = Arc::new(Told { name: self.name.into(), metrics });
         let setup = Setup {
             settings,
-            fetch: Arc::new(Client::new(&self.materials.outbound, Terms::new(client))),
+            fetch: Arc::clone(&reach.fetch),
             observer: Arc::clone(&told) as Arc<dyn Observer>,
             chance: fastrand::Rng::new(),
         };

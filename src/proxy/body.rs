@@ -7,8 +7,8 @@
 //! read before that ([`read_ahead`]). It then asks for a body that it takes for read only if its own buffer has something
 //! in it, which is meant for retries and holds 64 KiB: when more comes, all of it is dropped. So that buffer is switched
 //! on when the last 64 KiB of a body begin. Where a length is not announced, nobody knows when that is; such bodies are
-//! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the head then,
-//! and none of the body.
+//! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the
+//! head then, and none of the body.
 //!
 //! Traps in what Pingora makes of a piece: `None` is the end, also where it is not said to be (before trailers, towards
 //! HTTP/2); `None` given back ends the upstream's body, whatever the client still sends; and an empty piece at the end is
@@ -154,7 +154,7 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
         // HTTP/2 may have ended it since the head was looked at.
         let mut piece = None;
         if !session.is_body_done() {
-            piece = session.read_request_body().await.map_err(|error| error.into_down())?;
+            piece = session.read_request_body().await.map_err(pingora::Error::into_down)?;
         }
         let end = piece.is_none() || session.is_body_done();
         receive(session, ctx, &mut piece, end).map_err(|decision| refused(ctx, decision))?;

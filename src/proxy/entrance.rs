@@ -224,7 +224,7 @@ fn identify(facts: &mut Facts, forwarding: &Forwarding, connection: &Connection,
     facts.peer_ip = connection.peer_ip;
     facts.client_ip = client_ip(connection.client_ip, forwarding, headers);
     facts.scheme = if connection.tls.is_some() { "https" } else { "http" };
-    facts.tls = connection.tls.clone();
+    facts.tls.clone_from(&connection.tls);
     facts.listener = connection.door.name.clone();
 }
 

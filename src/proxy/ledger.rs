@@ -84,6 +84,7 @@ fn write(
         retries: ctx.attempts.retries(),
         upstream_status: ctx.attempts.status,
         consumer: ctx.slots.callers().first().map_or("", |caller| &caller.subject),
+        consumer_key: ctx.slots.key_id(),
         user_agent: header(header::USER_AGENT),
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),

@@ -8,11 +8,11 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::rescue::decision;
+use crate::filters::Fields;
 use crate::filters::chain::Decision;
-use crate::filters::exchange::cookie;
 use crate::policy::{Action, Service};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
-use crate::upstream::{BackendId, HashKey, Outcome, Pick, Reached, is_retryable, key_hash};
+use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
 
 /// The tries of one request.
 #[derive(Default)]
@@ -72,7 +72,8 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     let Action::Upstream(service) = &route.action else {
         return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
     };
-    let hash = service.hash_key().and_then(|key| hash(key, session, ctx));
+    let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
+    let hash = service.hash_key().and_then(|key| key.hash(&fields));
     let attempts = &mut ctx.attempts;
     let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
@@ -89,20 +90,6 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     attempts.backend = Some(pick.backend().label.clone());
     attempts.current = Some(pick);
     Ok(peer)
-}
-
-fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
-    Some(match key {
-        HashKey::Ip => match ctx.facts.client_ip {
-            std::net::IpAddr::V4(ip) => key_hash(&ip.octets()),
-            std::net::IpAddr::V6(ip) => key_hash(&ip.octets()),
-        },
-        HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
-        HashKey::Cookie(name) => key_hash(cookie(session.req_header(), name)?.as_bytes()),
-        HashKey::Filter(kind) => {
-            key_hash(ctx.slots.callers().iter().find(|caller| *caller.method == **kind)?.subject.as_bytes())
-        }
-    })
 }
 
 /// The present try failed: what is learnt from it, and whether there may be another.

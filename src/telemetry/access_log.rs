@@ -106,6 +106,8 @@ pub struct AccessRecord<'a> {
     pub cache: Option<&'static str>,
     /// Who the request was proved to come from.
     pub consumer: &'a str,
+    /// The id of the API key presented.
+    pub consumer_key: &'a str,
     /// Where named request headers are looked up.
     pub request_headers: Option<&'a HeaderMap>,
     /// Where named response headers are looked up.
@@ -148,6 +150,7 @@ impl Default for AccessRecord<'_> {
             referer: b"",
             cache: None,
             consumer: "",
+            consumer_key: "",
             request_headers: None,
             response_headers: None,
         }
@@ -253,6 +256,7 @@ fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>)
         Field::Referer => bytes(line, key, without_query(record.referer), VALUE_LIMIT),
         Field::Cache => name(line, key, record.cache.unwrap_or_default()),
         Field::Consumer => name(line, key, record.consumer),
+        Field::ConsumerKey => name(line, key, record.consumer_key),
     }
 }
 

@@ -16,6 +16,7 @@ pub use handles::{
     IssuerSeries, ListenerMetrics, ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics,
     UpstreamSeries,
 };
+pub use keys::KeyLabels;
 pub use labels::{
     CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
     UpstreamOutcome,
@@ -30,6 +31,7 @@ use writers::Writers;
 
 mod families;
 mod handles;
+mod keys;
 mod labels;
 mod lease;
 mod process;
@@ -128,8 +130,8 @@ impl Metrics {
     }
 
     /// Has something show what it stands at before each scrape, for as long as anybody else holds it.
-    pub fn show(&self, shown: Arc<dyn Show>) {
-        self.shown().push(Arc::downgrade(&shown));
+    pub fn show(&self, shown: &Arc<dyn Show>) {
+        self.shown().push(Arc::downgrade(shown));
     }
 
     fn shown(&self) -> MutexGuard<'_, Vec<Weak<dyn Show>>> {
@@ -172,9 +174,9 @@ impl Metrics {
     pub fn encode(&self) -> Vec<u8> {
         self.process.refresh();
         self.shown().retain(|shown| {
-            let alive = shown.upgrade();
-            alive.iter().for_each(|shown| shown.show());
-            alive.is_some()
+            let Some(alive) = shown.upgrade() else { return false };
+            alive.show();
+            true
         });
         self.writers.lock().unwrap_or_else(PoisonError::into_inner).refresh();
         let mut text = Vec::new();

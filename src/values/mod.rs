@@ -6,6 +6,7 @@
 
 pub mod choice;
 pub mod duration;
+pub mod nearest;
 pub mod problem;
 pub mod rate;
 pub mod secret;

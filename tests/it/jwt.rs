@@ -3,6 +3,7 @@
 mod keys;
 mod places;
 mod possession;
+mod rights;
 mod tokens;
 
 use serde_json::Value;

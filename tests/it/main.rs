@@ -16,15 +16,19 @@
 #[allow(dead_code, unused_imports, reason = "a toolbox: which tools are in use changes with the tests")]
 mod harness;
 
+mod api_keys;
 mod check;
 mod conf;
 mod desync;
 mod filters;
+mod forward_auth;
 mod forwarding;
 mod front_door;
 mod http2;
 mod idle;
+mod introspection;
 mod jwt;
+mod keys_cli;
 mod layering;
 mod listeners;
 mod load;
@@ -32,6 +36,7 @@ mod long;
 mod main_job;
 mod mtls;
 mod observability;
+mod oidc_login;
 mod oidc_provider;
 mod outbound;
 mod process;
@@ -42,6 +47,7 @@ mod signatures;
 mod slow;
 mod systemd;
 mod tls;
+mod token_exchange;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;

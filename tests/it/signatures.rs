@@ -273,7 +273,7 @@ fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
     assert_eq!((client.interim.len(), origin.only().header("expect")), (0, None));
 }
 
-/// A POST over HTTP/2 whose END_STREAM comes in a frame of its own, as late as it gets.
+/// A POST over HTTP/2 whose `END_STREAM` comes in a frame of its own, as late as it gets.
 fn late_end(client: &H2Client, fields: &[(String, String)], body: &'static [u8]) -> u16 {
     let (mut sender, runtime) = client.sender();
     let mut request = Request::post("http://localhost/orders");

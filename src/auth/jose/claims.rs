@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::json::{self, JsonFault};
 use super::thumbprint::Thumbprint;
 use crate::values::Problem;
 
@@ -32,7 +33,21 @@ pub struct Confirmation {
 }
 
 impl Claims {
-    pub(super) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
+    /// The same, from their text.
+    ///
+    /// # Errors
+    /// When they are no object of claims, or a registered one is not of its type.
+    pub fn parse(json: &[u8]) -> Result<Self, Fault> {
+        let map = json::object(json).map_err(|fault| match fault {
+            JsonFault::Malformed => Fault::ClaimsMalformed,
+            JsonFault::Duplicate => Fault::DuplicateClaim,
+            JsonFault::TooDeep => Fault::TooDeep,
+        })?;
+        Self::read(map)
+    }
+
+    /// Reads claims whose truth is known otherwise: by a signature, or by whom they come from.
+    pub(in crate::auth) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
         for name in ["iss", "sub", "jti", "client_id", "azp"] {
             if map.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(Fault::TextInvalid);

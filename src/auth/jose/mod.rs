@@ -11,14 +11,14 @@
 //! cryptography in a process-global cell, boxes a verifier for each token, and overlooks what a header should not hold.
 
 pub mod algorithm;
-mod base64url;
+pub(in crate::auth) mod base64url;
 pub mod claims;
 pub mod compact;
 mod curve;
 pub mod demands;
 pub mod dpop;
 pub mod fault;
-mod json;
+pub(super) mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod key;
@@ -30,7 +30,7 @@ pub mod remembered;
 pub mod replay;
 pub mod rules;
 pub mod sign;
-mod signature;
+pub(in crate::auth) mod signature;
 pub mod target;
 pub mod thumbprint;
 pub mod verify;

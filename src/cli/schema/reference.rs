@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::notes::Notes;
 use super::schema;
+use crate::filters::group::Way;
 use crate::filters::table::KINDS;
 
 /// The parts of a policy in the order in which it is written.
@@ -75,7 +76,7 @@ impl<'a> Reference<'a> {
             if self.places.contains_key(name) {
                 return;
             }
-            if name == "Filter" {
+            if matches!(name, "Filter" | "Authenticator") {
                 self.places.insert(name, "Filters".to_owned());
                 return;
             }
@@ -120,9 +121,13 @@ impl<'a> Reference<'a> {
         out.push_str(
             "`- chain: NAME` for all filters of a chain. Requests pass them in order, responses backwards.\n",
         );
+        for way in Way::BOTH {
+            let _ = write!(out, "\n### `{}`\n\n{}\n", way.kind(), way.doc());
+        }
         for (path, definition) in &filters {
             self.section(&mut out, "###", path, definition);
         }
+        out.push_str(&super::expressions::markdown());
         self.notations(&mut out);
         out
     }
@@ -326,7 +331,7 @@ fn anchor(heading: &str) -> String {
 }
 
 /// Text for a cell of a table: no line breaks, no bars.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = text.trim().replace("\n\n", "<br>").replace("\n* ", "<br>• ").replace("<br>* ", "<br>• ");
     text.replace('\n', " ").replace('|', "\\|")
 }

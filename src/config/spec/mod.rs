@@ -3,6 +3,7 @@
 //!
 //! The doc comments are the reference: `edgeward schema` and `docs/reference.md` are made from them.
 
+mod api_keys;
 mod choice;
 mod issuer;
 mod limits;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use api_keys::{ApiKeys, KeyNotices};
 pub use choice::{PathMatch, ValueMatch};
 pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
@@ -26,6 +28,7 @@ pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFor
 
 use super::Node;
 use crate::filters::waf;
+use crate::auth::keys::ConsumerSpec;
 use crate::http::path::Rules;
 use crate::upstream;
 
@@ -69,6 +72,12 @@ pub struct Policy {
     /// What the filters called `waf` have in common.
     #[serde(default)]
     pub waf: waf::Settings,
+    /// Who calls, with their API keys: what the filter `api_key` looks into. `api_keys.store` may name more.
+    #[serde(default)]
+    #[schemars(with = "Vec<ConsumerSpec>")]
+    pub consumers: Vec<Node>,
+    /// API keys: where more of them are kept, and who is told of what becomes of them.
+    pub api_keys: Option<ApiKeys>,
     /// Filter chains to be used by name: `- chain: NAME` in any list of filters.
     #[serde(default)]
     pub chains: BTreeMap<String, Vec<Node>>,

@@ -99,6 +99,7 @@ fn refused(reason: &'static str) -> Result<String, (u16, &'static str)> {
     Err((401, reason))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with a result")]
 fn passed() -> Result<String, (u16, &'static str)> {
     Ok("billing".to_owned())
 }

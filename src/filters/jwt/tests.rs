@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};

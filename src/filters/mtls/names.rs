@@ -66,10 +66,7 @@ impl Source {
         [Self::SanUri, Self::SanDns, Self::SanEmail, Self::Subject, Self::Fingerprint];
 
     /// The certificate's names of that kind.
-    pub(super) fn names<'c>(
-        self,
-        certificate: &'c ClientIdentity,
-    ) -> impl Iterator<Item = &'c str> + use<'c> {
+    pub(super) fn names(self, certificate: &ClientIdentity) -> impl Iterator<Item = &str> + use<'_> {
         let (list, one): (&[String], Option<&String>) = match self {
             Self::SanUri => (&certificate.san_uri, None),
             Self::SanDns => (&certificate.san_dns, None),

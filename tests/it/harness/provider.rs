@@ -109,6 +109,12 @@ impl Provider {
         self.ask("POST", "/token", &headers, form)
     }
 
+    /// Puts a form to another endpoint, as such a client.
+    pub fn grant_at(&self, target: &str, client: &str, form: &str) -> Answered {
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{client}:{client}-secret")));
+        self.ask("POST", target, &[("Authorization", &credentials)], form)
+    }
+
     /// An access token of the client `service` with these scopes.
     pub fn token(&self, scope: &str) -> String {
         let form = format!("grant_type=client_credentials&scope={}", scope.replace(' ', "+"));
@@ -134,7 +140,7 @@ impl Drop for Provider {
 }
 
 /// Where `make test-packages` installs it: `provider` in cargo's target directory.
-fn modules() -> PathBuf {
+pub fn modules() -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_edgeward")).ancestors().nth(2).unwrap();
     target.join("provider")
 }

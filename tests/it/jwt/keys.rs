@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Site, bearer, origin, policy, told};
 use crate::harness::issuer::key_set;
-use crate::harness::{Edge, Origin, Reply, Signer, TokenIssuer, eventually, soon};
+use crate::harness::{Authority, Edge, Origin, Reply, Signer, TokenIssuer, eventually, soon};
 
 const FILTER: &str = "{ jwt: { issuer: corp } }";
 
@@ -156,7 +156,7 @@ fn an_issuer_that_hangs_holds_up_no_other() {
     let (signer, hanging) = (Signer::es256("k1"), Origin::start(|_| Reply::nothing().hold()));
     let (issuer, origin) = (TokenIssuer::start([&signer]), origin());
     let edge = policy(
-        "a: { issuer: 'https://a.example', jwks: 'http://{hanging}/', audience: orders-api, refresh: { max_wait: 2s } },
+        "a: { issuer: 'https://a.example', jwks: 'http://{hanging}/', audience: orders-api, refresh: { max_wait: 500ms } },
          b: { issuer: '{iss}', jwks: '{iss}/jwks', audience: orders-api }",
         "{ jwt: { issuer: [a, b] } }",
     )
@@ -165,13 +165,14 @@ fn an_issuer_that_hangs_holds_up_no_other() {
     .with("origin", origin.address())
     .start();
     let stuck = format!("Bearer {}", signer.token("https://a.example", json!({})));
-    let mut waiting = edge.client("listen");
+    let (mut waiting, began) = (edge.client("listen"), Instant::now());
     waiting.send(format!("GET /orders/7 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {stuck}\r\n\r\n"));
     soon("the question", || hanging.connections() > 0);
     for _ in 0..20 {
         assert_eq!(bearer(&edge, &signer.token(&issuer.name(), json!({}))).status, 200);
     }
     assert_eq!(told(&waiting.response()), (503, "keys_unavailable".to_owned()));
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -214,15 +215,62 @@ fn without_a_word_about_keys_the_issuer_is_asked_where_they_are() {
     assert_eq!(issuer.fetches(), 2);
 }
 
-#[test]
-fn keys_are_fetched_as_often_as_the_answer_says() {
+/// Whether keys are fetched several times, by an issuer that says how long its answer is good, or does not.
+fn is_fetched_often(max_age: Option<u32>, refresh: &str) {
     let signer = Signer::es256("k1");
     let (issuer, origin) = (TokenIssuer::start([&signer]), origin());
-    issuer.say_max_age(1);
-    let corp =
-        "corp: { issuer: '{iss}', jwks: '{iss}/jwks', audience: orders-api, refresh: { shortest: 200ms } }";
-    let _edge = policy(corp, FILTER).with("iss", issuer.name()).with("origin", origin.address()).start();
+    if let Some(seconds) = max_age {
+        issuer.say_max_age(seconds);
+    }
+    let corp = format!(
+        "corp: {{ issuer: '{{iss}}', jwks: '{{iss}}/jwks', audience: orders-api, refresh: {{ {refresh} }} }}"
+    );
+    let _edge = policy(&corp, FILTER).with("iss", issuer.name()).with("origin", origin.address()).start();
     soon("more fetches", || issuer.fetches() >= 3);
+}
+
+#[test]
+fn keys_are_fetched_as_often_as_the_answer_says() {
+    is_fetched_often(Some(1), "shortest: 200ms");
+}
+
+#[test]
+fn keys_are_fetched_as_often_as_the_policy_says_where_the_answer_does_not() {
+    is_fetched_often(None, "interval: 300ms, shortest: 200ms");
+}
+
+#[test]
+fn keys_are_fetched_at_least_as_often_as_the_policy_says() {
+    is_fetched_often(Some(3600), "longest: 300ms");
+}
+
+#[test]
+fn a_fetch_takes_no_longer_than_the_policy_says() {
+    let (hanging, origin) = (Origin::start(|_| Reply::nothing().hold()), origin());
+    let corp =
+        "corp: { issuer: us, jwks: 'http://{hanging}/', audience: orders-api, refresh: { timeout: 100ms } }";
+    let edge =
+        policy(corp, FILTER).with("hanging", hanging.address()).with("origin", origin.address()).start();
+    let began = Instant::now();
+    let timeouts = "edgeward_issuer_fetches_total{issuer=\"corp\",outcome=\"timeout\"}";
+    soon("a timeout", || edge.metrics().value(timeouts).is_some_and(|timeouts| timeouts > 0.0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_issuer_must_be_whom_the_policy_trusts() {
+    let (ours, signer, origin) = (Authority::new("ours"), Signer::es256("k1"), origin());
+    let set = key_set([&signer]);
+    let acceptor = ours.server(&["localhost"]).acceptor(None, b"\x08http/1.1");
+    let secure = Origin::start_tls(acceptor, move |_| Reply::status(200, &[], &set));
+    for (tls, status) in [(", tls: { ca: ca.pem }", 200), ("", 503)] {
+        let corp = format!(
+            "corp: {{ issuer: us, jwks: 'https://localhost:{{port}}/', audience: orders-api, refresh: {{ max_wait: 1s }}{tls} }}"
+        );
+        let setup = policy(&corp, FILTER).file("ca.pem", ours.pem()).with("port", secure.address().port());
+        let edge = setup.with("origin", origin.address()).start();
+        assert_eq!(bearer(&edge, &signer.token("us", json!({}))).status, status, "{tls}");
+    }
 }
 
 #[test]

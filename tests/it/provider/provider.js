@@ -20,6 +20,7 @@
 //   lifetime       of access tokens in seconds, default 300
 //   opaque         true: access tokens are no JWTs, and have to be introspected
 //   dpop_nonce     true: the token endpoint demands a nonce
+//   login_page     true: somebody has to click before they are logged in
 //
 // Clients that are there unless others are named:
 //   service        secret "service-secret", client_credentials, by Bearer or DPoP
@@ -183,6 +184,10 @@ async function find(provider, text) {
 
 /// Ends an interaction: logs in and grants all that was asked for.
 async function login(provider, request, response, url) {
+  if (settings.login_page && !url.searchParams.has('user')) {
+    response.setHeader('content-type', 'text/html');
+    return response.end('<!doctype html><title>Log in</title><a href="?user=alice">Log in as alice</a>');
+  }
   const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
   const accountId = session?.accountId ?? url.searchParams.get('user') ?? 'alice';
   const result = {};
