@@ -25,8 +25,10 @@ impl Loader for Disk {
     fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
         let Some((front, back)) = pattern.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
         let folder = front.rsplit_once('/').map_or(".", |(folder, _)| folder);
-        let entries = std::fs::read_dir(folder)?.filter_map(|entry| entry.ok()?.path().into_os_string().into_string().ok());
-        let mut found: Vec<_> = entries.filter(|path| path.starts_with(front) && path.ends_with(back)).collect();
+        let entries = std::fs::read_dir(folder)?
+            .filter_map(|entry| entry.ok()?.path().into_os_string().into_string().ok());
+        let mut found: Vec<_> =
+            entries.filter(|path| path.starts_with(front) && path.ends_with(back)).collect();
         found.sort();
         Ok(found)
     }
@@ -50,7 +52,8 @@ fn engine(mode: Mode) -> Arc<Engine> {
         Ok(path) => std::fs::read_to_string(path).expect("the rules are readable"),
         Err(_) => RULES.to_owned(),
     };
-    let loaded = seclang::load_text(&Disk, &[("rules", &text)], Unsupported::LeaveOut).expect("the rules are right");
+    let loaded =
+        seclang::load_text(&Disk, &[("rules", &text)], Unsupported::LeaveOut).expect("the rules are right");
     let options = Options {
         mode,
         limits: Limits::default(),
@@ -95,7 +98,8 @@ fuzz_target!(|input: &[u8]| {
     let (naive, filtered) = (run(naive, input), run(filtered, input));
     assert_eq!(naive.matches(), filtered.matches());
     assert_eq!(naive.interruption(), filtered.interruption());
-    for name in ["score", "0", "1", "2", "blocking_inbound_anomaly_score", "detection_inbound_anomaly_score"] {
+    for name in ["score", "0", "1", "2", "blocking_inbound_anomaly_score", "detection_inbound_anomaly_score"]
+    {
         assert_eq!(naive.tx(name), filtered.tx(name), "{name}");
     }
 });

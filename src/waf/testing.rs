@@ -22,7 +22,7 @@ impl Loader for Files {
     fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
         let Some((front, back)) = pattern.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
         let matches = |path: &&str| path.starts_with(front) && path.ends_with(back);
-        Ok(self.0.keys().copied().filter(|path| matches(&path)).map(str::to_owned).collect())
+        Ok(self.0.keys().copied().filter(|path| matches(path)).map(str::to_owned).collect())
     }
 }
 

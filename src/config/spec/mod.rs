@@ -27,8 +27,8 @@ pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
 pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
 
 use super::Node;
-use crate::filters::waf;
 use crate::auth::keys::ConsumerSpec;
+use crate::filters::waf;
 use crate::http::path::Rules;
 use crate::upstream;
 

@@ -18,8 +18,8 @@ use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
 const RESPONSE_BYTES: usize = 512 << 10;
 /// Rules that the log names.
 const MOST_NAMED: usize = 8;
-/// Longest name of a variable in the log, in bytes; clients name their arguments as they like.
-const NAME_BYTES: usize = 48;
+/// Longest name of a variable in the log, in characters; clients name their arguments as they like.
+const NAME_CHARS: usize = 48;
 /// Rules of the Core Rule Set that only add up what others found.
 const SUMS: [std::ops::Range<u64>; 3] = [949_000..950_000, 959_000..960_000, 980_000..990_000];
 /// Where the Core Rule Set counts: since version 4, and before.
@@ -219,9 +219,8 @@ impl Examination {
             }
         }
         for (at, found) in named.iter().take(MOST_NAMED).enumerate() {
-            let end = found.variable.floor_char_boundary(NAME_BYTES);
-            let name = found.variable.get(..end).unwrap_or_default();
-            _ = write!(why, "{}{} {name}", if at == 0 { "" } else { ", " }, found.rule);
+            let separator = if at == 0 { "" } else { ", " };
+            _ = write!(why, "{separator}{} {:.*}", found.rule, NAME_CHARS, found.variable);
         }
         why
     }

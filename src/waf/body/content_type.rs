@@ -93,7 +93,7 @@ impl<'a> ContentType<'a> {
     }
 
     /// Whether this is the media type, in any case.
-    pub const fn is(&self, media_type: &str) -> bool {
+    pub fn is(&self, media_type: &str) -> bool {
         self.media_type.eq_ignore_ascii_case(media_type.as_bytes())
     }
 

@@ -15,11 +15,8 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 fn rules(loaded: &Loaded) -> Vec<&crate::waf::ir::Rule> {
-    let rule = |step| match step {
-        &Step::Rule(ref rule) => Some(&**rule),
-        Step::Marker(_) => None,
-    };
-    loaded.program.steps.iter().filter_map(rule).collect()
+    let steps = loaded.program.steps.iter();
+    steps.filter_map(|step| if let Step::Rule(rule) = step { Some(&**rule) } else { None }).collect()
 }
 
 #[test]
