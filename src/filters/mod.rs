@@ -53,7 +53,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
+pub use exchange::{Exchange, Facts, Hold, Job, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
@@ -165,6 +165,8 @@ pub struct Site<'a> {
     pub route: &'a str,
     /// How many filters of the same kind come before it on the route.
     pub ordinal: usize,
+    /// Whether it only says what it would have done.
+    pub shadow: bool,
     /// What outlives snapshots.
     pub state: &'a State,
     /// Compiles expressions.
@@ -178,7 +180,7 @@ pub struct Site<'a> {
     /// How paths are normalised.
     pub paths: Rules,
     /// What firewalls have in common.
-    pub waf: &'a waf::Settings,
+    pub waf: &'a waf::Common,
     /// What is counted.
     pub metrics: &'a Arc<Metrics>,
     /// Relative paths in the policy start from here.
