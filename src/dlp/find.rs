@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::pattern::Pattern;
-pub(super) use self::secret::is_token;
 use self::secret::Secrets;
+pub(super) use self::secret::is_token;
 use self::trace::Traces;
 use super::mask;
 

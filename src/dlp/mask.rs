@@ -41,7 +41,11 @@ pub(super) fn hide(text: &[u8], at: usize) -> u8 {
 }
 
 const fn stays(byte: u8) -> bool {
-    byte <= b' ' || matches!(byte, b'"' | b'\\' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'<' | b'>' | b'&' | b'\'' | b'-')
+    byte <= b' '
+        || matches!(
+            byte,
+            b'"' | b'\\' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'<' | b'>' | b'&' | b'\'' | b'-'
+        )
 }
 
 /// Whether it may be the letter of an escape, or one of the digits of `\u0041`.
@@ -56,8 +60,13 @@ fn bare(text: &[u8], at: usize) -> Option<Range<usize>> {
     let ahead = text.get(at..)?.iter().take(WORD).take_while(|byte| is_word(**byte)).count();
     let word = at - back..at + ahead;
     let opened = back == WORD
-        || word.start.checked_sub(1).and_then(|before| text.get(before)).is_none_or(|byte| *byte <= b' ' || b":[,".contains(byte));
-    let closed = ahead == WORD || text.get(word.end).is_none_or(|byte| *byte <= b' ' || b",]}".contains(byte));
+        || word
+            .start
+            .checked_sub(1)
+            .and_then(|before| text.get(before))
+            .is_none_or(|byte| *byte <= b' ' || b":[,".contains(byte));
+    let closed =
+        ahead == WORD || text.get(word.end).is_none_or(|byte| *byte <= b' ' || b",]}".contains(byte));
     let letters = text.get(word.clone())?;
     let value = letters.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
         || [&b"true"[..], b"false", b"null"].contains(&letters);

@@ -180,7 +180,9 @@ impl Running {
             Run::Token => !is_token(*byte),
             Run::Key => rest.starts_with(b"-----END"),
             Run::Trace => {
-                (*byte == b'"' && !self.escapes) || rest.starts_with(b"</") || (*byte == b'\n' && self.line_end)
+                (*byte == b'"' && !self.escapes)
+                    || rest.starts_with(b"</")
+                    || (*byte == b'\n' && self.line_end)
             }
         };
         // Never within a character.

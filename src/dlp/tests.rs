@@ -76,8 +76,15 @@ fn everything_is_found_and_masked_with_its_length() {
     assert!(masked.contains(" AKIA**************** sk_live_*****"), "{masked}");
     assert_eq!(scan(&detectors, &masked), masked, "nothing is left to be found");
     let expected = [
-        ("card", 3), ("iban", 2), ("email", 1), ("stack_trace", 1), ("private_key", 1), ("jwt", 1), ("aws", 1),
-        ("github", 1), ("stripe", 1),
+        ("card", 3),
+        ("iban", 2),
+        ("email", 1),
+        ("stack_trace", 1),
+        ("private_key", 1),
+        ("jwt", 1),
+        ("aws", 1),
+        ("github", 1),
+        ("stripe", 1),
     ];
     assert_eq!(found(&detectors, &text), expected.map(|(name, count)| (name.to_owned(), count)));
 }
@@ -121,14 +128,30 @@ fn what_is_before_a_line_end_does_not_wait() {
 fn cards_of_every_issuer_are_found() {
     let detectors = detectors(&[Detector::Card], Action::Mask);
     for card in [
-        "4111111111111111", "4222222222222", "4000000000000000006", "5555555555554444", "2223003122003222",
-        "378282246310005", "6011111111111117", "30569309025904", "3530111333300000", "6200000000000005",
-        "6304000000000000", "2200000000000053", "6759649826438453", "3782 822463 10005", "3056 930902 5904",
-        "4000 0000 0000 0000 006", "5105-1051-0510-5100",
+        "4111111111111111",
+        "4222222222222",
+        "4000000000000000006",
+        "5555555555554444",
+        "2223003122003222",
+        "378282246310005",
+        "6011111111111117",
+        "30569309025904",
+        "3530111333300000",
+        "6200000000000005",
+        "6304000000000000",
+        "2200000000000053",
+        "6759649826438453",
+        "3782 822463 10005",
+        "3056 930902 5904",
+        "4000 0000 0000 0000 006",
+        "5105-1051-0510-5100",
     ] {
-        for (before, after) in [("", ""), ("card:", "."), ("\"", "\""), ("(", ")"), (" ", " 12/26 123"), ("\\n", "\\n")] {
+        for (before, after) in
+            [("", ""), ("card:", "."), ("\"", "\""), ("(", ")"), (" ", " 12/26 123"), ("\\n", "\\n")]
+        {
             let masked = scan(&detectors, &format!("{before}{card}{after}"));
-            let digits: String = masked[before.len()..][..card.len()].chars().filter(char::is_ascii_digit).collect();
+            let digits: String =
+                masked[before.len()..][..card.len()].chars().filter(char::is_ascii_digit).collect();
             assert_eq!(digits.len(), 4, "{masked}");
         }
     }
@@ -138,8 +161,8 @@ fn cards_of_every_issuer_are_found() {
 fn other_numbers_are_no_cards() {
     let detectors = detectors(&[Detector::Card], Action::Mask);
     for text in [
-        "4111111111111112",                      // the check digit
-        "1111111111111117",                      // nobody's range
+        "4111111111111112", // the check digit
+        "1111111111111117", // nobody's range
         "9999999999999995",
         "x4111111111111111",
         "4111111111111111x",
@@ -150,7 +173,7 @@ fn other_numbers_are_no_cards() {
         "2024-4111111111111111",
         "4111111111111111-01",
         "+4111111111111111",
-        "41111111-1111-4111-1111-411111111111",   // a UUID
+        "41111111-1111-4111-1111-411111111111", // a UUID
         "1700000000000 1700000000000000000",
         "9780306406157",
         "1234 4111 1111 1111 1111",
@@ -171,7 +194,8 @@ fn chance_seldom_makes_a_card() {
     let mut random = fastrand::Rng::with_seed(7);
     let ids: Vec<String> = (0..2000).map(|_| format!("{:032x}", random.u128(..))).collect();
     assert!(found(&detectors, &ids.join("\n")).is_empty());
-    let times: Vec<String> = (0..2000).map(|_| format!("{}", 1_600_000_000_000_u64 + random.u64(..400_000_000_000))).collect();
+    let times: Vec<String> =
+        (0..2000).map(|_| format!("{}", 1_600_000_000_000_u64 + random.u64(..400_000_000_000))).collect();
     assert!(found(&detectors, &times.join(",")).is_empty());
 }
 
@@ -179,15 +203,24 @@ fn chance_seldom_makes_a_card() {
 fn ibans_are_checked_by_country_length_and_digits() {
     let detectors = detectors(&[Detector::Iban], Action::Mask);
     for iban in [
-        "DE89370400440532013000", "NO9386011117947", "GB82 WEST 1234 5698 7654 32", "FR1420041010050500013M02606",
-        "MT84MALT011000012345MTLCAST001S", "LC55HEMM000100010012001200023015",
+        "DE89370400440532013000",
+        "NO9386011117947",
+        "GB82 WEST 1234 5698 7654 32",
+        "FR1420041010050500013M02606",
+        "MT84MALT011000012345MTLCAST001S",
+        "LC55HEMM000100010012001200023015",
     ] {
         let masked = scan(&detectors, &format!("to {iban}, please"));
         assert_eq!(masked.matches('*').count(), iban.chars().filter(|c| *c != ' ').count() - 6, "{masked}");
     }
     for text in [
-        "DE89370400440532013001", "DE8937040044053201300", "DE893704004405320130000", "XDE89370400440532013000",
-        "ZZ89370400440532013000", "DE89 37040044 0532013000", "de89370400440532013000",
+        "DE89370400440532013001",
+        "DE8937040044053201300",
+        "DE893704004405320130000",
+        "XDE89370400440532013000",
+        "ZZ89370400440532013000",
+        "DE89 37040044 0532013000",
+        "de89370400440532013000",
     ] {
         assert_eq!(scan(&detectors, text), text);
     }
@@ -250,7 +283,9 @@ fn tokens_are_found_by_their_forms() {
     assert_eq!(found(&detectors, &azure), [("azure".to_owned(), 1)]);
     let named = format!("\"SecretAccessKey\": \"{}\"", &letters[..40]);
     assert_eq!(scan(&detectors, &named), format!("\"SecretAccessKey\": \"{}\"", "*".repeat(40)));
-    for text in ["npm_config_registry", "eyJhIjoxfQ", "ghp_short", "sk_live_", "-----BEGIN CERTIFICATE-----\nMIID"] {
+    for text in
+        ["npm_config_registry", "eyJhIjoxfQ", "ghp_short", "sk_live_", "-----BEGIN CERTIFICATE-----\nMIID"]
+    {
         assert_eq!(scan(&detectors, text), text);
     }
 }
@@ -260,7 +295,10 @@ fn keys_in_json_strings_are_masked_whole() {
     let detectors = detectors(&[Detector::PrivateKey], Action::Mask);
     let key = format!("-----BEGIN {0}-----\\nMIIEvQ\\nIBADAN\\n-----END {0}-----\\n", "PRIVATE KEY");
     let masked = scan_json(&detectors, &format!("{{\"private_key\": \"{key}\", \"type\": \"a\"}}"));
-    assert!(masked.contains("\\n******\\n******\\n-----END") && masked.ends_with("\"type\": \"a\"}"), "{masked}");
+    assert!(
+        masked.contains("\\n******\\n******\\n-----END") && masked.ends_with("\"type\": \"a\"}"),
+        "{masked}"
+    );
 }
 
 #[test]
@@ -283,8 +321,13 @@ fn traces_of_every_language_are_found() {
     }
     let json = "{\"error\":{\"stack\":\"TypeError: x\\n    at a (/app/a.js:1:2)\\n    at b (/app/b.js:3:4)\",\"id\":7}}";
     let masked = scan_json(&detectors, json);
-    assert!(masked.contains("TypeError: x\\n") && !masked.contains("app") && masked.ends_with("\"id\":7}}"), "{masked}");
-    for text in ["see app.js:12", "it was at 10:30 in shop.java", "https://example.com/app.js:443", "goroutine pools"] {
+    assert!(
+        masked.contains("TypeError: x\\n") && !masked.contains("app") && masked.ends_with("\"id\":7}}"),
+        "{masked}"
+    );
+    for text in
+        ["see app.js:12", "it was at 10:30 in shop.java", "https://example.com/app.js:443", "goroutine pools"]
+    {
         assert_eq!(scan(&detectors, text), text);
     }
 }

@@ -154,8 +154,10 @@ pub async fn answer(
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
         // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
-        if route.chain.response(&mut exchange, &mut head).is_ok() && route.chain.has_response_body() {
-            drop(route.chain.response_body(&mut exchange, &mut body, true));
+        let shadows = &mut ctx.shadows;
+        if route.chain.response(&mut exchange, shadows, &mut head).is_ok() && route.chain.has_response_body()
+        {
+            drop(route.chain.response_body(&mut exchange, shadows, &mut body, true));
         }
     }
     let body = body.unwrap_or_default();

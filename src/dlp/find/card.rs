@@ -63,7 +63,8 @@ fn card(text: &[u8], at: usize, kind: usize) -> Option<Found> {
 
 fn whole(text: &[u8], at: usize, digits: usize) -> Option<usize> {
     let end = at + digits;
-    let part_of_more = matches!(before(text, at), b'.' | b'-' | b'+') && before(text, at - 1).is_ascii_digit()
+    let part_of_more = matches!(before(text, at), b'.' | b'-' | b'+')
+        && before(text, at - 1).is_ascii_digit()
         || before(text, at) == b'+'
         || matches!(byte(text, end), b'.' | b'-') && byte(text, end + 1).is_ascii_digit()
         || ends_in_word(text, end);

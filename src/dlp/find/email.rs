@@ -38,7 +38,8 @@ fn address(text: &[u8], at: usize) -> Option<(usize, usize)> {
     start += usize::from(start < at && before(text, start) == b'\\');
     let local = text.get(start..at)?;
     let domain = text.get(at + 1..)?;
-    let mut length = count(domain, 0, DOMAIN_BYTES + 1, |byte| byte.is_ascii_alphanumeric() || b".-".contains(byte));
+    let mut length =
+        count(domain, 0, DOMAIN_BYTES + 1, |byte| byte.is_ascii_alphanumeric() || b".-".contains(byte));
     while length > 0 && matches!(before(domain, length), b'.' | b'-') {
         length -= 1;
     }

@@ -151,7 +151,8 @@ pub(super) struct Secrets {
 impl Secrets {
     /// Those whose kind is known to the caller; `None` if there are none.
     pub(super) fn new(kind: impl Fn(Detector) -> Option<usize>) -> Option<Self> {
-        let wanted = SHAPES.iter().filter_map(|(detector, text, then)| Some((*text, (kind(*detector)?, *then))));
+        let wanted =
+            SHAPES.iter().filter_map(|(detector, text, then)| Some((*text, (kind(*detector)?, *then))));
         let (texts, shapes): (Vec<&str>, Vec<_>) = wanted.unzip();
         let reach = texts.iter().zip(&shapes).map(|(text, (_, then))| text.len() + then.reach()).max()?;
         // Fails for more patterns than fit into 32 bits alone.
@@ -197,7 +198,10 @@ impl Then {
     /// What begins with the text from `start` to `past`.
     fn found(self, text: &[u8], start: usize, past: usize) -> Option<Found> {
         let found = |at, hidden, then| Some(Found { at, hidden, kind: 0, then });
-        if !matches!(self, Inside(..) | Self::Pem) && continues_word(text, start) && before(text, start) != b'_' {
+        if !matches!(self, Inside(..) | Self::Pem)
+            && continues_word(text, start)
+            && before(text, start) != b'_'
+        {
             return None;
         }
         match self {
@@ -242,7 +246,8 @@ impl Then {
             }
             Self::Edgeward => {
                 let (id, end) = (past + 10, past + 49);
-                let whole = count(text, past, 10, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) == 10
+                let whole = count(text, past, 10, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                    == 10
                     && byte(text, id) == b'_'
                     && exactly(Letters, text, id + 1, 38);
                 whole.then_some(())?;

@@ -49,7 +49,8 @@ impl FromStr for Path {
                 name => Segment::Name(name.replace("~1", "/").replace("~0", "~").into()),
             })
         };
-        let segments: Box<[Segment]> = names.split('/').map(segment).collect::<Option<_>>().ok_or_else(refused)?;
+        let segments: Box<[Segment]> =
+            names.split('/').map(segment).collect::<Option<_>>().ok_or_else(refused)?;
         if segments.len() < DEEPEST { Ok(Self(segments)) } else { Err(refused()) }
     }
 }
@@ -97,12 +98,7 @@ impl Rules {
         }
         let bits = |from: usize, count: usize| (from..from + count).fold(0, |bits, at| bits | 1_u64 << at);
         let [mask, remove, allow] = counts;
-        Ok(Self {
-            paths,
-            mask: bits(0, mask),
-            remove: bits(mask, remove),
-            allow: bits(mask + remove, allow),
-        })
+        Ok(Self { paths, mask: bits(0, mask), remove: bits(mask, remove), allow: bits(mask + remove, allow) })
     }
 
     /// Whether there is no rule.

@@ -58,7 +58,10 @@ fn an_allow_list_lets_out_nothing_else() {
     let expected = r#"{"id": 7, "user": {"name": "**********"},
  "items": [{"sku": "a"}, { "sku": "b"}]}"#;
     assert_eq!(rewrite(&allowed, ORDER).unwrap(), expected);
-    assert_eq!(rewrite(&allowed, r#"{"items":[{"sku":{"x":1,"y":[2]}}]}"#).unwrap(), r#"{"items":[{"sku":{"y":[2]}}]}"#);
+    assert_eq!(
+        rewrite(&allowed, r#"{"items":[{"sku":{"x":1,"y":[2]}}]}"#).unwrap(),
+        r#"{"items":[{"sku":{"y":[2]}}]}"#
+    );
     assert_eq!(rewrite(&allowed, r#"{"user":"secret","items":7}"#).unwrap(), "{}");
     assert_eq!(rewrite(&allowed, "\"secret\"").unwrap(), "\"******\"");
     assert_eq!(rewrite(&allowed, "[1,2]").unwrap(), "[]");
@@ -85,7 +88,18 @@ fn the_same_comes_out_however_it_is_cut() {
 #[test]
 fn what_is_json_is_left_as_it_is_where_no_rule_is_about_it() {
     for rules in [rules(&["/nowhere/x"], &[], &[]), rules(&[], &["/nowhere/x"], &[])] {
-        for text in ["", " ", "null", "-0.5E+7 ", "[]", "{}", "[ [ ] , { } ]", "\"\\ud83d\\ude00\"", ORDER, "\u{feff}{}"] {
+        for text in [
+            "",
+            " ",
+            "null",
+            "-0.5E+7 ",
+            "[]",
+            "{}",
+            "[ [ ] , { } ]",
+            "\"\\ud83d\\ude00\"",
+            ORDER,
+            "\u{feff}{}",
+        ] {
             assert_eq!(rewrite(&rules, text).unwrap(), text);
         }
     }
@@ -95,8 +109,30 @@ fn what_is_json_is_left_as_it_is_where_no_rule_is_about_it() {
 fn what_is_not_json_is_found_out() {
     let rules = rules(&[], &["/x"], &[]);
     for text in [
-        "{", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "[1}", "{]", "01", "1.", "-", "1e", "tru", "truE",
-        "\"\\x\"", "\"\\u00g0\"", "\"a\nb\"", "\"a", "{} {}", ")]}',\n{}", "<html>", "\u{feff}\u{feff}{}", "[\"\t\"]",
+        "{",
+        "[1,]",
+        "[1 2]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{\"a\":1,}",
+        "[1}",
+        "{]",
+        "01",
+        "1.",
+        "-",
+        "1e",
+        "tru",
+        "truE",
+        "\"\\x\"",
+        "\"\\u00g0\"",
+        "\"a\nb\"",
+        "\"a",
+        "{} {}",
+        ")]}',\n{}",
+        "<html>",
+        "\u{feff}\u{feff}{}",
+        "[\"\t\"]",
     ] {
         assert!(rewrite(&rules, text).is_err(), "{text}");
     }

@@ -84,7 +84,11 @@ impl Scalar {
             },
             Self::Literal(word, at) if word.get(at) == Some(&byte) => {
                 let hidden = NULL.get(at).copied().unwrap_or(b' ');
-                if at + 1 == word.len() { Step::Last(hidden) } else { Step::On(Self::Literal(word, at + 1), hidden) }
+                if at + 1 == word.len() {
+                    Step::Last(hidden)
+                } else {
+                    Step::On(Self::Literal(word, at + 1), hidden)
+                }
             }
             Self::Literal(..) => Step::Wrong,
         }

@@ -173,10 +173,10 @@ fn passes_requests_forwards_and_responses_backwards() {
     run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-ab");
     let mut head = ResponseHeader::build(200, None).unwrap();
-    chain.response(&mut exchange, &mut head).unwrap();
+    chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap();
     assert_eq!(head.headers.get_all("x-by").iter().collect::<Vec<_>>(), ["b", "a"]);
     let mut body = Some(Bytes::from("-"));
-    chain.response_body(&mut exchange, &mut body, true).unwrap();
+    chain.response_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
     assert_eq!(body.unwrap(), "-ba");
 
     // The counts say that each filter found its own slot, and no other's, in every phase.
@@ -256,10 +256,10 @@ fn a_shadow_changes_neither_request_nor_response() {
     run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-a");
     let mut head = ResponseHeader::build(200, None).unwrap();
-    chain.response(&mut exchange, &mut head).unwrap();
+    chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap();
     assert_eq!(head.headers.get_all("x-by").iter().collect::<Vec<_>>(), ["a"]);
     let mut body = Some(Bytes::from("-"));
-    chain.response_body(&mut exchange, &mut body, true).unwrap();
+    chain.response_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
     assert_eq!(body.unwrap(), "-a");
     assert!(calls().contains(&"b request_body 2".to_owned()));
 }
@@ -304,8 +304,11 @@ fn a_refused_response_stops_on_its_way_out() {
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
     let mut head = ResponseHeader::build(200, None).unwrap();
-    assert_eq!(chain.response(&mut exchange, &mut head).unwrap_err().filter, "b");
-    assert_eq!(chain.response_body(&mut exchange, &mut None, true).unwrap_err().filter, "b");
+    assert_eq!(chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap_err().filter, "b");
+    assert_eq!(
+        chain.response_body(&mut exchange, &mut Shadows::default(), &mut None, true).unwrap_err().filter,
+        "b"
+    );
     assert_eq!(calls(), ["b response 1", "b response_body 2"]);
 }
 
@@ -324,7 +327,9 @@ fn calls_a_filter_only_in_its_phases() {
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
     run(chain.request(&mut exchange, &mut Shadows::default()));
-    chain.response(&mut exchange, &mut ResponseHeader::build(200, None).unwrap()).unwrap();
+    chain
+        .response(&mut exchange, &mut Shadows::default(), &mut ResponseHeader::build(200, None).unwrap())
+        .unwrap();
     assert_eq!(calls(), ["a request 1", "b response 1"]);
 
     let (chain, _) = Builder::default().filter("a", Act::Pass).build();

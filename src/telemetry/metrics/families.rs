@@ -106,6 +106,7 @@ pub(super) struct Families {
     pub(super) issuer_fetches: Family<IntCounterVec, 2>,
 
     pub(super) waf_matches: Family<IntCounterVec, 1>,
+    pub(super) response_findings: Family<IntCounterVec, 3>,
 }
 
 impl Families {
@@ -185,6 +186,8 @@ impl Families {
 
             waf_matches: make.counters("edgeward_waf_matches_total",
                 "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
+            response_findings: make.counters("edgeward_response_findings_total",
+                "What was found in responses that should not leave, by what became of it.", ["route", "kind", "action"])?,
         })
     }
 }
