@@ -12,7 +12,7 @@ mod spec;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 
@@ -85,6 +85,12 @@ enum Kind {
     /// It does not say.
     Unknown,
     Text,
+}
+
+/// Why an answer cannot be looked at.
+enum Unseen {
+    TooLong,
+    Unreadable(&'static str),
 }
 
 impl Filter for ResponseBody {
@@ -176,24 +182,12 @@ impl ResponseBody {
         if rules_hold.is_none() && detectors.is_none() {
             return Ok(None);
         }
-        let mut decoder = None;
-        if !bodiless {
-            if response.status == StatusCode::PARTIAL_CONTENT || content_type.is_some_and(is_wide) {
-                return self.unreadable(exchange, "response_unreadable", "a part, or its charset");
-            }
-            if kind != Kind::EventStream
-                && self.limits.over_limit == Otherwise::Block
-                && content_length(response).is_some_and(|bytes| bytes > self.limits.most_bytes)
-            {
-                return Err(refuse("response_too_long"));
-            }
-            match decoder_of(response) {
-                Ok(undoes) => decoder = undoes,
-                Err(()) => return self.unreadable(exchange, "response_unreadable", "its content coding"),
-            }
-        } else {
-            decoder = decoder_of(response).unwrap_or_default();
-        }
+        let decoder = match self.decoder(response, kind) {
+            Ok(decoder) => decoder,
+            Err(_) if bodiless => None,
+            Err(Unseen::TooLong) => return Err(refuse("response_too_long")),
+            Err(Unseen::Unreadable(why)) => return self.unreadable(exchange, "response_unreadable", why),
+        };
         let removes = rules_hold.is_some_and(|rules| rules.removes());
         if decoder.is_some() || removes {
             length_changes(exchange.request, response);
@@ -229,6 +223,30 @@ impl ResponseBody {
         }
     }
 
+    /// What undoes an answer's content coding, if it can be looked at.
+    fn decoder(&self, response: &ResponseHeader, kind: Kind) -> Result<Option<Decoder>, Unseen> {
+        let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if response.status == StatusCode::PARTIAL_CONTENT {
+            return Err(Unseen::Unreadable("a part of something"));
+        }
+        if content_type.is_some_and(is_wide) {
+            return Err(Unseen::Unreadable("its charset"));
+        }
+        let length = content_length(response);
+        let blocks = kind != Kind::EventStream && self.limits.over_limit == Otherwise::Block;
+        if blocks && length.is_some_and(|bytes| bytes > self.limits.most_bytes) {
+            return Err(Unseen::TooLong);
+        }
+        // A body that has none, whatever its head says, needs none.
+        if length == Some(0) {
+            return Ok(None);
+        }
+        // What comes out goes on at once; `Limits` has the last word on how much that is.
+        let limits = DecodeLimits { output_bytes: usize::MAX, ratio: RATIO, codings: CODINGS };
+        let lines = response.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+        Decoder::new(lines, limits).map_err(|_| Unseen::Unreadable("its content coding"))
+    }
+
     fn takes(&self, content_type: &str) -> bool {
         let name = essence(content_type);
         let grpc = name.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"));
@@ -241,17 +259,6 @@ impl ResponseBody {
             exchange.note_finding(kind, *count);
         }
     }
-}
-
-fn decoder_of(response: &ResponseHeader) -> Result<Option<Decoder>, ()> {
-    // A body that has none, whatever its head says, needs none.
-    if response.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0") {
-        return Ok(None);
-    }
-    // What comes out goes on at once; `Limits` has the last word on how much that is.
-    let limits = DecodeLimits { output_bytes: usize::MAX, ratio: RATIO, codings: CODINGS };
-    let lines = response.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
-    Decoder::new(lines, limits).map_err(|_| ())
 }
 
 impl Json {
