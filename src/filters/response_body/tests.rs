@@ -192,7 +192,10 @@ fn errors_are_replaced_unless_they_may_pass() {
     let headers = [TEXT, ("content-length", "39"), ("etag", "\"a\"")];
     let replaced = answer(&*filter(json!({})), &mut client("GET"), (500, &headers), &[stack]);
     let problem: Value = serde_json::from_str(replaced.text()).unwrap();
-    assert_eq!((&problem["status"], &problem["reason"]), (&json!(500), &json!("upstream_error")));
+    assert_eq!(
+        (&problem["status"], &problem["type"]),
+        (&json!(500), &json!("urn:edgeward:reason:upstream_error"))
+    );
     assert_eq!(replaced.field("content-type"), Some("application/problem+json"));
     assert_eq!(replaced.field("content-length"), Some(&*replaced.text().len().to_string()));
     let passed = answer(&*filter(json!({ "errors": "pass" })), &mut client("GET"), (500, &headers), &[stack]);
