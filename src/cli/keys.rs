@@ -1,28 +1,29 @@
 //! `edgeward keys`: makes, rotates, lists, retires and prunes the API keys of a store. A key is printed once, alone on
 //! standard output; all else is said on standard error.
 
+mod place;
+mod store;
 mod table;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, Subcommand, ValueHint};
+use clap::Subcommand;
 
+use self::place::Found;
+pub(super) use self::place::Place;
 use super::{EXIT_WRONG, print};
-use crate::auth::keys::file::{self, LockedFile};
 use crate::auth::keys::lifecycle::{self, Caution, IN_USE_WITHIN, KEPT_FOR, Made, NewKey, Rotated, Rotation};
-use crate::auth::keys::{ConsumerName, Document, Encoding, KeyId, Moment, Records};
-use crate::config::spec::Policy;
-use crate::config::{Diagnostics, Document as File};
-use crate::consumers::{USAGE_FILE, state_dir, store};
+use crate::auth::keys::{ConsumerName, KeyId, Moment};
+use crate::config::Diagnostics;
 use crate::values::Duration;
 
 pub(super) const HELP: &str = "\
-The store is the file that a policy names as api_keys.store: --policy finds it there, --store
-names it. A running edgeward takes a change over within a few seconds.
+The store is what a policy names as api_keys.store, a file or, for a fleet, a Redis: --policy
+finds it there, --store names it. A running edgeward takes a change over within a few seconds.
+The password of a Redis that --store names is read from $EDGEWARD_REDIS_PASSWORD.
 
 A rotation, from beginning to end:
   # the old key works on for 30 days
@@ -38,7 +39,7 @@ pub(super) const NEW_HELP: &str = "\
 Examples:
   edgeward keys new partner-a --policy policy.yaml
   edgeward keys new partner-a --store keys.yaml --expires 90d --scope orders:read --tag batch
-  edgeward keys new partner-a --store keys.yaml > partner-a.key";
+  edgeward keys new partner-a --store rediss://redis.example.com:6379 > partner-a.key";
 
 pub(super) const ROTATE_HELP: &str = "\
 Examples:
@@ -139,28 +140,6 @@ pub(super) enum Keys {
     },
 }
 
-/// Where the store is.
-#[derive(Args)]
-pub(super) struct Place {
-    #[command(flatten)]
-    store: Named,
-    /// Where edgeward writes down uses. Default: as the policy says, else $`STATE_DIRECTORY`, else /var/lib/edgeward.
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
-    state_directory: Option<PathBuf>,
-}
-
-/// One of two ways to name the store.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Named {
-    /// The policy that names the store, and the state directory.
-    #[arg(long, value_name = "POLICY", value_hint = ValueHint::FilePath)]
-    policy: Option<PathBuf>,
-    /// The store's own file, in YAML or, if its name ends in .json, in JSON. `keys new` makes it if there is none.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    store: Option<PathBuf>,
-}
-
 /// A moment, or how long from now.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum When {
@@ -182,14 +161,6 @@ impl When {
             Self::In(length) => now.plus(*length),
         }
     }
-}
-
-/// A store, and where uses are written down.
-struct Found {
-    store: PathBuf,
-    usage: PathBuf,
-    /// What the policy itself names, which is changed by hand.
-    inline: Document,
 }
 
 pub(super) fn keys(command: Keys) -> ExitCode {
@@ -217,7 +188,7 @@ fn run(command: Keys) -> anyhow::Result<()> {
                 scopes: (!scopes.is_empty()).then_some(scopes),
                 tags,
             };
-            make(&place.find()?, &consumer, wanted, now)
+            make(&place.find()?, &consumer, &wanted, now)
         }
         Keys::Rotate { consumer, overlap, key, expires, place } => {
             let expires = expires.map(|when| when.from(now));
@@ -235,10 +206,10 @@ fn run(command: Keys) -> anyhow::Result<()> {
     }
 }
 
-fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> anyhow::Result<()> {
+fn make(found: &Found, consumer: &ConsumerName, wanted: &NewKey, now: Moment) -> anyhow::Result<()> {
     found.may_change(consumer)?;
-    let made = change(&found.store, true, |document| {
-        let made = lifecycle::new(document, consumer, wanted, now, &mut random)?;
+    let made = found.store.change(true, |document| {
+        let made = lifecycle::new(document, consumer, wanted.clone(), now, &mut random)?;
         Ok((made.document.clone(), made))
     })?;
     print(&format!("{}\n", made.text.expose()))
@@ -250,7 +221,7 @@ fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> 
 
 fn rotate(found: &Found, consumer: &ConsumerName, rotation: Rotation<'_>, now: Moment) -> anyhow::Result<()> {
     found.may_change(consumer)?;
-    let Rotated { made, replaced } = change(&found.store, false, |document| {
+    let Rotated { made, replaced } = found.store.change(false, |document| {
         let rotated = lifecycle::rotate(document, consumer, rotation, now, &mut random)?;
         Ok((rotated.made.document.clone(), rotated))
     })?;
@@ -270,8 +241,10 @@ fn until(expires: Option<Moment>) -> String {
 
 fn list(found: &Found, consumer: Option<&ConsumerName>, json: bool, now: Moment) -> anyhow::Result<()> {
     let mut document = found.inline.clone();
-    document.consumers.extend(read(&found.store)?.consumers);
-    let records = Records::load_from_file(&found.usage)?;
+    document.consumers.extend(found.store.read()?.consumers);
+    let ids: Vec<_> =
+        document.consumers.iter().flat_map(|consumer| &consumer.keys).map(|key| key.id.clone()).collect();
+    let records = found.store.uses(&ids)?.unwrap_or_default();
     let mut rows = lifecycle::list(&document, &records, now);
     if let Some(consumer) = consumer {
         if document.consumers.iter().all(|other| other.name != *consumer) {
@@ -295,23 +268,16 @@ fn retire(
     if let Some(consumer) = of_policy {
         found.may_change(&consumer.name)?;
     }
-    let has_records = found.usage.exists();
-    let records = has_records.then(|| Records::load_from_file(&found.usage)).transpose()?;
+    let records = found.store.uses(std::slice::from_ref(key))?;
     let caution = match unused {
         Some(within) => Caution::Unused { within, records: records.as_ref() },
         None => Caution::Forced,
     };
-    let advice = || {
-        if has_records {
-            "--force retires it all the same".to_owned()
-        } else {
-            format!(
-                "there is no {}; --state-directory names another place, --force asks for none",
-                found.usage.display()
-            )
-        }
+    let advice = || match &records {
+        Some(_) => "--force retires it all the same".to_owned(),
+        None => found.store.without_uses(),
     };
-    change(&found.store, false, |document| {
+    found.store.change(false, |document| {
         let changed = lifecycle::retire(document, key, caution, now).map_err(|error| match error {
             lifecycle::LifecycleError::InUse { .. } | lifecycle::LifecycleError::UseUnknown(_) => {
                 anyhow!("{error}; {}", advice())
@@ -325,77 +291,12 @@ fn retire(
 }
 
 fn prune(found: &Found, kept_for: std::time::Duration, now: Moment) -> anyhow::Result<()> {
-    let pruned = change(&found.store, false, |document| Ok(lifecycle::prune(document, kept_for, now)?))?;
+    let pruned = found.store.change(false, |document| Ok(lifecycle::prune(document, kept_for, now)?))?;
     for key in &pruned {
         eprintln!("key {key} is removed");
     }
     eprintln!("{} keys removed", pruned.len());
     Ok(())
-}
-
-impl Place {
-    fn find(&self) -> anyhow::Result<Found> {
-        let (store, configured, inline) = match &self.store {
-            Named { store: Some(store), .. } => (store.clone(), None, Document::default()),
-            Named { policy: Some(policy), .. } => of_policy(policy)?,
-            Named { .. } => bail!("neither --policy nor --store"),
-        };
-        let state = state_dir::resolve(self.state_directory.as_deref().or(configured.as_deref()));
-        Ok(Found { store, usage: state.join(USAGE_FILE), inline })
-    }
-}
-
-impl Found {
-    /// That a consumer is not one of the policy's own.
-    fn may_change(&self, consumer: &ConsumerName) -> anyhow::Result<()> {
-        if self.inline.consumers.iter().any(|other| other.name == *consumer) {
-            bail!("{consumer} is in the policy itself, where keys are changed by hand");
-        }
-        Ok(())
-    }
-}
-
-/// The store, the state directory and the consumers that a policy names. The rest of the policy need not be right.
-fn of_policy(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>, Document)> {
-    let file = File::load(path)?;
-    let mut issues = Vec::new();
-    let Some(policy) = file.root().read::<Policy>(&mut issues) else {
-        return Err(Diagnostics::new(&file, issues).into());
-    };
-    let base = path.parent().unwrap_or(Path::new(""));
-    let store = policy.api_keys.and_then(|keys| keys.store).ok_or_else(|| {
-        Diagnostics::of_file(file.name(), "no store to change: name one in `api_keys.store`")
-    })?;
-    let inline = policy.consumers.iter().filter_map(|node| node.read(&mut issues)).collect();
-    let state = policy.server.state_directory.map(|state| base.join(state));
-    Ok((base.join(store), state, Document { consumers: inline }))
-}
-
-/// Reads a store to look at.
-fn read(path: &Path) -> anyhow::Result<Document> {
-    Ok(store::document(&File::load(path)?)?)
-}
-
-/// Changes a store, alone. One that is not there is empty if it may be.
-fn change<T>(
-    path: &Path,
-    may_be_new: bool,
-    change: impl FnOnce(&Document) -> anyhow::Result<(Document, T)>,
-) -> anyhow::Result<T> {
-    if !may_be_new && !path.exists() {
-        let error = Diagnostics::of_file(&path.display().to_string(), "there is no such store");
-        return Err(error.into());
-    }
-    let locked = LockedFile::wait_for(path)?;
-    let before = match file::read(path)? {
-        Some(text) => store::document(&File::parse(path.display().to_string(), text.as_bytes())?)?,
-        None => Document::default(),
-    };
-    let (after, done) = change(&before)?;
-    if after != before {
-        locked.replace(&after.encode(Encoding::of(path))?)?;
-    }
-    Ok(done)
 }
 
 fn random(buffer: &mut [u8]) -> io::Result<()> {

@@ -12,6 +12,7 @@ use super::door::{Door, DoorLimits};
 use super::issuers;
 use super::links::Links;
 use super::lists;
+use super::redis;
 use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
@@ -27,6 +28,7 @@ use crate::filters::Expressions;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::Outbound;
+use crate::outbound::redis::Redis;
 use crate::state::{Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::log::Filter;
@@ -142,7 +144,9 @@ impl Compiler<'_> {
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let expressions = Expressions { lists: &lists, finders: None };
         let services = self.services(policy, expressions);
-        let (ring, consumers) = self.consumers(policy);
+        let before = self.before.map(|before| &before.redis);
+        let redis = redis::compile(&policy.redis, before, self.materials, &self.base, &mut self.issues);
+        let (ring, consumers) = self.consumers(policy, &redis);
         let (issuers, mut chores) =
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         chores.extend(consumers.iter().flat_map(Consumers::chores));
@@ -175,6 +179,7 @@ impl Compiler<'_> {
             chores,
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
+            redis,
             redacted: redacted(document.root().tree()).to_string(),
             services,
             router,
@@ -304,7 +309,11 @@ impl Compiler<'_> {
 
     /// Who may call; none at all if the policy knows of nobody and has no store. If something is wrong with them, filters
     /// find a ring without keys, so that nothing follows from it.
-    fn consumers(&mut self, policy: &Policy) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
+    fn consumers(
+        &mut self,
+        policy: &Policy,
+        redis: &BTreeMap<String, Arc<Redis>>,
+    ) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
         if policy.consumers.is_empty() && policy.api_keys.is_none() {
             return (None, None);
         }
@@ -317,6 +326,7 @@ impl Compiler<'_> {
         let parts = Parts {
             inline: crate::auth::keys::Document { consumers },
             keys: policy.api_keys.as_ref(),
+            redis,
             state_directory: policy.server.state_directory.as_deref(),
             base: &self.base,
         };
