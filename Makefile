@@ -54,7 +54,7 @@ packages:
 	@.ci/packages cmake g++ libclang-dev pkg-config curl git
 
 test-packages:
-	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl systemd procps \
+	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl redis-server systemd procps \
 		python3 python3-yaml python3-jsonschema nodejs npm chromium
 	@.ci/provider $(TARGET)/provider
 

@@ -6,18 +6,20 @@ mod store;
 mod table;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 
 use self::place::Found;
 pub(super) use self::place::Place;
 use super::{EXIT_WRONG, print};
 use crate::auth::keys::lifecycle::{self, Caution, IN_USE_WITHIN, KEPT_FOR, Made, NewKey, Rotated, Rotation};
-use crate::auth::keys::{ConsumerName, KeyId, Moment};
-use crate::config::Diagnostics;
+use crate::auth::keys::{ConsumerName, Encoding, KeyId, Moment};
+use crate::config::{Diagnostics, Document as File};
+use crate::consumers::store::checked;
 use crate::values::Duration;
 
 pub(super) const HELP: &str = "\
@@ -57,6 +59,14 @@ Examples:
   edgeward keys retire k3v9x0q2ab --policy policy.yaml
   edgeward keys retire k3v9x0q2ab --policy policy.yaml --unused-for 1d
   edgeward keys retire k3v9x0q2ab --store keys.yaml --force";
+
+pub(super) const EXPORT_HELP: &str = "\
+Examples:
+  # a fleet begins with the store of a single process
+  edgeward keys import keys.yaml --policy policy.yaml
+  # a consumer gets another limit
+  edgeward keys export --policy policy.yaml > keys.yaml     # says: version 1795305600000
+  edgeward keys import keys.yaml --over 1795305600000 --policy policy.yaml";
 
 pub(super) const PRUNE_HELP: &str = "\
 Examples:
@@ -126,6 +136,25 @@ pub(super) enum Keys {
         /// How long it must have been unused. Default: 7d.
         #[arg(long, value_name = "TIME", conflicts_with = "force")]
         unused_for: Option<Duration>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print what the store of a fleet holds, to be changed by hand: scopes, tags and limits of consumers.
+    #[command(after_help = EXPORT_HELP)]
+    Export {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a file in place of what the store of a fleet holds.
+    #[command(after_help = EXPORT_HELP)]
+    Import {
+        /// The file, as `export` prints it or as the store of a single process, in YAML or JSON.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The version that is replaced, as `export` says it. If it was changed since, nothing is done. Needed unless there
+        /// is no store yet.
+        #[arg(long, value_name = "VERSION")]
+        over: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -200,6 +229,8 @@ fn run(command: Keys) -> anyhow::Result<()> {
             let within = unused_for.map_or(IN_USE_WITHIN, |time| *time);
             retire(&place.find()?, &key, (!force).then_some(within), now)
         }
+        Keys::Export { place } => export(&place.find()?),
+        Keys::Import { file, over, place } => import(&place.find()?, &file, over.as_deref()),
         Keys::Prune { kept_for, place } => {
             prune(&place.find()?, kept_for.map_or(KEPT_FOR, |time| *time), now)
         }
@@ -287,6 +318,20 @@ fn retire(
         Ok((changed, ()))
     })?;
     eprintln!("key {key} is retired");
+    Ok(())
+}
+
+fn export(found: &Found) -> anyhow::Result<()> {
+    let (version, document) = found.store.shared()?.export()?;
+    print(&document.encode(Encoding::Yaml)?)?;
+    eprintln!("version {}", version.as_str());
+    Ok(())
+}
+
+fn import(found: &Found, file: &Path, over: Option<&str>) -> anyhow::Result<()> {
+    let document = checked(&File::load(file)?, &found.inline)?;
+    found.store.shared()?.import(over, &document)?;
+    eprintln!("{} consumers imported", document.consumers.len());
     Ok(())
 }
 

@@ -20,6 +20,18 @@ pub fn document(file: &File) -> Result<Document, Diagnostics> {
     }
 }
 
+/// The consumers that a store names, fit to be beside those of a policy.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn checked(file: &File, inline: &Document) -> Result<Document, Diagnostics> {
+    let document = document(file)?;
+    match directory(inline, Some((file.name(), &document)), &Usage::default()) {
+        Ok(_) => Ok(document),
+        Err(faults) => Err(wrong(file, &[faults.policy, faults.store].concat())),
+    }
+}
+
 /// What is wrong with consumers, by where they are.
 #[derive(Debug, Default)]
 pub(super) struct Faults {

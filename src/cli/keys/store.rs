@@ -59,6 +59,14 @@ impl Store {
         }
     }
 
+    /// A fleet's.
+    pub fn shared(&self) -> anyhow::Result<&Shared> {
+        match self {
+            Self::Shared(shared) => Ok(shared),
+            Self::Local { path, .. } => bail!("the store is the file {}: change that", path.display()),
+        }
+    }
+
     /// The uses of keys; `None` if none are written down.
     pub fn uses(&self, ids: &[KeyId]) -> anyhow::Result<Option<Records>> {
         match self {
@@ -112,6 +120,29 @@ impl Shared {
         let (clock, metrics) = (materials.state.clock.clone(), materials.metrics.redis(name));
         let redis = Redis::new(name, terms, &materials.outbound, clock, metrics);
         Ok(Self { fleet: Fleet::new(redis), runtime })
+    }
+
+    /// What it holds, and at which version.
+    pub fn export(&self) -> anyhow::Result<(Version, Document)> {
+        Ok(self.read()?.ok_or_else(|| self.missing())?)
+    }
+
+    /// Puts another document in place of the version `over`, or where there is none.
+    pub fn import(&self, over: Option<&str>, document: &Document) -> anyhow::Result<()> {
+        let held = self.runtime.block_on(self.fleet.read()).with_context(|| self.fleet.label())?;
+        let version = held.map(|held| held.version);
+        let there = version.as_ref().map(Version::as_str);
+        if there == over && self.replace(version.as_ref(), document)? {
+            return Ok(());
+        }
+        let label = self.fleet.label();
+        match (there, over) {
+            (Some(there), None) => bail!(
+                "{label} has a store, at version {there}, which would be lost: export it, and say by --over what is replaced"
+            ),
+            (None, Some(_)) => bail!("{label} has no store to replace: leave out --over"),
+            _ => bail!("{label}: somebody has changed the store: export it again"),
+        }
     }
 
     fn missing(&self) -> Diagnostics {

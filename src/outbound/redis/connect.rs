@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::{Address, Failure, Terms};
+use crate::http::fetch;
 use crate::outbound::{MOST_ADDRESSES, Outbound, connect as connect_first, peer};
 
 /// A connection; clones share it, and it ends with the last of them.
@@ -86,11 +87,12 @@ pub(super) async fn connect(
 }
 
 async fn stream(outbound: &Outbound, terms: &Terms) -> Result<Stream, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::Connect(error.to_string());
     let peers = peers(outbound, terms).await?;
-    let (stream, _) =
-        connect_first(outbound.connector(), &peers).await.map_err(|failure| failed(&failure))?;
-    Ok(stream)
+    let connected = connect_first(outbound.connector(), &peers).await;
+    connected.map(|(stream, _)| stream).map_err(|failure| match failure {
+        fetch::Failure::Connect(why) => Failure::Connect(why),
+        other => Failure::Connect(other.to_string()),
+    })
 }
 
 /// Where it is, one peer for each address worth trying.

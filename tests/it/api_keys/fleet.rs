@@ -58,6 +58,10 @@ fn follows(edge: &Edge, redis: &Redis) {
     soon("the store's version", || store(edge)["version"] == version);
 }
 
+fn printed_lines(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -121,6 +125,40 @@ fn operators_at_the_same_time_lose_nothing() {
     for key in &made {
         assert!(table.contains(id(key)), "{table}");
     }
+}
+
+#[test]
+fn a_store_is_exported_changed_and_imported_over_the_version_that_was_exported() {
+    let Some(redis) = Redis::start() else { return };
+    let origin = origin();
+    let edge = member(&redis.address(), &origin);
+    let key = new(edge.path(), &["partner-a", "--scope", "read"]);
+    let file = edge.path().join("keys.yaml").display().to_string();
+    let edge = edge.start();
+    assert_eq!(status(&edge, &key), 503);
+    assert!(stderr(&keys(&redis, &["import", &file, "--over", "7"])).contains("no store to replace"));
+    assert_eq!(keys(&redis, &["import", &file]).status.code(), Some(0), "the store of one process");
+    soon("the store", || status(&edge, &key) == 200);
+    assert!(stderr(&keys(&redis, &["import", &file])).contains("which would be lost"));
+
+    let exported = keys(&redis, &["export"]);
+    let version = stderr(&exported).trim().strip_prefix("version ").unwrap().to_owned();
+    assert_eq!(version, redis.ask(&["HGET", "edgeward:keys", "version"]));
+    let changed = printed_lines(&exported).replace("name: \"partner-a\"", "name: \"partner-b\"");
+    let path = edge.folder.write("changed.yaml", changed.replace("sha256", "sha255")).display().to_string();
+    let import = || keys(&redis, &["import", &path, "--over", &version]);
+    let wrong = import();
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(stderr(&wrong).contains("consumers[0].keys[0]: unknown key \"sha255\""), "{wrong:?}");
+    edge.folder.write("changed.yaml", changed);
+    assert_eq!(import().status.code(), Some(0));
+    follows(&edge, &redis);
+    status(&edge, &key);
+    edge.logged("the consumer's new name", |line| line["consumer"] == "partner-b");
+    let late = import();
+    assert!(late.status.code() == Some(1) && stderr(&late).contains("somebody has changed"), "{late:?}");
+    let local = edgeward(&["keys", "export", "--store", &file]);
+    assert!(stderr(&local).contains("the store is the file"), "{local:?}");
 }
 
 #[test]
