@@ -20,7 +20,7 @@ use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::auth::client_cert;
 use crate::auth::keys::{ConsumerSpec, Keyring};
 use crate::auth::{Issuers, Memory};
-use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
+use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
@@ -321,6 +321,14 @@ impl Compiler<'_> {
         let read = |node: &Node| node.read::<ConsumerSpec>(&mut self.issues);
         let consumers = policy.consumers.iter().filter_map(read).collect();
         if self.issues.len() > before {
+            return (Some(Arc::default()), None);
+        }
+        // Of one that is there and wrong it is told what is wrong; that there is none would only follow from that.
+        let named = policy.api_keys.as_ref().and_then(|keys| match &keys.store {
+            Some(KeyStore::Redis { redis }) => Some(redis),
+            _ => None,
+        });
+        if named.is_some_and(|name| policy.redis.contains_key(name) && !redis.contains_key(name)) {
             return (Some(Arc::default()), None);
         }
         let parts = Parts {

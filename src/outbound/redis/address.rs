@@ -13,6 +13,10 @@ use crate::http::head;
 use crate::net::ListenAddress;
 
 const DEFAULT_PORT: u16 = 6379;
+/// Why an address with a user or a password is refused. It is one constant so that whoever reports it can mask the line
+/// it happened on.
+pub const LOGIN_IN_THE_ADDRESS: &str =
+    "user and password are not part of the address: give them as `username` and `password`";
 
 /// `redis://HOST[:PORT]`, `rediss://HOST[:PORT]` for TLS, or `unix:` and an absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub enum Address {
 pub enum AddressError {
     #[error("expected redis://HOST:PORT, rediss://HOST:PORT (TLS) or `unix:` and an absolute path")]
     Form,
-    #[error("user and password are not part of the address: give them as `username` and `password`")]
+    #[error("{LOGIN_IN_THE_ADDRESS}")]
     Login,
     #[error("the database is not part of the address: give it as `database`")]
     Database,

@@ -10,7 +10,7 @@ use pingora_core::protocols::l4::socket::SocketAddr as Endpoint;
 use pingora_core::upstreams::peer::HttpPeer;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult,
+    AsyncConnectionConfig, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, RedisResult, cmd,
 };
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -80,7 +80,12 @@ pub(super) async fn connect(
         }
         let connected = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (inner, driver) = connected.map_err(|error| Failure::Connect(told(&error)))?;
-        Ok(Connection { inner, _driver: Arc::new(Driver(tokio::spawn(driver).abort_handle())) })
+        let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
+        let mut connection = Connection { inner, _driver: driver };
+        // One that takes connections and says nothing is as good as none, and a login that is missing is told here.
+        let ping = cmd("PING").query_async::<()>(&mut connection.inner).await;
+        ping.map_err(|error| Failure::Connect(told(&error)))?;
+        Ok(connection)
     };
     let late = || Failure::Connect(format!("no connection within {:?}", terms.connect_within));
     timeout(terms.connect_within, connecting).await.unwrap_or_else(|_| Err(late()))

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use redis::{Cmd, FromRedisValue, Pipeline, cmd};
 use tokio::sync::Mutex;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, LOGIN_IN_THE_ADDRESS};
 use connect::Connection;
 pub use spec::{Spec, Terms};
 pub use subscription::Subscription;

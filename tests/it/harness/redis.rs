@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::certs::Authority;
 use super::folder::Folder;
 use super::poll::eventually;
@@ -102,6 +104,21 @@ impl Redis {
         let socket = self.socket().display().to_string();
         let output = tools::run("redis-cli", &[&["-s", &socket, "--raw"], command].concat(), b"");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Has it take connections and say nothing any more, until it is told to [go on](Self::thaw).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().map(Pid::from_child).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Ends it at once.

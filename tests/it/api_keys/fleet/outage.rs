@@ -34,6 +34,29 @@ fn known_keys_go_on_while_redis_is_gone_and_changes_come_with_it() {
 }
 
 #[test]
+fn a_redis_that_says_nothing_holds_up_no_request() {
+    let Some(redis) = Redis::start() else { return };
+    let origin = origin();
+    let known = printed(&keys(&redis, &["new", "partner-a"]));
+    let edge = member(&redis.address(), &origin).start();
+    follows(&edge, &redis);
+    redis.freeze();
+    let begun = std::time::Instant::now();
+    let mut asked = 0;
+    while edge.metrics().value(UP) == Some(1.0) {
+        assert_eq!((status(&edge, &known), status(&edge, "unheard-of")), (200, 401));
+        asked += 2;
+    }
+    let each = begun.elapsed() / asked;
+    println!("{asked} requests until it was noticed, {each:?} each");
+    assert!(asked > 100 && each < std::time::Duration::from_millis(50), "{asked}, {each:?}");
+    redis.thaw();
+    edge.wait_for_metric(UP, 1.0);
+    let fresh = printed(&keys(&redis, &["new", "partner-b"]));
+    soon("the new key", || status(&edge, &fresh) == 200);
+}
+
+#[test]
 fn a_process_that_never_saw_the_store_refuses_what_it_does_not_know_as_its_own_fault() {
     let Some(mut redis) = Redis::prepare(&[]) else { return };
     let origin = origin();
