@@ -55,7 +55,7 @@ packages:
 
 test-packages:
 	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl redis-server systemd procps \
-		python3 python3-yaml python3-jsonschema nodejs npm chromium
+		modsecurity-crs python3 python3-yaml python3-jsonschema nodejs npm chromium
 	@.ci/provider $(TARGET)/provider
 
 clean:

@@ -23,6 +23,7 @@ pub mod telemetry;
 
 pub mod auth;
 pub mod expr;
+pub mod waf;
 
 pub mod outbound;
 pub mod tls;

@@ -4,6 +4,7 @@ mod check;
 mod keys;
 mod run;
 mod schema;
+mod waf;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +43,22 @@ Examples:
 
 In a policy, as its first line, for editors with the YAML language server:
   # yaml-language-server: $schema=policy.schema.json";
+
+const WAF_TEST_HELP: &str = "\
+Exit codes: 0 all passed, 1 some failed, 64 the rules or the arguments are wrong
+
+Examples:
+  edgeward waf test --rules rules.conf --tests tests
+  edgeward waf test --rules /usr/share/modsecurity-crs --tests coreruleset/tests/regression/tests --json | jq .failed";
+
+const WAF_EXPLAIN_HELP: &str = "\
+The request is saved as it is sent: POST /path HTTP/1.1, headers, an empty line, a body. Conditions (`when`) are not asked.
+
+Exit codes: 0 it passes, 1 it would be refused, 64 the policy, the request or the arguments are wrong
+
+Examples:
+  edgeward waf explain policy.yaml request.http
+  edgeward waf explain policy.yaml - --route shop --json";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -94,6 +111,9 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Work on rules of the web application firewall.
+    #[command(subcommand)]
+    Waf(WafCommand),
     /// Print the version and what it was built with.
     Version,
     /// Print a completion script for a shell.
@@ -101,6 +121,42 @@ enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum WafCommand {
+    /// Run rules over their tests, which are as go-ftw has them, and tell what passed by rule.
+    #[command(after_help = WAF_TEST_HELP)]
+    Test {
+        /// Rules in SecLang: the directory of the Core Rule Set, a directory of `*.conf`, or files, in their order.
+        #[arg(long, required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
+        rules: Vec<PathBuf>,
+        /// Where the tests are: every `*.yaml` below it.
+        #[arg(long, value_hint = ValueHint::AnyPath)]
+        tests: PathBuf,
+        /// Print one JSON object: `passed`, `failed`, `skipped`, `rules`, `failures`.
+        #[arg(long)]
+        json: bool,
+        /// The Core Rule Set's paranoia level. Its tests are for all four.
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+        paranoia: u8,
+    },
+    /// Tell what the firewall of a policy makes of a saved request, why, and how to let it pass.
+    #[command(after_help = WAF_EXPLAIN_HELP)]
+    Explain {
+        /// The policy's file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+        /// The request's file; `-` for standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        request: PathBuf,
+        /// The route, by its name. Default: the one that takes the request.
+        #[arg(long)]
+        route: Option<String>,
+        /// Print the findings as a JSON list, one for each filter that found something.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -118,6 +174,12 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run { policy, upgrade } => return run::run(policy, upgrade),
         Command::Check { policy, json } => return check::check(&policy, json),
+        Command::Waf(WafCommand::Test { rules, tests, json, paranoia }) => {
+            return waf::test(&rules, &tests, json, paranoia);
+        }
+        Command::Waf(WafCommand::Explain { policy, request, route, json }) => {
+            return waf::explain(&policy, &request, route.as_deref(), json);
+        }
         Command::Keys { command } => return keys::keys(command),
         Command::Schema { markdown } => print(&if markdown { schema::markdown() } else { schema::json() }),
         Command::Version => print(&version()),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::{Caller, TokenText};
+use super::{Caller, Refusal, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -54,6 +54,9 @@ pub struct Hold {
     /// end was seen.
     pub last: bool,
 }
+
+/// What takes long, and says whether a request may go on.
+pub type Job = Box<dyn FnOnce() -> Result<(), Refusal> + Send + Sync>;
 
 /// Who made a response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +130,12 @@ impl<'r> Exchange<'r> {
         self.slots.callers.push(caller);
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
     /// Has the body wait. What several filters ask for holds together. In shadow mode nothing waits.
     pub fn hold_body(&mut self, hold: Hold) {
         let held = &mut self.slots.hold;
@@ -134,10 +143,15 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
-    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
-    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
-        self.slots.token = Some(token);
-        self.identify(caller);
+    /// Has this done aside, so that nobody else waits for it, before the body goes on. Of use in
+    /// [`Filter::on_request_body`](super::Filter::on_request_body) alone.
+    pub fn do_aside(&mut self, job: Job) {
+        self.slots.job = Some(job);
+    }
+
+    /// What the filter wants done aside.
+    pub(super) fn job(&mut self) -> Option<Job> {
+        self.slots.job.take()
     }
 
     /// The token that proved last who calls.
@@ -218,6 +232,8 @@ pub struct Slots {
     pub(super) hold: Hold,
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
+    /// What is still to be done before a filter's answer to a piece of the body is known.
+    job: Option<Job>,
 }
 
 impl Slots {

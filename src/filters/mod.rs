@@ -36,6 +36,7 @@ pub mod template;
 mod token;
 pub mod token_exchange;
 pub mod verdict;
+pub mod waf;
 pub mod webhook_signature;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
+pub use exchange::{Exchange, Facts, Hold, Job, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
@@ -62,6 +63,7 @@ pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
+use crate::telemetry::metrics::Metrics;
 use crate::values::Problem;
 
 /// One decision or transformation on the way of a request and its response.
@@ -163,6 +165,8 @@ pub struct Site<'a> {
     pub route: &'a str,
     /// How many filters of the same kind come before it on the route.
     pub ordinal: usize,
+    /// Whether it only says what it would have done.
+    pub shadow: bool,
     /// What outlives snapshots.
     pub state: &'a State,
     /// Compiles expressions.
@@ -175,6 +179,10 @@ pub struct Site<'a> {
     pub issuers: &'a Issuers,
     /// How paths are normalised.
     pub paths: Rules,
+    /// What firewalls have in common.
+    pub waf: &'a waf::Common,
+    /// What is counted.
+    pub metrics: &'a Arc<Metrics>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

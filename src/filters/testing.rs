@@ -8,12 +8,13 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
-use super::{Expressions, Filter, Site, Spec};
+use super::{Expressions, Filter, Site, Spec, waf};
 use crate::auth::{Issuers, Memory};
 use crate::expr::Lists;
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::{Clock, State};
+use crate::telemetry::metrics::{Build, Metrics};
 use crate::upstream::resolve::{Answer, Lookup};
 use crate::values::Problem;
 
@@ -45,11 +46,20 @@ pub struct Ground {
     pub state: State,
     pub outbound: Arc<Outbound>,
     pub issuers: Issuers,
+    pub waf: waf::Common,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Ground {
     pub fn new() -> Self {
-        Self { state: State::new(Clock::system()), outbound: outbound(), issuers: issuers() }
+        let build = Build { version: "0", revision: "", tls: "" };
+        Self {
+            state: State::new(Clock::system()),
+            outbound: outbound(),
+            issuers: issuers(),
+            waf: waf::Common::default(),
+            metrics: Arc::new(Metrics::new(build).unwrap()),
+        }
     }
 
     /// The place of the first filter of its kind on the route `orders`.
@@ -57,12 +67,15 @@ impl Ground {
         Site {
             route: "orders",
             ordinal: 0,
+            shadow: false,
             state: &self.state,
             expressions: EXPRESSIONS,
             outbound: &self.outbound,
             issuers: &self.issuers,
             ring: None,
             paths: Rules::default(),
+            waf: &self.waf,
+            metrics: &self.metrics,
             base: Path::new("/"),
         }
     }

@@ -25,6 +25,7 @@ use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
 use crate::filters::Expressions;
+use crate::filters::waf;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::Outbound;
@@ -58,6 +59,8 @@ pub struct Materials {
     pub consumers: Arc<Kept>,
     /// Tokens that were verified, and keys of issuers.
     pub memory: Arc<Memory>,
+    /// Who is told of what firewalls find, in place of whom the policy names.
+    pub findings: Option<Arc<waf::Audit>>,
 }
 
 /// Why there is nothing to make policies with.
@@ -101,7 +104,7 @@ impl Materials {
         let consumers = Kept::new(state.clock.clone(), metrics.clone(), outbound.clone(), dry);
         let memory = Arc::new(Memory::new(state.clock.clone())?);
         let backends = Registry::default();
-        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory })
+        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory, findings: None })
     }
 }
 
@@ -364,6 +367,7 @@ impl Compiler<'_> {
             specs
                 .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
+        let waf = self.firewalls(&policy.waf);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
@@ -372,6 +376,8 @@ impl Compiler<'_> {
             ring,
             issuers,
             paths: policy.paths,
+            waf: &waf,
+            metrics: &self.materials.metrics,
             base: &self.base,
             issues: &mut self.issues,
         };
@@ -384,6 +390,21 @@ impl Compiler<'_> {
         if let Err(error) = spec.level.parse::<Filter>() {
             self.issue(Path::root().key("log").key("level"), error);
         }
+    }
+
+    fn firewalls(&mut self, settings: &waf::Settings) -> waf::Common {
+        let mut audit = self.materials.findings.clone();
+        if let Some(to) = settings.audit.to.as_ref().filter(|_| audit.is_none()) {
+            let destination = match to.to_str() {
+                Some("stdout") => Destination::Stdout,
+                _ => Destination::File(self.base.join(to)),
+            };
+            match self.materials.logs.open(destination) {
+                Ok(to) => audit = Some(Arc::new(waf::Audit::Log { to, values: settings.audit.values })),
+                Err(error) => self.issue(Path::root().key("waf").key("audit").key("to"), error),
+            }
+        }
+        waf::Common { settings: settings.clone(), audit }
     }
 
     fn access_log(&mut self, spec: &spec::AccessLog) -> Option<AccessLog> {

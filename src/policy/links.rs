@@ -14,10 +14,12 @@ use crate::expr::policy::Finders;
 use crate::filters::chain::{Chain, Link, each};
 use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
+use crate::filters::waf;
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
+use crate::telemetry::metrics::Metrics;
 
 /// The key under which a list names a chain instead of a filter.
 const CHAIN: &str = "chain";
@@ -63,6 +65,12 @@ struct Common {
     when: Option<Node>,
 }
 
+impl Common {
+    fn is_shadow(&self) -> bool {
+        self.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow)
+    }
+}
+
 /// A filter that was read and compiled.
 struct Compiled {
     kind: &'static str,
@@ -88,6 +96,10 @@ pub(super) struct Links<'a> {
     pub issuers: &'a Issuers,
     /// How paths are normalised.
     pub paths: Rules,
+    /// What firewalls have in common.
+    pub waf: &'a waf::Common,
+    /// What is counted.
+    pub metrics: &'a Arc<Metrics>,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -185,7 +197,7 @@ impl Links<'_> {
             let groups = Way::BOTH.map(Way::kind);
             self.filter(place, name, node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups))?
         };
-        let shadow = common.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
+        let shadow = common.is_shadow();
         if let (true, false, Some((_, node))) = (shadow, compiled.decides, common.mode) {
             let message = format!("`{}` decides nothing, so it has no shadow", compiled.kind);
             self.issues.push(node.issue(message));
@@ -288,7 +300,8 @@ impl Links<'_> {
         names: impl Iterator<Item = &'n str>,
     ) -> Option<(Common, Compiled)> {
         let (common, node) = self.common(node);
-        if let Some(compiled) = table::visit(name, Compile { node: &node, links: self, place }) {
+        let shadow = common.is_shadow();
+        if let Some(compiled) = table::visit(name, Compile { node: &node, shadow, links: self, place }) {
             return Some((common, compiled?));
         }
         let message = wording::unknown("filter", name, &names.collect::<Vec<_>>());
@@ -325,6 +338,7 @@ impl Visitor for Authenticates {
 /// Reads and compiles a spec once its type is known.
 struct Compile<'a, 'l, 'p> {
     node: &'a Node,
+    shadow: bool,
     links: &'a mut Links<'l>,
     place: &'a mut Place<'p>,
 }
@@ -342,12 +356,15 @@ impl Visitor for Compile<'_, '_, '_> {
         let site = Site {
             route: self.place.route,
             ordinal: *ordinal,
+            shadow: self.shadow,
             state: self.links.state,
             expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,
             ring: self.links.ring,
             issuers: self.links.issuers,
             paths: self.links.paths,
+            waf: self.links.waf,
+            metrics: self.links.metrics,
             base: self.links.base,
         };
         *ordinal += 1;

@@ -117,6 +117,11 @@ impl Snapshot {
         admin.into_iter().chain(&self.process.echo)
     }
 
+    /// The route of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| *route.name == *name)
+    }
+
     /// How many routes there are.
     pub fn route_count(&self) -> usize {
         self.routes.len()

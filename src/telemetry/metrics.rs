@@ -152,6 +152,11 @@ impl Metrics {
         InFlight(self.families.requests_in_flight.clone())
     }
 
+    /// A rule of the firewall matched. The rules of policies are all there are, so the labels are bounded.
+    pub fn waf_matched(&self, rule: u64) {
+        self.families.waf_matches.with([rule.to_string().as_str()]).inc();
+    }
+
     /// A policy was put in use: `policy` identifies it, e.g. by a hash of its text.
     pub fn reload_succeeded(&self, policy: &str, now: SystemTime) {
         self.families.reloads.with(["success"]).inc();

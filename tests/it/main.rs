@@ -51,5 +51,6 @@ mod token_exchange;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;
+mod waf;
 mod webhooks;
 mod websocket;

@@ -28,6 +28,7 @@ pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFor
 
 use super::Node;
 use crate::auth::keys::ConsumerSpec;
+use crate::filters::waf;
 use crate::http::path::Rules;
 use crate::outbound::redis;
 use crate::upstream;
@@ -73,6 +74,9 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]
     pub lists: BTreeMap<String, Node>,
+    /// What the filters called `waf` have in common.
+    #[serde(default)]
+    pub waf: waf::Settings,
     /// Who calls, with their API keys: what the filter `api_key` looks into. `api_keys.store` may name more.
     #[serde(default)]
     #[schemars(with = "Vec<ConsumerSpec>")]

@@ -107,6 +107,8 @@ pub(super) struct Families {
 
     pub(super) redis_up: Family<IntGaugeVec, 1>,
     pub(super) redis_commands: Family<IntCounterVec, 2>,
+
+    pub(super) waf_matches: Family<IntCounterVec, 1>,
 }
 
 impl Families {
@@ -188,6 +190,9 @@ impl Families {
                 "Whether a Redis answers: 1, or 0.", ["redis"])?,
             redis_commands: make.counters("edgeward_redis_commands_total",
                 "Commands for a Redis, by outcome; several that go together are one.", ["redis", "outcome"])?,
+
+            waf_matches: make.counters("edgeward_waf_matches_total",
+                "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
         })
     }
 }

@@ -32,6 +32,7 @@ fn a_rotation_under_load_refuses_nobody_and_a_key_in_use_anywhere_is_not_retired
         threads.push(load(edge.address("listen"), &fresh, &stop));
         soon("users of the old key to be told", || ask(edge, "/", &old).header("deprecation").is_some());
     }
+    soon("some load", || origin.count() > 300);
     stop.store(true, Ordering::Release);
     let statuses: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     let refused = statuses.iter().filter(|status| **status != 200).count();

@@ -1,0 +1,112 @@
+//! A body on its way to the rules: decoded, as far as they look at it.
+
+use crate::waf::body::decompress::{DecodeFault, DecodeLimits, Decoder};
+
+/// Decoded bytes for each encoded one; what compresses better than that is no text.
+const RATIO: usize = 256;
+/// Codings one after another.
+const CODINGS: usize = 2;
+
+/// Why a body is not looked at to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// It is longer than is looked at.
+    TooLong,
+    /// Its coding is not known, or it is not what its coding should give.
+    Coding,
+}
+
+impl From<DecodeFault> for Unseen {
+    fn from(fault: DecodeFault) -> Self {
+        match fault {
+            DecodeFault::OutputBytes | DecodeFault::Ratio => Self::TooLong,
+            _ => Self::Coding,
+        }
+    }
+}
+
+/// What has come of a body.
+pub struct Collected {
+    decoder: Option<Decoder>,
+    /// Decoded.
+    bytes: Vec<u8>,
+    /// Bytes that have come, as they came.
+    taken: usize,
+    most: usize,
+    /// Nothing more is taken.
+    complete: bool,
+}
+
+impl Collected {
+    /// Nothing yet of a body with these lines of `Content-Encoding`.
+    pub fn new<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
+        let limits = DecodeLimits { output_bytes: most, ratio: RATIO, codings: CODINGS };
+        Ok(Self {
+            decoder: Decoder::new(codings, limits)?,
+            bytes: Vec::new(),
+            taken: 0,
+            most,
+            complete: false,
+        })
+    }
+
+    /// Whether all has come that is taken.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes a piece. After an error, what is before it stays, and nothing more is taken.
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), Unseen> {
+        let taken = self.append(piece);
+        self.complete = taken.is_err();
+        taken
+    }
+
+    fn append(&mut self, piece: &[u8]) -> Result<(), Unseen> {
+        let room = self.most.saturating_sub(self.taken);
+        self.taken = self.taken.saturating_add(piece.len());
+        let fitting = piece.get(..room).unwrap_or(piece);
+        match &mut self.decoder {
+            Some(decoder) => decoder.write(fitting, &mut self.bytes)?,
+            None => self.bytes.extend_from_slice(fitting),
+        }
+        if self.taken > self.most { Err(Unseen::TooLong) } else { Ok(()) }
+    }
+
+    /// Says that all has come.
+    pub fn finish(&mut self) -> Result<(), Unseen> {
+        self.complete = true;
+        match self.decoder.take() {
+            Some(decoder) => Ok(decoder.finish()?),
+            None => Ok(()),
+        }
+    }
+
+    /// What can be looked at.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.most).unwrap_or(&self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_taken_up_to_its_limit() {
+        let mut body = Collected::new([], 4).unwrap();
+        assert_eq!((body.take(b"ab"), body.take(b"cd"), body.finish()), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(body.take(b"ef"), Err(Unseen::TooLong));
+        assert_eq!(body.bytes(), b"abcd");
+        let mut body = Collected::new([], 4).unwrap();
+        assert_eq!(body.take(b"abcdef"), Err(Unseen::TooLong));
+        assert_eq!(body.bytes(), b"abcd");
+    }
+
+    #[test]
+    fn a_coding_that_is_not_what_it_says_is_told() {
+        assert_eq!(Collected::new([&b"rot13"[..]], 4).err(), Some(Unseen::Coding));
+        let mut body = Collected::new([&b"gzip"[..]], 100).unwrap();
+        assert_eq!(body.take(b"no gzip at all").and_then(|()| body.finish()), Err(Unseen::Coding));
+    }
+}

@@ -1,0 +1,295 @@
+//! One request and its response under the rules.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use pingora::http::ResponseHeader;
+
+use super::audit::{About, Audit, Finding};
+use super::body::{Collected, Unseen};
+use super::{Exchange, OverLimit, Refusal, Waf};
+use crate::telemetry::metrics::Metrics;
+use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
+
+/// Bytes of a response's body that are looked at.
+const RESPONSE_BYTES: usize = 512 << 10;
+/// Rules that the log names.
+const MOST_NAMED: usize = 8;
+/// Longest name of a variable in the log, in characters; clients name their arguments as they like.
+const NAME_CHARS: usize = 48;
+/// Rules of the Core Rule Set that only add up what others found.
+const SUMS: [std::ops::Range<u64>; 3] = [949_000..950_000, 959_000..960_000, 980_000..990_000];
+/// Where the Core Rule Set counts: since version 4, and before.
+const SCORES: [&str; 3] = ["blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
+const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
+const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
+
+/// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
+pub(super) struct Examination {
+    transaction: Transaction,
+    metrics: Arc<Metrics>,
+    over_limit: OverLimit,
+    most_bytes: usize,
+    request_id: Box<str>,
+    audit: Option<(Arc<Audit>, About)>,
+    shadow: bool,
+    /// The reason of the refusal; empty without one.
+    refused: &'static str,
+    /// The request's body, while it comes.
+    body: Option<Collected>,
+    /// The response's body, while it waits.
+    response: Option<(Collected, BytesMut)>,
+}
+
+impl Drop for Examination {
+    fn drop(&mut self) {
+        self.transaction.logging();
+        let matches: Vec<_> = self.transaction.matches().iter().filter(|found| found.log).collect();
+        for found in &matches {
+            self.metrics.waf_matched(found.rule);
+        }
+        if let Some((audit, about)) = self.audit.as_ref().filter(|_| !matches.is_empty()) {
+            let scores = [
+                ("score", self.score(&SCORES)),
+                ("threshold", self.score(&THRESHOLDS[..1])),
+                ("outbound_score", self.score(&OUTBOUND_SCORES)),
+                ("outbound_threshold", self.score(&THRESHOLDS[1..])),
+            ];
+            let scores: Vec<_> =
+                scores.into_iter().filter_map(|(name, score)| Some((name, score?))).collect();
+            audit.write(&Finding {
+                about,
+                request_id: &self.request_id,
+                decision: match (self.refused, self.shadow) {
+                    ("", _) => "passed",
+                    (_, true) => "would_refuse",
+                    (_, false) => "refused",
+                },
+                reason: self.refused,
+                scores: &scores,
+                matches: &matches,
+            });
+        }
+    }
+}
+
+impl Examination {
+    pub(super) fn new(waf: &Waf, exchange: &Exchange<'_>) -> Self {
+        let request_id = exchange.facts.request_id.clone();
+        Self {
+            transaction: waf.rules.engine.begin(&request_id),
+            metrics: Arc::clone(&waf.metrics),
+            over_limit: waf.over_limit,
+            most_bytes: waf.most_bytes,
+            request_id,
+            audit: waf.audit.clone().map(|audit| (audit, About::new(exchange.request, exchange.facts))),
+            shadow: waf.shadow,
+            refused: "",
+            body: None,
+            response: None,
+        }
+    }
+
+    /// Whether the body is still to come.
+    pub(super) const fn waits(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Examines the head, and the body where none is to come.
+    pub(super) fn head(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
+        self.tell_head(exchange);
+        let verdict = self.transaction.request_headers();
+        self.judge(&verdict)?;
+        if !exchange.facts.has_body || !self.transaction.wants_request_body() {
+            return self.end_of_request();
+        }
+        let headers = &exchange.request.headers;
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let collected = if declared.is_some_and(|length: usize| length > self.most_bytes)
+            && self.over_limit != OverLimit::InspectPrefix
+        {
+            Err(Unseen::TooLong)
+        } else {
+            Collected::new(codings(headers), self.most_bytes)
+        };
+        match collected {
+            Ok(collected) => {
+                self.body = Some(collected);
+                Ok(())
+            }
+            Err(unseen) => self.unseen(unseen).and_then(|()| self.end_of_request()),
+        }
+    }
+
+    fn tell_head(&mut self, exchange: &Exchange<'_>) {
+        let (request, facts) = (&*exchange.request, exchange.facts);
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let server = facts.listener.parse().unwrap_or(nowhere);
+        self.transaction.connection(SocketAddr::new(facts.client_ip, 0), server);
+        let path = request.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = facts.sent_target.as_deref().unwrap_or(path);
+        let method = request.method.as_str().as_bytes();
+        self.transaction.request(method, target.as_bytes(), protocol(request.version));
+        if let Some(authority) = request.uri.authority().filter(|_| !request.headers.contains_key(HOST)) {
+            self.transaction.request_header(b"host", authority.as_str().as_bytes());
+        }
+        for (name, value) in &request.headers {
+            self.transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+
+    /// Takes a piece of the request's body. When it is complete, or longer than is looked at, it is time for
+    /// [`Examination::request_body`]: says how many bytes that is about.
+    pub(super) fn collect(&mut self, piece: &[u8], end: bool) -> Result<Option<usize>, Refusal> {
+        let Some(body) = self.body.as_mut().filter(|body| !body.is_complete()) else { return Ok(None) };
+        let taken = body.take(piece).and_then(|()| if end { body.finish() } else { Ok(()) });
+        let bytes = body.bytes().len();
+        if let Err(unseen) = taken {
+            self.unseen(unseen)?;
+            if self.over_limit == OverLimit::Skip {
+                self.body = None;
+                return Ok(Some(0));
+            }
+        }
+        Ok((end || taken.is_err()).then_some(bytes))
+    }
+
+    /// Examines the request's body.
+    pub(super) fn request_body(&mut self) -> Result<(), Refusal> {
+        if let Some(body) = self.body.take() {
+            self.transaction.request_body(body.bytes());
+        }
+        self.end_of_request()
+    }
+
+    fn end_of_request(&mut self) -> Result<(), Refusal> {
+        let verdict = self.transaction.request_body_end();
+        self.judge(&verdict)
+    }
+
+    /// Examines a response's head.
+    pub(super) fn response(&mut self, response: &ResponseHeader) -> Result<(), Refusal> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        self.transaction.response(protocol(response.version), response.status.as_u16());
+        for (name, value) in &response.headers {
+            self.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
+        }
+        let verdict = self.transaction.response_headers();
+        self.judge(&verdict)?;
+        if self.transaction.wants_response_body() {
+            // What cannot be decoded is not for people's eyes either.
+            let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES).ok();
+            self.response = collected.map(|collected| (collected, BytesMut::new()));
+        }
+        Ok(())
+    }
+
+    /// Examines a response's body, of which nothing goes on until it is known to be good, or is longer than is looked at.
+    pub(super) fn response_body(&mut self, body: &mut Option<Bytes>, end: bool) -> Result<(), Refusal> {
+        let Some((collected, waiting)) = &mut self.response else { return Ok(()) };
+        let piece = body.take().unwrap_or_default();
+        waiting.extend_from_slice(&piece);
+        let over = collected.take(&piece).is_err();
+        let Some((collected, waiting)) = self.response.take_if(|_| end || over) else { return Ok(()) };
+        self.transaction.response_body(collected.bytes());
+        let verdict = self.transaction.response_body_end();
+        self.judge(&verdict)?;
+        *body = Some(waiting.freeze());
+        Ok(())
+    }
+
+    fn judge(&mut self, verdict: &Verdict) -> Result<(), Refusal> {
+        match verdict {
+            Verdict::Pass => Ok(()),
+            Verdict::Refuse(disruption) => {
+                let status = match disruption {
+                    Disruption::Deny { status } => StatusCode::from_u16(*status).ok(),
+                    Disruption::Drop | Disruption::Redirect { .. } => None,
+                };
+                let status = status.filter(|status| status.is_client_error() || status.is_server_error());
+                let refusal = Refusal::new(status.unwrap_or(StatusCode::FORBIDDEN), "waf_blocked");
+                self.refuse(refusal.why(self.why()))
+            }
+            Verdict::Exhausted(Exhausted::BodyBytes) => self.unseen(Unseen::TooLong),
+            Verdict::Exhausted(limit) if self.over_limit == OverLimit::Reject => {
+                self.refuse(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(format!("{limit:?}")))
+            }
+            Verdict::Exhausted(limit) => {
+                self.note(format_args!("{limit:?}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// What becomes of a body that cannot be looked at to its end.
+    fn unseen(&mut self, unseen: Unseen) -> Result<(), Refusal> {
+        match (self.over_limit, unseen) {
+            (OverLimit::Reject, Unseen::TooLong) => {
+                self.refuse(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "waf_body_too_large"))
+            }
+            (OverLimit::Reject, Unseen::Coding) => {
+                self.refuse(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "waf_body_encoding"))
+            }
+            _ => {
+                self.note(format_args!("{unseen:?}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        self.refused = refusal.reason;
+        Err(refusal)
+    }
+
+    /// The first of these variables that is a number.
+    fn score(&self, names: &[&str]) -> Option<u64> {
+        names.iter().find_map(|name| std::str::from_utf8(self.transaction.tx(name)?).ok()?.parse().ok())
+    }
+
+    fn note(&self, limit: std::fmt::Arguments<'_>) {
+        let request_id = &*self.request_id;
+        log::info!(request_id, limit:%; "a request went on without having been examined to its end");
+    }
+
+    /// The score and the rules that made it, with the names of what they matched and never its values.
+    fn why(&self) -> String {
+        let mut why = String::new();
+        let scores = SCORES.iter().filter_map(|name| self.transaction.tx(name));
+        if let Some(score) = scores.map(String::from_utf8_lossy).next() {
+            _ = write!(why, "score {score}: ");
+        }
+        let mut named: Vec<&Match> = Vec::new();
+        for found in self.transaction.matches().iter().filter(|found| found.log) {
+            let is_sum = SUMS.iter().any(|sums| sums.contains(&found.rule));
+            if !is_sum && named.iter().all(|other| other.rule != found.rule) {
+                named.push(found);
+            }
+        }
+        for (at, found) in named.iter().take(MOST_NAMED).enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            _ = write!(why, "{separator}{} {:.*}", found.rule, NAME_CHARS, found.variable);
+        }
+        why
+    }
+}
+
+fn codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes)
+}
+
+/// As ModSecurity has it.
+const fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_10 => b"HTTP/1.0",
+        Version::HTTP_2 => b"HTTP/2.0",
+        Version::HTTP_3 => b"HTTP/3.0",
+        _ => b"HTTP/1.1",
+    }
+}

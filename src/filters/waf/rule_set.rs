@@ -1,0 +1,136 @@
+//! From files of rules and what a policy says of them to an engine.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::{Disk, Seen, Sources};
+use crate::state;
+use crate::waf::ir::EngineState;
+use crate::waf::seclang::{self, Fault, Unsupported};
+use crate::waf::{Clock, Engine, Limits, Mode, Options};
+
+/// The id of the action that sets what [`Tuning`] says: of the range that is for the engine's own.
+const TUNING_ID: u64 = 899_900;
+/// What the Core Rule Set's own settings begin with, where none are found.
+const DEFAULT_SETUP: &str = "\
+SecDefaultAction \"phase:1,log,auditlog,pass\"
+SecDefaultAction \"phase:2,log,auditlog,pass\"
+SecAction \"id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=400\"
+";
+
+/// What is said of rules beside themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// Variables of `TX`, set after the Core Rule Set's settings and before all rules.
+    pub variables: Vec<(&'static str, u32)>,
+    /// Directives after all rules, one a line.
+    pub after: String,
+    /// Whether they only watch.
+    pub watch_only: bool,
+}
+
+/// An engine, and what it was made of.
+pub struct RuleSet {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// What was read.
+    pub seen: Seen,
+    /// What an operator should know: rules of the Core Rule Set that are left out.
+    pub notes: Vec<String>,
+}
+
+/// Reads and compiles rules. What is not supported is an error, except in the Core Rule Set (3.3 has a few such rules).
+///
+/// # Errors
+/// All that is wrong, each with file and line.
+pub fn compile(
+    sources: &Sources,
+    tuning: &Tuning,
+    limits: Limits,
+    clock: &state::Clock,
+) -> Result<RuleSet, Vec<String>> {
+    let text = text(sources, tuning)?;
+    let disk = Disk::default();
+    let load = |unsupported| {
+        seclang::load_text(&disk, &[("policy", &text)], unsupported).map_err(|faults| told(&faults))
+    };
+    let mut loaded = load(Unsupported::Refuse);
+    if loaded.is_err() && !sources.crs.is_empty() {
+        loaded = load(Unsupported::LeaveOut);
+    }
+    let loaded = loaded?;
+    let own: Vec<_> = loaded.notes.iter().filter(|note| !is_of_crs(note, sources)).cloned().collect();
+    if own.iter().any(|note| note.what.starts_with("left out")) {
+        return Err(told(&own));
+    }
+    let options = Options {
+        mode: Mode::Filtered,
+        limits,
+        clock: Arc::new(Time(clock.clone())),
+        detect_formats: true,
+        state: tuning.watch_only.then_some(EngineState::DetectionOnly),
+        tx: Vec::new(),
+        unsupported: if sources.crs.is_empty() { Unsupported::Refuse } else { Unsupported::LeaveOut },
+    };
+    let compiled = Engine::compile(&loaded.program, options);
+    let (engine, report) =
+        compiled.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let mut notes = told(&loaded.notes);
+    notes.extend(report.notes.iter().map(ToString::to_string));
+    Ok(RuleSet { engine, seen: disk.seen(), notes })
+}
+
+fn told(faults: &[Fault]) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+fn is_of_crs(note: &Fault, sources: &Sources) -> bool {
+    sources.crs.iter().any(|directory| Path::new(&*note.at.file).starts_with(directory))
+}
+
+/// All of it as one text, which includes the files.
+///
+/// # Errors
+/// A path that cannot be named in such a text.
+pub fn text(sources: &Sources, tuning: &Tuning) -> Result<String, Vec<String>> {
+    let mut text = String::new();
+    match &sources.setup {
+        Some(setup) => include(&mut text, setup, "")?,
+        None if !sources.crs.is_empty() => text.push_str(DEFAULT_SETUP),
+        None => {}
+    }
+    if !tuning.variables.is_empty() {
+        _ = write!(text, "SecAction \"id:{TUNING_ID},phase:1,pass,t:none,nolog");
+        for (name, value) in &tuning.variables {
+            _ = write!(text, ",setvar:tx.{name}={value}");
+        }
+        text.push_str("\"\n");
+    }
+    for path in &sources.rules {
+        include(&mut text, path, if path.is_dir() { "/*.conf" } else { "" })?;
+    }
+    text.push_str(&tuning.after);
+    Ok(text)
+}
+
+fn include(text: &mut String, path: &Path, pattern: &str) -> Result<(), Vec<String>> {
+    match path.to_str().filter(|path| !path.contains(['"', '\n', '\\', '*', '?'])) {
+        Some(path) => _ = writeln!(text, "Include \"{path}{pattern}\""),
+        None => return Err(vec![format!("{}: not a path that rules can be read from", path.display())]),
+    }
+    Ok(())
+}
+
+/// The process's clock, as rules see it.
+struct Time(state::Clock);
+
+impl Clock for Time {
+    fn monotonic_ns(&self) -> u64 {
+        self.0.nanos()
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.0.wall().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    }
+}

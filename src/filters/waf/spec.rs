@@ -1,0 +1,286 @@
+//! What a policy says of the firewall.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::audit::AuditSpec;
+use super::files::Sources;
+use super::rule_set::Tuning;
+use super::shelf::Shelf;
+use super::{Dice, Waf};
+use crate::filters::{Filter, Site};
+use crate::values::{Duration, Problem, Size};
+use crate::waf::Limits;
+
+/// How the policy names the Core Rule Set.
+const CRS: &str = "crs";
+const LARGEST_BODY: Size = Size::from_mib(16);
+/// Far more than any body costs that is no attack on the firewall itself. It is time on the wall, of which a busy machine
+/// may keep some for others.
+const PATIENCE_MS: u64 = 100;
+
+/// What the firewall's filters have in common.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "WafSettings")]
+pub struct Settings {
+    /// The directory of the OWASP Core Rule Set, 3.3 or 4: the one with `rules` in it. Needed where a filter names `crs`
+    /// in its `rules`. Example: `/usr/share/modsecurity-crs`.
+    pub crs: Option<PathBuf>,
+    /// The Core Rule Set's own settings. Default: `crs-setup.conf` or `crs-setup.conf.example` in its directory, if there
+    /// is one. Example: `/etc/modsecurity/crs/crs-setup.conf`.
+    pub crs_setup: Option<PathBuf>,
+    /// Who is told of what rules found.
+    pub audit: AuditSpec,
+}
+
+/// Examines requests and responses by rules in SecLang, such as the OWASP Core Rule Set's. Refuses with 403 `waf_blocked`
+/// (or the status that a rule of yours names) what the rules refuse: the access log says in `why` which, and with what
+/// score. Refuses with 413 `waf_body_too_large` and 415 `waf_body_encoding` bodies that cannot be examined, and with 403
+/// `waf_limit` requests that have too many values or take too long, unless `over_limit` says otherwise.
+///
+/// A request's body waits in memory until it was examined, or `max_body` of it has come: an upstream has nothing of a
+/// refused one with a `Content-Length`; of one without, it may have the head once 48 KiB have come. Bodies compressed
+/// with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's body waits likewise,
+/// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml`; one that is refused is cut off before its first byte.
+///
+/// Bytes of WebSockets are not examined, only the request that opens them. In `mode: shadow` responses are not.
+///
+/// ```yaml
+/// - waf: { rules: [crs], paranoia: 1, exclude: [{ id: 942100, target: "ARGS:comment" }] }
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The rules, in this order: `crs`, which is the Core Rule Set at `waf.crs`; files; directories of `*.conf`.
+    /// Example: `[crs, rules/shop.conf]`.
+    pub rules: Vec<PathBuf>,
+    /// The paranoia level whose rules block, 1 to 4. Default: the Core Rule Set's settings, which is 1 unless they say
+    /// otherwise. Example: `2`.
+    #[serde(default)]
+    pub paranoia: Option<u8>,
+    /// The paranoia level whose rules run, though those above `paranoia` only show in metrics. Default: that of
+    /// `paranoia`. Example: `3`.
+    #[serde(default)]
+    pub detection_paranoia: Option<u8>,
+    /// The score at which a request is refused; a critical match counts 5. Default: the Core Rule Set's settings, which is
+    /// 5 unless they say otherwise. Example: `10`.
+    #[serde(default)]
+    pub inbound_threshold: Option<u16>,
+    /// The score at which a response is refused. Default: the Core Rule Set's settings, which is 4 unless they say
+    /// otherwise. Example: `8`.
+    #[serde(default)]
+    pub outbound_threshold: Option<u16>,
+    /// Rules that are left out, or do not look at a target.
+    #[serde(default)]
+    pub exclude: Vec<Exclusion>,
+    /// What becomes of requests that cannot be examined to their end.
+    #[serde(default)]
+    pub over_limit: OverLimit,
+    /// Longest body that is examined, before and after decompression, at most `16MiB`. Default: `128KiB`.
+    #[serde(default)]
+    pub max_body: Option<Size>,
+    /// Longest time that the rules may take for one exchange. Default: `100ms`.
+    #[serde(default)]
+    pub max_time: Option<Duration>,
+    /// Of a hundred requests, so many are examined, picked at random: for a start with rules whose cost is not known.
+    /// Default: `100`. Example: `10`.
+    #[serde(default = "all")]
+    pub sample: u8,
+    /// Whether responses are examined. Default: `true`.
+    #[serde(default = "yes")]
+    pub responses: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn all() -> u8 {
+    100
+}
+
+/// Rules by exactly one of `id` and `tag`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "WafExclusion")]
+pub struct Exclusion {
+    /// The rule of this number. Example: `942100`.
+    pub id: Option<u32>,
+    /// All rules with this tag. Example: `attack-sqli`.
+    pub tag: Option<String>,
+    /// What they do not look at, as SecLang names it. Default: they are left out. Example: `ARGS:comment`.
+    pub target: Option<String>,
+}
+
+/// What becomes of requests that cannot be examined to their end: too long a body, a coding that is not known, too many
+/// values, too much time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "WafOverLimit")]
+pub enum OverLimit {
+    /// They are refused.
+    #[default]
+    Reject,
+    /// They are judged by what was examined, and the log says so.
+    InspectPrefix,
+    /// They are judged without their body, and the log says so.
+    Skip,
+}
+
+impl crate::filters::Spec for Spec {
+    const KIND: &'static str = "waf";
+    const DECIDES: bool = true;
+
+    fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        let most = self.max_body.unwrap_or(Size::from_kib(128));
+        if most > LARGEST_BODY {
+            return Err(Problem::new("max_body", "at most 16MiB: the body waits in memory"));
+        }
+        if !(1..=100).contains(&self.sample) {
+            return Err(Problem::new("sample", "expected a number from 1 to 100"));
+        }
+        let sources = self.sources(site)?;
+        let tuning = self.tuning()?;
+        let time = self.max_time.map_or(std::time::Duration::from_millis(PATIENCE_MS), |time| *time);
+        let limits = Limits {
+            request_body_bytes: most.as_usize(),
+            time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            ..Limits::default()
+        };
+        let shelf = site.state.kept.find_or("waf", Shelf::default);
+        let rules = shelf.find(&sources, &tuning, limits, &site.state.clock);
+        let rules = rules.map_err(|errors| Problem::new("rules", told(&errors)))?;
+        Ok(Box::new(Waf {
+            rules,
+            _shelf: shelf,
+            metrics: Arc::clone(site.metrics),
+            audit: site.waf.audit.clone(),
+            shadow: site.shadow,
+            sample: u64::from(self.sample),
+            dice: Dice::default(),
+            most_bytes: most.as_usize(),
+            over_limit: self.over_limit,
+            responses: self.responses,
+        }))
+    }
+}
+
+/// The first of the errors, and how many there are besides.
+fn told(errors: &[String]) -> String {
+    let first = errors.first().map_or("cannot be used", String::as_str);
+    match errors.len() {
+        0 | 1 => first.to_owned(),
+        more => format!("{first} (and {} more)", more - 1),
+    }
+}
+
+impl Spec {
+    pub(super) fn sources(&self, site: &Site<'_>) -> Result<Sources, Problem> {
+        if self.rules.is_empty() {
+            return Err(Problem::new("rules", "expected at least one, e.g. `crs`"));
+        }
+        let mut sources = Sources::default();
+        for (index, named) in self.rules.iter().enumerate() {
+            let at = || format!("rules[{index}]");
+            let crs = named.to_str() == Some(CRS);
+            let path = match (crs, &site.waf.settings.crs) {
+                (false, _) => named,
+                (true, Some(crs)) => crs,
+                (true, None) => {
+                    return Err(Problem::new(
+                        at(),
+                        "the Core Rule Set: say where it is, with `waf: { crs: DIRECTORY }` at the top of the policy",
+                    ));
+                }
+            };
+            let path = site.base.join(path);
+            let fault = |error| Problem::new(at(), format_args!("{}: {error}", path.display()));
+            if let Some(setup) = site.waf.settings.crs_setup.as_ref().filter(|_| crs) {
+                let setup = site.base.join(setup);
+                sources.setup = Some(std::fs::canonicalize(&setup).map_err(|error| {
+                    Problem::new(at(), format_args!("waf.crs_setup: {}: {error}", setup.display()))
+                })?);
+            }
+            sources.add(&path).map_err(fault)?;
+            if crs && sources.crs.is_empty() {
+                return Err(Problem::new(
+                    at(),
+                    format_args!("{}: no Core Rule Set is there: expected its directory", path.display()),
+                ));
+            }
+        }
+        Ok(sources)
+    }
+
+    pub(super) fn tuning(&self) -> Result<Tuning, Problem> {
+        for (key, level) in [("paranoia", self.paranoia), ("detection_paranoia", self.detection_paranoia)] {
+            if level.is_some_and(|level| !(1..=4).contains(&level)) {
+                return Err(Problem::new(key, "expected a level from 1 to 4"));
+            }
+        }
+        if self.detection_paranoia.is_some_and(|detection| self.paranoia.is_some_and(|own| detection < own)) {
+            return Err(Problem::new(
+                "detection_paranoia",
+                "is below `paranoia`, whose rules run in any case",
+            ));
+        }
+        // Each level under its name since version 4, and before.
+        let settings = [
+            ("blocking_paranoia_level", self.paranoia.map(u32::from)),
+            ("paranoia_level", self.paranoia.map(u32::from)),
+            ("detection_paranoia_level", self.detection_paranoia.map(u32::from)),
+            ("executing_paranoia_level", self.detection_paranoia.map(u32::from)),
+            ("inbound_anomaly_score_threshold", self.inbound_threshold.map(u32::from)),
+            ("outbound_anomaly_score_threshold", self.outbound_threshold.map(u32::from)),
+        ];
+        let variables = settings.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let mut after = String::new();
+        for (index, exclusion) in self.exclude.iter().enumerate() {
+            exclusion.write(&mut after).map_err(|problem| problem.under(&format!("exclude[{index}]")))?;
+        }
+        Ok(Tuning { variables, after, watch_only: false })
+    }
+}
+
+impl Exclusion {
+    /// As a directive.
+    fn write(&self, text: &mut String) -> Result<(), Problem> {
+        let target = self.target.as_deref();
+        if target.is_some_and(|target| !is_target(target)) {
+            return Err(Problem::new("target", "expected a variable such as ARGS:comment"));
+        }
+        _ = match (self.id, &self.tag, target) {
+            (Some(id), None, None) => writeln!(text, "SecRuleRemoveById {id}"),
+            (Some(id), None, Some(target)) => writeln!(text, "SecRuleUpdateTargetById {id} \"!{target}\""),
+            (None, Some(tag), _) if !is_tag(tag) => {
+                return Err(Problem::new("tag", "expected a tag such as attack-sqli"));
+            }
+            (None, Some(tag), None) => writeln!(text, "SecRuleRemoveByTag \"^{tag}$\""),
+            (None, Some(tag), Some(target)) => {
+                writeln!(text, "SecRuleUpdateTargetByTag \"^{tag}$\" \"!{target}\"")
+            }
+            _ => return Err(Problem::whole("expected exactly one of `id` and `tag`")),
+        };
+        Ok(())
+    }
+}
+
+/// Whether it can stand as the target of an [`Exclusion`]: a variable, and perhaps which of its members.
+#[must_use]
+pub fn is_target(text: &str) -> bool {
+    let (variable, member) = text.split_once(':').map_or((text, None), |(name, member)| (name, Some(member)));
+    let plain =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'|' | b',' | b'!');
+    !variable.is_empty()
+        && variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        && member.is_none_or(|member| !member.is_empty() && member.bytes().all(plain))
+}
+
+fn is_tag(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/.".contains(&byte))
+}

@@ -1,0 +1,312 @@
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::filters::Verdict;
+use crate::filters::exchange::Sample;
+use crate::filters::testing::{Ground, read_error};
+
+const RULES: &str = r#"
+SecRule REQUEST_URI "@contains ../" "id:1,phase:1,deny,log,msg:'up'"
+SecRule ARGS "@rx (?i)union\s+select" "id:2,phase:2,deny,log,tag:'sql',msg:'sql'"
+SecRule REQUEST_HEADERS:X-Teapot "@unconditionalMatch" "id:3,phase:1,deny,status:418"
+SecRule RESPONSE_BODY "@contains secret" "id:4,phase:4,deny,log"
+"#;
+
+/// A directory with rules, and what surrounds filters.
+struct Place {
+    folder: PathBuf,
+    ground: Ground,
+}
+
+impl Place {
+    fn new(test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("edgeward-waf-{}-{test}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("a.conf"), RULES).unwrap();
+        Self { folder, ground: Ground::new() }
+    }
+
+    fn compile(&self, more: Value) -> Result<Box<dyn Filter>, String> {
+        let mut spec = json!({ "rules": ["a.conf"], "max_time": "1m" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let compiled = self.ground.try_compile::<Spec>(spec, &self.folder);
+        compiled.map_err(|problem| problem.to_string().replace(self.folder.to_str().unwrap(), "DIR"))
+    }
+
+    fn filter(&self, more: Value) -> Box<dyn Filter> {
+        self.compile(more).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _gone = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn told(refusal: &Refusal) -> (u16, &'static str) {
+    (refusal.status.as_u16(), refusal.reason)
+}
+
+/// What becomes of a request with this body.
+fn sent(filter: &dyn Filter, sample: &mut Sample, pieces: &[&[u8]]) -> Result<(), (u16, &'static str)> {
+    sample.facts.has_body = !pieces.is_empty();
+    let mut exchange = sample.exchange();
+    match filter.on_request(&mut exchange) {
+        Step::Now(Verdict::Next) => {}
+        Step::Now(Verdict::Refuse(refusal)) => return Err(told(&refusal)),
+        _ => panic!("it waits or answers"),
+    }
+    for (at, piece) in pieces.iter().enumerate() {
+        let end = at + 1 == pieces.len();
+        let mut piece = Some(Bytes::copy_from_slice(piece));
+        let result = filter.on_request_body(&mut exchange, &mut piece, end);
+        let result = result.and_then(|()| exchange.job().map_or(Ok(()), |job| job()));
+        result.map_err(|refusal| told(&refusal))?;
+    }
+    Ok(())
+}
+
+fn form(headers: &[(&'static str, &str)]) -> Sample {
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    Sample::new("POST", "/", &[&[kind], headers].concat())
+}
+
+const BLOCKED: Result<(), (u16, &str)> = Err((403, "waf_blocked"));
+
+#[test]
+fn heads_are_judged() {
+    let place = Place::new("heads");
+    let filter = place.filter(json!({}));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=union", &[]), &[]), Ok(()));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=union+select", &[]), &[]), BLOCKED);
+    assert_eq!(sent(&*filter, &mut Sample::get("/", &[("x-teapot", "1")]), &[]), Err((418, "waf_blocked")));
+    let mut climbing = Sample::get("/a", &[]);
+    climbing.facts.sent_target = Some("/b/../a".into());
+    assert_eq!(sent(&*filter, &mut climbing, &[]), BLOCKED, "it is what the client wrote that counts");
+}
+
+#[test]
+fn bodies_are_judged_as_a_whole() {
+    let place = Place::new("bodies");
+    let filter = place.filter(json!({}));
+    let mut good = form(&[]);
+    assert_eq!(sent(&*filter, &mut good, &[b"a=union", b"&b=select"]), Ok(()));
+    assert_eq!(good.slots.hold(), Hold { first: 128 << 10, last: false });
+    assert_eq!(sent(&*filter, &mut form(&[]), &[b"a=union+", b"select"]), BLOCKED);
+}
+
+#[test]
+fn a_compressed_body_is_judged_by_what_is_in_it() {
+    use std::io::Write as _;
+    let place = Place::new("compressed");
+    let filter = place.filter(json!({ "max_body": "1KiB" }));
+    let zip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let gzip = [("content-encoding", "gzip")];
+    assert_eq!(sent(&*filter, &mut form(&gzip), &[&zip(b"a=union+select")]), BLOCKED);
+    assert_eq!(sent(&*filter, &mut form(&gzip), &[&zip(b"a=union")]), Ok(()));
+    let long = Err((413, "waf_body_too_large"));
+    assert_eq!(sent(&*filter, &mut form(&gzip), &[&zip(&[b'a'; 2000])]), long);
+    let wrong = Err((415, "waf_body_encoding"));
+    assert_eq!(sent(&*filter, &mut form(&gzip), &[b"a=b"]), wrong);
+    assert_eq!(sent(&*filter, &mut form(&[("content-encoding", "rot13")]), &[b"a=b"]), wrong);
+}
+
+#[test]
+fn a_large_body_is_judged_aside() {
+    let place = Place::new("large");
+    let filter = place.filter(json!({}));
+    let large = [&b"b="[..], &[b'x'; LARGE_BYTES], &b"&a=union+select"[..]].concat();
+    for (body, is_aside) in [(&b"a=union"[..], false), (&large, true)] {
+        let mut sample = form(&[]);
+        sample.facts.has_body = true;
+        let mut exchange = sample.exchange();
+        assert!(matches!(filter.on_request(&mut exchange), Step::Now(Verdict::Next)));
+        let mut piece = Some(Bytes::copy_from_slice(body));
+        filter.on_request_body(&mut exchange, &mut piece, true).unwrap();
+        let job = exchange.job();
+        assert_eq!(job.is_some(), is_aside);
+        if let Some(job) = job {
+            assert_eq!(job().map_err(|refusal| told(&refusal)), BLOCKED);
+        }
+    }
+}
+
+#[test]
+fn of_a_sample_nobody_knows_who_is_in_it() {
+    let place = Place::new("sample");
+    let filter = place.filter(json!({ "sample": 50 }));
+    let refused =
+        (0..200).filter(|_| sent(&*filter, &mut Sample::get("/?a=union+select", &[]), &[]).is_err());
+    assert!((1..200).contains(&refused.count()));
+}
+
+#[test]
+fn what_rules_found_is_told_as_one_line() {
+    let mut place = Place::new("audit");
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let filter = place.filter(json!({}));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=c", &[]), &[]), Ok(()));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=1+union+select", &[]), &[]), BLOCKED);
+    let Audit::Kept(lines) = &*kept else { unreachable!() };
+    let lines = lines.lock().unwrap();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    let of = |key: &str| line[key].as_str().unwrap_or_default();
+    assert_eq!(
+        (of("decision"), of("reason"), of("path"), of("route")),
+        ("refused", "waf_blocked", "/a", "orders")
+    );
+    let rule = &line["rules"][0];
+    assert_eq!((&rule["id"], &rule["phase"], &rule["variable"]), (&2.into(), &2.into(), &"ARGS:b".into()));
+    assert_eq!(
+        (&rule["message"], &rule["value"], &rule["tags"]),
+        (&"sql".into(), &"1 union select".into(), &json!(["sql"]))
+    );
+}
+
+#[test]
+fn the_policy_says_what_becomes_of_long_bodies() {
+    let place = Place::new("long");
+    let bad = [&b"a=union+select&b="[..], &[b'x'; 100]].concat();
+    let late = [&[b'a'; 100], &b"=b&c=union+select"[..]].concat();
+    for (over_limit, of_bad, of_late) in [
+        ("reject", Err((413, "waf_body_too_large")), Err((413, "waf_body_too_large"))),
+        ("inspect_prefix", BLOCKED, Ok(())),
+        ("skip", Ok(()), Ok(())),
+    ] {
+        let filter = place.filter(json!({ "max_body": "64B", "over_limit": over_limit }));
+        let declared = bad.len().to_string();
+        for headers in [&[][..], &[("content-length", declared.as_str())]] {
+            assert_eq!(sent(&*filter, &mut form(headers), &[&bad[..50], &bad[50..]]), of_bad, "{over_limit}");
+            assert_eq!(sent(&*filter, &mut form(headers), &[&late]), of_late, "{over_limit}");
+        }
+        let mut query = Sample::new("POST", "/?a=union+select", &[]);
+        assert!(sent(&*filter, &mut query, &[&late]).is_err(), "the query is looked at all the same");
+    }
+}
+
+#[test]
+fn the_log_is_told_which_rules_and_no_values() {
+    let place = Place::new("why");
+    let filter = place.filter(json!({}));
+    let mut sample = Sample::get("/?a=union+select+password", &[]);
+    let mut exchange = sample.exchange();
+    let Step::Now(Verdict::Refuse(refusal)) = filter.on_request(&mut exchange) else { panic!("it passed") };
+    assert_eq!(refusal.why.as_deref(), Some("2 ARGS:a"));
+    let shown = String::from_utf8(place.ground.metrics.encode()).unwrap();
+    assert!(shown.contains("edgeward_waf_matches_total{rule=\"2\"} 1"), "{shown}");
+}
+
+#[test]
+fn exclusions_are_exact() {
+    let place = Place::new("exclusions");
+    let (a, b) = ("/?a=union+select", "/?b=union+select");
+    for (exclude, of_a, of_b) in [
+        (json!([{ "id": 2 }]), Ok(()), Ok(())),
+        (json!([{ "tag": "sql" }]), Ok(()), Ok(())),
+        (json!([{ "tag": "sq" }]), BLOCKED, BLOCKED),
+        (json!([{ "id": 2, "target": "ARGS:a" }]), Ok(()), BLOCKED),
+        (json!([{ "tag": "sql", "target": "ARGS:a" }]), Ok(()), BLOCKED),
+        (json!([{ "id": 2, "target": "ARGS:/^[ax]$/" }]), Ok(()), BLOCKED),
+        (json!([{ "id": 1 }]), BLOCKED, BLOCKED),
+    ] {
+        let filter = place.filter(json!({ "exclude": exclude }));
+        assert_eq!(sent(&*filter, &mut Sample::get(a, &[]), &[]), of_a, "{exclude}");
+        assert_eq!(sent(&*filter, &mut Sample::get(b, &[]), &[]), of_b, "{exclude}");
+    }
+}
+
+#[test]
+fn a_response_waits_until_it_is_known_to_be_good() {
+    let place = Place::new("responses");
+    for (responses, text, expected) in [
+        (true, "a secret", Err("waf_blocked")),
+        (true, "a word", Ok("a word")),
+        (false, "a secret", Ok("a secret")),
+    ] {
+        let filter = place.filter(json!({ "responses": responses }));
+        assert_eq!(filter.phases().contains(Phases::RESPONSE_BODY), responses);
+        let mut sample = Sample::get("/", &[]);
+        assert_eq!(sent(&*filter, &mut sample, &[]), Ok(()));
+        if !responses {
+            continue;
+        }
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.insert_header("content-type", "text/html; charset=utf-8").unwrap();
+        let mut exchange = sample.exchange();
+        filter.on_response(&mut exchange, &mut response).unwrap();
+        let (first, second) = text.split_at(4);
+        let mut piece = Some(Bytes::copy_from_slice(first.as_bytes()));
+        filter.on_response_body(&mut exchange, &mut piece, false).unwrap();
+        assert_eq!(piece, None, "nothing goes on yet");
+        let mut piece = Some(Bytes::copy_from_slice(second.as_bytes()));
+        let told = filter.on_response_body(&mut exchange, &mut piece, true).map_err(|refusal| refusal.reason);
+        assert_eq!(told.map(|()| piece.unwrap()), expected.map(Bytes::from));
+    }
+}
+
+#[test]
+fn routes_share_rules_until_a_file_changes() {
+    let place = Place::new("shared");
+    let shelf = place.ground.state.kept.find_or("waf", Shelf::default);
+    let spec =
+        |max_body: &str| serde_json::from_value::<Spec>(json!({ "rules": ["a.conf"], "max_body": max_body }));
+    let find = |max_body: &str| {
+        let spec = spec(max_body).unwrap();
+        let site = crate::filters::Site { base: &place.folder, ..place.ground.site() };
+        let limits = crate::waf::Limits { request_body_bytes: max_body.len(), ..Default::default() };
+        let (sources, tuning) = (spec.sources(&site).unwrap(), spec.tuning().unwrap());
+        shelf.find(&sources, &tuning, limits, &place.ground.state.clock).unwrap()
+    };
+    let first = find("1KiB");
+    assert!(Arc::ptr_eq(&first, &find("1KiB")));
+    assert!(!Arc::ptr_eq(&first, &find("10KiB")));
+    fs::write(place.folder.join("a.conf"), "# none").unwrap();
+    assert!(!Arc::ptr_eq(&first, &find("1KiB")));
+}
+
+#[test]
+fn wrong_settings_are_told() {
+    let place = Place::new("wrong");
+    fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx (?=a)\" \"id:9,deny\"\n").unwrap();
+    for (spec, expected) in [
+        (json!({ "rules": [] }), "rules: expected at least one, e.g. `crs`"),
+        (
+            json!({ "rules": ["crs"] }),
+            "rules[0]: the Core Rule Set: say where it is, with `waf: { crs: DIRECTORY }` at the top of the policy",
+        ),
+        (json!({ "rules": ["b.conf"] }), "rules[0]: DIR/b.conf: No such file or directory (os error 2)"),
+        (json!({ "paranoia": 5 }), "paranoia: expected a level from 1 to 4"),
+        (
+            json!({ "paranoia": 2, "detection_paranoia": 1 }),
+            "detection_paranoia: is below `paranoia`, whose rules run in any case",
+        ),
+        (
+            json!({ "exclude": [{ "id": 1, "tag": "a" }] }),
+            "exclude[0]: expected exactly one of `id` and `tag`",
+        ),
+        (json!({ "exclude": [{ "target": "ARGS" }] }), "exclude[0]: expected exactly one of `id` and `tag`"),
+        (json!({ "exclude": [{ "tag": "a\"b" }] }), "exclude[0].tag: expected a tag such as attack-sqli"),
+        (
+            json!({ "exclude": [{ "id": 1, "target": "ARGS:a\" b" }] }),
+            "exclude[0].target: expected a variable such as ARGS:comment",
+        ),
+        (json!({ "sample": 0 }), "sample: expected a number from 1 to 100"),
+        (json!({ "sample": 101 }), "sample: expected a number from 1 to 100"),
+        (json!({ "max_body": "17MiB" }), "max_body: at most 16MiB: the body waits in memory"),
+    ] {
+        assert_eq!(place.compile(spec.clone()).err().as_deref(), Some(expected), "{spec}");
+    }
+    let lookahead = place.compile(json!({ "rules": ["wrong.conf"] })).err().unwrap();
+    assert!(lookahead.starts_with("rules: DIR/wrong.conf:2: "), "{lookahead}");
+    assert!(read_error::<Spec>(json!({ "rules": ["crs"], "paranoid": 1 })).contains("paranoid"));
+}

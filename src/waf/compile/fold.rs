@@ -1,0 +1,390 @@
+//! What does not depend on the request, computed once.
+//!
+//! CRS begins each request by setting some 60 variables to what its set-up says, and skips the rules of higher paranoia
+//! levels by some 200 comparisons with them. This walks through the phases as a request would, with each variable of `TX`
+//! known or unknown, and takes out rules that never match, rules that are always skipped, and those whose one effect,
+//! a variable's value, can be there from the beginning. Where it cannot be sure it leaves a rule alone: rules that a `ctl`
+//! may take out, variables that another rule has read before, whatever is logged.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::waf::engine::plan::{
+    Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule,
+    PlannedTarget, PlannedUpdate, RuleId, Slot, Test,
+};
+use crate::waf::engine::{add_text, simple_match, transformed};
+use crate::waf::ir::{Disruptive, Variable};
+
+/// A variable: its value or that it is not set, if that is known.
+type Known = Option<Option<Box<[u8]>>>;
+/// All of them, by slot.
+type Variables = Vec<Known>;
+
+/// Takes out what need not run; the ids of rules that are gone.
+pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
+    if reads_stale_match(plan) {
+        return Vec::new();
+    }
+    let mut walk = Walk {
+        plan,
+        initial: plan.initial.clone(),
+        read: HashSet::new(),
+        written: HashSet::new(),
+        reads_all: false,
+        removals: HashSet::new(),
+    };
+    let mut entry: Variables = plan.initial.iter().cloned().map(Some).collect();
+    let mut kept = Vec::new();
+    for (phase, rules) in plan.phases.iter().enumerate() {
+        let (live, exit) = walk.phase(rules, entry.clone());
+        // A caller may leave out phases 3 and 4, so a later one may begin where any of these ended.
+        entry = if phase == 0 { exit } else { join(entry, &exit) };
+        kept.push(live);
+    }
+    let initial = walk.initial;
+    apply(plan, initial, &kept)
+}
+
+fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -> Vec<u64> {
+    plan.initial = initial;
+    let mut gone = Vec::new();
+    for (rules, kept) in plan.phases.iter_mut().zip(kept) {
+        // Where each old place is in the new list.
+        let mut places = vec![0_u32];
+        for keep in kept {
+            places.push(places.last().copied().unwrap_or(0) + u32::from(*keep));
+        }
+        let all = std::mem::take(rules);
+        for (id, keep) in all.iter().zip(kept) {
+            let Some(rule) = plan.rules.get_mut(*id as usize) else { continue };
+            if *keep {
+                rules.push(*id);
+                let end = places.last().copied();
+                rule.next = rule.next.and_then(|next| places.get(next as usize).copied().or(end));
+            } else {
+                gone.push(rule.id);
+            }
+        }
+    }
+    gone
+}
+
+/// Whether a rule looks at what an earlier rule matched, which folding would change.
+fn reads_stale_match(plan: &Plan) -> bool {
+    use Variable::{MatchedVar, MatchedVarName, MatchedVars, MatchedVarsNames};
+    let stale =
+        |variable: Variable| matches!(variable, MatchedVar | MatchedVarName | MatchedVars | MatchedVarsNames);
+    let expands = |expansion: &Expansion| {
+        expansion.parts.iter().any(|part| matches!(part, Part::Variable(variable, _) if stale(*variable)))
+    };
+    plan.rules.iter().filter_map(|rule| rule.links.first()).any(|link| {
+        let sets = |action: &PlannedAction| match action {
+            PlannedAction::SetSlot(_, update) => update_of(update).is_some_and(expands),
+            PlannedAction::SetMember(_, name, update) => {
+                expands(name) || update_of(update).is_some_and(expands)
+            }
+            _ => false,
+        };
+        let acts = link.targets.is_empty() && link.actions.iter().any(sets);
+        acts || link.targets.iter().any(|target| stale(target.variable))
+            || argument(&link.test).is_some_and(expands)
+    })
+}
+
+fn update_of(update: &PlannedUpdate) -> Option<&Expansion> {
+    match update {
+        PlannedUpdate::Set(text) | PlannedUpdate::Add(text) | PlannedUpdate::Subtract(text) => Some(text),
+        PlannedUpdate::Remove => None,
+    }
+}
+
+fn argument(test: &Test) -> Option<&Expansion> {
+    match test {
+        Test::RegexExpansion(text, _)
+        | Test::Equals(text)
+        | Test::StartsWith(text)
+        | Test::EndsWith(text)
+        | Test::Contains(text)
+        | Test::ContainsWord(text)
+        | Test::Within(text)
+        | Test::Number(_, text) => Some(text),
+        _ => None,
+    }
+}
+
+/// What is known whichever of two ways a request came.
+fn join(mut one: Variables, other: &Variables) -> Variables {
+    for (known, other) in one.iter_mut().zip(other) {
+        if known != other {
+            *known = None;
+        }
+    }
+    one
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    /// What variables are from the beginning.
+    initial: Vec<Option<Box<[u8]>>>,
+    /// Variables that rules have read or written which stay.
+    read: HashSet<Slot>,
+    written: HashSet<Slot>,
+    reads_all: bool,
+    /// Sets of rules that rules so far may have taken out.
+    removals: HashSet<u32>,
+}
+
+impl Walk<'_> {
+    /// Which rules of a phase stay, and what is known at its end.
+    fn phase(&mut self, rules: &[RuleId], entry: Variables) -> (Vec<bool>, Variables) {
+        let mut kept = Vec::with_capacity(rules.len());
+        let mut ways: BTreeMap<usize, Variables> = BTreeMap::new();
+        let mut here = Some(entry.clone());
+        for (at, id) in rules.iter().enumerate() {
+            if let Some(way) = ways.remove(&at) {
+                here = Some(here.map_or(way.clone(), |here| join(here, &way)));
+            }
+            let (Some(variables), Some(rule)) = (&mut here, self.plan.rules.get(*id as usize)) else {
+                kept.push(false);
+                continue;
+            };
+            match outcome(rule, variables) {
+                Some(false) => kept.push(false),
+                Some(true) if only_skips(rule) && self.may_drop(*id, at, rules, rule) => {
+                    kept.push(false);
+                    let to = rule.next.map_or(at + 1, |next| next as usize);
+                    let way = here.take();
+                    add_way(&mut ways, to, way);
+                }
+                Some(true) if self.hoist(*id, rule, variables) => kept.push(false),
+                _ => {
+                    kept.push(true);
+                    self.stays(rule, variables);
+                    let ends = ends_phase(rule).then_some(rules.len());
+                    let next = rule.next.map(|next| next as usize);
+                    for to in ends.into_iter().chain(next) {
+                        add_way(&mut ways, to, Some(variables.clone()));
+                    }
+                }
+            }
+        }
+        let exit = ways.into_values().chain(here).reduce(|one, other| join(one, &other));
+        (kept, exit.unwrap_or(entry))
+    }
+
+    /// Whether the rule may go together with those it skips: a `ctl` that takes it out takes them out as well.
+    fn may_drop(&self, id: RuleId, at: usize, rules: &[RuleId], rule: &PlannedRule) -> bool {
+        let skipped = rules.get(at + 1..rule.next.map_or(at + 1, |next| next as usize)).unwrap_or_default();
+        self.removals.iter().filter_map(|set| self.plan.sets.get(*set as usize)).all(|set| {
+            let has = |id: &RuleId| set.rules.binary_search(id).is_ok();
+            set.target.is_some() || !has(&id) || skipped.iter().all(has)
+        })
+    }
+
+    fn removable(&self, id: RuleId) -> bool {
+        let sets = self.removals.iter().filter_map(|set| self.plan.sets.get(*set as usize));
+        sets.into_iter().any(|set| set.rules.binary_search(&id).is_ok())
+    }
+
+    /// Has the rule's effect be there from the beginning, if nothing that stays can tell.
+    fn hoist(&mut self, id: RuleId, rule: &PlannedRule, variables: &mut Variables) -> bool {
+        let one_value = |link: &PlannedLink| link.targets.len() <= 1 && !link.capture;
+        if !quiet(rule) || rule.next.is_some() || self.removable(id) || !rule.links.iter().all(one_value) {
+            return false;
+        }
+        let mut after = variables.clone();
+        for action in rule.links.iter().flat_map(|link| &link.actions) {
+            let PlannedAction::SetSlot(slot, update) = action else { return false };
+            let free = !self.reads_all && !self.read.contains(slot) && !self.written.contains(slot);
+            let Some(value) = updated(*slot, update, &after).filter(|_| free) else { return false };
+            if let Some(known) = after.get_mut(*slot as usize) {
+                *known = Some(value);
+            }
+        }
+        for action in rule.links.iter().flat_map(|link| &link.actions) {
+            let PlannedAction::SetSlot(slot, _) = action else { continue };
+            let value = after.get(*slot as usize).cloned().flatten().flatten();
+            if let Some(initial) = self.initial.get_mut(*slot as usize) {
+                *initial = value;
+            }
+        }
+        *variables = after;
+        true
+    }
+
+    /// Notes what a rule that stays may read, write and take out.
+    fn stays(&mut self, rule: &PlannedRule, variables: &mut Variables) {
+        self.reads(&rule.message);
+        self.reads(&rule.data);
+        if let PlannedDisruption::Redirect(to) = &rule.disruptive {
+            self.reads(to);
+        }
+        for link in &rule.links {
+            for target in link.targets.iter().filter(|target| target.variable == Variable::Tx) {
+                match target.members {
+                    Members::Slot(slot) => _ = self.read.insert(slot),
+                    _ => self.reads_all = true,
+                }
+            }
+            if let Some(text) = argument(&link.test) {
+                self.reads(text);
+            }
+            if link.capture {
+                for slot in 0..10 {
+                    self.writes(slot, variables);
+                }
+            }
+            for action in &link.actions {
+                self.acts(action, variables);
+            }
+        }
+    }
+
+    fn reads(&mut self, text: &Expansion) {
+        for part in &text.parts {
+            match part {
+                Part::Slot(slot) => _ = self.read.insert(*slot),
+                Part::Variable(Variable::Tx, _) => self.reads_all = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn writes(&mut self, slot: Slot, variables: &mut Variables) {
+        self.written.insert(slot);
+        if let Some(known) = variables.get_mut(slot as usize) {
+            *known = None;
+        }
+    }
+
+    fn acts(&mut self, action: &PlannedAction, variables: &mut Variables) {
+        match action {
+            PlannedAction::SetSlot(slot, update) => {
+                if !matches!(update, PlannedUpdate::Set(_)) {
+                    self.read.insert(*slot);
+                }
+                if let Some(text) = update_of(update) {
+                    self.reads(text);
+                }
+                self.writes(*slot, variables);
+            }
+            PlannedAction::SetMember(collection, name, update) => {
+                self.reads(name);
+                if let Some(text) = update_of(update) {
+                    self.reads(text);
+                }
+                if *collection == Variable::Tx {
+                    let front = match name.parts.first() {
+                        Some(Part::Text(text)) => text.to_ascii_lowercase(),
+                        _ => Vec::new(),
+                    };
+                    let names = (0..).zip(&self.plan.slots).filter(|(_, slot)| slot.starts_with(&front));
+                    let meant: Vec<Slot> = names.map(|(slot, _)| slot).collect();
+                    for slot in meant {
+                        self.read.insert(slot);
+                        self.writes(slot, variables);
+                    }
+                }
+            }
+            PlannedAction::Expire(_, one, other) => {
+                self.reads(one);
+                self.reads(other);
+            }
+            PlannedAction::Begin(_, text) | PlannedAction::Environment(_, text) => self.reads(text),
+            PlannedAction::Remove(set) => _ = self.removals.insert(*set),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the rule matches, if that is known.
+fn outcome(rule: &PlannedRule, variables: &Variables) -> Option<bool> {
+    let mut all = true;
+    for (at, link) in rule.links.iter().enumerate() {
+        match passes(link, variables) {
+            // The first rule of a chain has done its actions by then.
+            Some(false) if at == 0 => return Some(false),
+            Some(true) if all => {}
+            _ => all = false,
+        }
+    }
+    all.then_some(true)
+}
+
+fn passes(link: &PlannedLink, variables: &Variables) -> Option<bool> {
+    if link.targets.is_empty() {
+        return Some(true);
+    }
+    let argument = match argument(&link.test) {
+        Some(expansion) => expand(expansion, variables)?,
+        None => Vec::new(),
+    };
+    let mut any = false;
+    for target in &link.targets {
+        let value = value(target, variables)?;
+        let Some(value) = value else { continue };
+        let text = transformed(&link.pipeline, &value);
+        any |= simple_match(&link.test, &text, &argument)? != link.negated;
+    }
+    (link.excluded.is_empty() && !link.multi_match).then_some(any)
+}
+
+fn value(target: &PlannedTarget, variables: &Variables) -> Known {
+    let Members::Slot(slot) = target.members else { return None };
+    if target.variable != Variable::Tx {
+        return None;
+    }
+    let known = variables.get(slot as usize)?.clone()?;
+    Some(if target.count { Some(known.map_or(b"0", |_| b"1")[..].into()) } else { known })
+}
+
+fn add_way(ways: &mut BTreeMap<usize, Variables>, to: usize, way: Option<Variables>) {
+    let Some(way) = way else { return };
+    let joined = match ways.remove(&to) {
+        Some(other) => join(way, &other),
+        None => way,
+    };
+    ways.insert(to, joined);
+}
+
+/// Whether a match leaves no trace but its actions.
+fn quiet(rule: &PlannedRule) -> bool {
+    let passes = matches!(rule.disruptive, PlannedDisruption::Plain(Disruptive::Pass));
+    passes && !rule.log && !rule.audit && rule.severity.is_none()
+}
+
+fn only_skips(rule: &PlannedRule) -> bool {
+    quiet(rule) && rule.links.iter().all(|link| link.actions.is_empty() && !link.capture)
+}
+
+/// Whether nothing after the rule may run in its phase.
+fn ends_phase(rule: &PlannedRule) -> bool {
+    let stops = |action: &PlannedAction| matches!(action, PlannedAction::Engine(_));
+    let acts = rule.links.iter().any(|link| link.actions.iter().any(stops));
+    acts || !matches!(rule.disruptive, PlannedDisruption::Plain(Disruptive::Pass))
+}
+
+fn expand(expansion: &Expansion, variables: &Variables) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    for part in &expansion.parts {
+        match part {
+            Part::Text(part) => text.extend_from_slice(part),
+            Part::Slot(slot) => text
+                .extend_from_slice(variables.get(*slot as usize)?.as_ref()?.as_deref().unwrap_or_default()),
+            Part::Variable(..) => return None,
+        }
+    }
+    Some(text)
+}
+
+/// What an update makes of a variable, if that is known.
+fn updated(slot: Slot, update: &PlannedUpdate, variables: &Variables) -> Known {
+    let old =
+        || variables.get(slot as usize)?.as_ref().map(|known| known.as_deref().unwrap_or_default().to_vec());
+    Some(match update {
+        PlannedUpdate::Remove => None,
+        PlannedUpdate::Set(text) => Some(expand(text, variables)?.into()),
+        PlannedUpdate::Add(text) => Some(add_text(&old()?, &expand(text, variables)?, 1).into()),
+        PlannedUpdate::Subtract(text) => Some(add_text(&old()?, &expand(text, variables)?, -1).into()),
+    })
+}

@@ -1,0 +1,135 @@
+//! What rules do for each value that passes: variables, collections that last, and what changes for the rest of the request.
+
+use super::plan::{Expansion, PlannedAction, PlannedLink, PlannedUpdate};
+use super::run::Runner;
+use super::values::{atoi, signed};
+use crate::waf::ir::{Switch, Variable};
+
+/// Variables of the environment.
+const ENVIRONMENT: usize = 64;
+
+impl Runner<'_> {
+    /// All actions of the link, in order.
+    pub(super) fn actions(&mut self, link: &PlannedLink) {
+        for action in &link.actions {
+            self.action(action);
+        }
+    }
+
+    fn expanded(&mut self, expansion: &Expansion) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.state.expand(self.plan, self.lasting, expansion, &mut text);
+        text
+    }
+
+    fn action(&mut self, action: &PlannedAction) {
+        match action {
+            PlannedAction::SetSlot(slot, PlannedUpdate::Remove) => self.state.tx.remove(*slot),
+            PlannedAction::SetSlot(slot, PlannedUpdate::Set(value)) => {
+                if let Some(text) = value.as_text() {
+                    self.state.tx.set(*slot, text);
+                } else {
+                    let text = self.expanded(value);
+                    self.state.tx.set(*slot, &text);
+                }
+            }
+            PlannedAction::SetSlot(slot, PlannedUpdate::Add(amount)) => self.add(*slot, amount, 1),
+            PlannedAction::SetSlot(slot, PlannedUpdate::Subtract(amount)) => self.add(*slot, amount, -1),
+            PlannedAction::SetMember(collection, name, update) => {
+                let name = self.expanded(name).to_ascii_lowercase();
+                self.set_member(*collection, &name, update);
+            }
+            PlannedAction::Expire(collection, name, seconds) => self.expire(*collection, name, seconds),
+            PlannedAction::Begin(collection, key) => {
+                let key = self.expanded(key);
+                self.state.begun.retain(|(begun, _)| begun != collection);
+                self.state.begun.push((*collection, key));
+            }
+            PlannedAction::Environment(name, value) => {
+                let value = self.expanded(value);
+                self.state.environment.retain(|(known, _)| known != name);
+                if self.state.environment.len() < ENVIRONMENT {
+                    self.state.environment.push((name.clone(), value));
+                }
+            }
+            _ => self.control(action),
+        }
+    }
+
+    fn control(&mut self, action: &PlannedAction) {
+        let state = &mut *self.state;
+        match action {
+            PlannedAction::Remove(set) => {
+                let Some(removal) = self.plan.sets.get(*set as usize) else { return };
+                if removal.target.is_none() {
+                    for rule in &removal.rules {
+                        state.remove(*rule);
+                    }
+                } else if !state.removed_targets.contains(set) {
+                    state.removed_targets.push(*set);
+                }
+            }
+            PlannedAction::Engine(to) => state.engine = *to,
+            PlannedAction::BodyProcessor(name) => {
+                state.body_processor = Some(name.clone());
+                state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
+            }
+            PlannedAction::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,
+            PlannedAction::RequestBody(switch) => state.read_request_body = *switch == Switch::On,
+            PlannedAction::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,
+            PlannedAction::Audit(switch) => state.audit = Some(*switch == Switch::On),
+            _ => {}
+        }
+    }
+
+    /// No number is 0, and so is what is not set.
+    fn add(&mut self, slot: u32, amount: &Expansion, sign: i64) {
+        let amount = match amount.as_text() {
+            Some(text) => atoi(text),
+            None => atoi(&self.expanded(amount)),
+        };
+        let old = self.state.tx.get(slot).map_or(0, atoi);
+        let mut digits = signed(old.saturating_add(amount.saturating_mul(sign)));
+        self.state.tx.set(slot, digits.text());
+    }
+
+    fn set_member(&mut self, collection: Variable, name: &[u8], update: &PlannedUpdate) {
+        let (amount, sign) = match update {
+            PlannedUpdate::Remove => (Vec::new(), 0),
+            PlannedUpdate::Set(value) => (self.expanded(value), 0),
+            PlannedUpdate::Add(value) => (self.expanded(value), 1),
+            PlannedUpdate::Subtract(value) => (self.expanded(value), -1),
+        };
+        let removes = matches!(update, PlannedUpdate::Remove);
+        let change = |old: Option<&[u8]>| match (removes, sign) {
+            (true, _) => None,
+            (false, 0) => Some(amount),
+            (false, sign) => {
+                let sum = old.map_or(0, atoi).saturating_add(atoi(&amount).saturating_mul(sign));
+                Some(signed(sum).text().to_vec())
+            }
+        };
+        let state = &mut *self.state;
+        if collection == Variable::Tx {
+            let old = state.tx.find(self.plan, name).and_then(|at| state.tx.value(at));
+            match change(old) {
+                Some(value) => _ = state.tx.set_named(self.plan, name, &value),
+                None => state.tx.remove_named(self.plan, name),
+            }
+            return;
+        }
+        if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
+            self.lasting.update((collection, key), name, state.unix_seconds, change);
+        }
+    }
+
+    fn expire(&mut self, collection: Variable, name: &Expansion, seconds: &Expansion) {
+        let name = self.expanded(name).to_ascii_lowercase();
+        let seconds = u64::try_from(atoi(&self.expanded(seconds))).unwrap_or(0);
+        let state = &*self.state;
+        if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
+            let at = state.unix_seconds.saturating_add(seconds);
+            self.lasting.expire((collection, key), &name, at);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Builds the prefilter from a plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aho_corasick::dfa::DFA;
+use aho_corasick::{MatchKind, StartKind};
+
+use super::look::WORDS;
+use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, insert};
+use crate::waf::compile::RequiredOf;
+use crate::waf::engine::collect::{Stored, stored};
+use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
+use crate::waf::engine::run::argument_is_constant;
+use crate::waf::engine::values::BASES;
+use crate::waf::ir::Variable;
+use crate::waf::pattern::{Clause, Regex, Required};
+use crate::waf::transform::{ByteSet, Transformation, Triggers};
+
+/// Rules that are screened; more are tested as they run.
+const RULES: usize = WORDS * 64;
+/// Bytes that short values are often made of, the fewest first.
+const CLASSES: [ByteSet; 5] = {
+    let digits = ByteSet::range(b'0', b'9');
+    let words = digits.union(ByteSet::range(b'a', b'z'));
+    let names = words.union(ByteSet::of(b"-_"));
+    let paths = names.union(ByteSet::of(b".:/"));
+    [digits, words, names, paths, paths.union(ByteSet::of(b" ,"))]
+};
+/// From this likelihood on a rule's text is a candidate more often than not worth it.
+const COMMON: f64 = 0.25;
+/// Patterns of one group.
+const GROUP: usize = 8;
+/// Names longer than this are not looked for by name here.
+const NAME_BYTES: usize = 64;
+
+impl Filter {
+    /// Takes up each rule that can be screened, and marks it so.
+    ///
+    /// # Errors
+    /// If the automaton of all literals cannot be built.
+    pub(in crate::waf) fn new(plan: &mut Plan, required: &RequiredOf) -> Result<Self, String> {
+        let mut builder = Builder::default();
+        let live: Vec<RuleId> = plan.phases.iter().flatten().copied().collect();
+        for id in live {
+            let link = plan.rules.get(id as usize).and_then(|rule| rule.links.first());
+            let Some(link) = link.filter(|link| can_be_screened(link) && builder.rules.len() < RULES) else {
+                continue;
+            };
+            let required = required_of(link, required.get(&(id, 0)));
+            let bit = builder.rule(id, link, required);
+            if let Some(rule) = plan.rules.get_mut(id as usize) {
+                rule.filtered = Some(bit);
+            }
+        }
+        builder.finish(plan)
+    }
+}
+
+/// Whether the test's outcome depends on the text alone, and its values, once there, do not change.
+fn can_be_screened(link: &PlannedLink) -> bool {
+    let stays = |target: &PlannedTarget| {
+        let short = !matches!(&target.members, Members::Named(name) if name.len() > NAME_BYTES);
+        !target.count
+            && short
+            && match stored(target.variable) {
+                Stored::Values(_) | Stored::Names(_) => true,
+                Stored::Single => SETTLED.contains(&target.variable),
+                Stored::Elsewhere => false,
+            }
+    };
+    let pure = match &link.test {
+        Test::Always | Test::Never | Test::RegexExpansion(..) => false,
+        test => argument_is_constant(test),
+    };
+    pure && !link.negated && !link.targets.is_empty() && link.targets.iter().all(stays)
+}
+
+/// Single variables that are set once.
+const SETTLED: &[Variable] = &[
+    Variable::QueryString,
+    Variable::RemoteAddr,
+    Variable::RequestBasename,
+    Variable::RequestBody,
+    Variable::RequestFilename,
+    Variable::RequestLine,
+    Variable::RequestMethod,
+    Variable::RequestProtocol,
+    Variable::RequestUri,
+    Variable::RequestUriRaw,
+    Variable::ResponseBody,
+    Variable::ResponseProtocol,
+    Variable::ResponseStatus,
+];
+
+/// What a text needs for the link's test to pass.
+fn required_of(link: &PlannedLink, of_pattern: Option<&Required>) -> Required {
+    let one_of = |bytes: ByteSet| Clause { bytes: bytes.to_ascii_lowercase(), literals: BTreeSet::new() };
+    let needs = |least_bytes, clauses| Required { clauses, least_bytes };
+    match &link.test {
+        Test::BytesOutside(allowed) => needs(1, vec![one_of(allowed.complement())]),
+        Test::BadUrlEncoding => needs(1, vec![one_of(ByteSet::of(b"%"))]),
+        Test::BadUtf8 => needs(1, vec![one_of(ByteSet::range(0x80, 0xff))]),
+        // One word is one token, and no fingerprint of an attack has one alone.
+        Test::SqlInjection => {
+            let word = ByteSet::range(b'a', b'z').union(ByteSet::range(b'0', b'9')).union(ByteSet::of(b"_"));
+            let word = word.union(ByteSet::range(b'A', b'Z'));
+            needs(2, vec![one_of(word.complement())])
+        }
+        // A tag needs `<`, an attribute a value.
+        Test::Xss => needs(2, vec![one_of(ByteSet::of(b"<="))]),
+        _ => of_pattern.cloned().unwrap_or_default(),
+    }
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    Single(Variable),
+    /// Values of a base, by its number.
+    Values(u8),
+    /// Names of a base.
+    Names(u8),
+}
+
+#[derive(Default)]
+struct Builder {
+    rules: Vec<Screened>,
+    always: Vec<u16>,
+    by_byte: BTreeMap<u8, Vec<u16>>,
+    literals: HashMap<Vec<u8>, u32>,
+    by_literal: Vec<Vec<u16>>,
+    pipelines: Vec<(Vec<Transformation>, bool, Vec<u16>)>,
+    targets: Vec<(u16, Vec<PlannedTarget>, Vec<PlannedTarget>)>,
+    /// Rules that most texts are candidates for, with their patterns, by what they look at.
+    common: BTreeMap<Vec<Variable>, Vec<(u16, u32)>>,
+}
+
+impl Builder {
+    fn rule(&mut self, id: RuleId, link: &PlannedLink, required: Required) -> u16 {
+        let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
+        let likely = required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON);
+        if let (true, Test::Regex(pattern)) = (likely, &link.test) {
+            let variables = link.targets.iter().map(|target| target.variable).collect();
+            self.common.entry(variables).or_default().push((bit, *pattern));
+        }
+        let only_bytes = required.clauses.iter().filter(|clause| clause.literals.is_empty());
+        let bytes = only_bytes.map(|clause| clause.bytes).collect();
+        let mut clauses = required.clauses.into_iter();
+        match clauses.next() {
+            None => self.always.push(bit),
+            Some(first) => {
+                for byte in first.bytes.iter() {
+                    self.by_byte.entry(byte).or_default().push(bit);
+                }
+                for literal in first.literals {
+                    let at = self.literal(literal);
+                    if let Some(rules) = self.by_literal.get_mut(at as usize) {
+                        rules.push(bit);
+                    }
+                }
+            }
+        }
+        let rest = clauses.filter(|clause| !clause.literals.is_empty()).map(|clause| Needed {
+            bytes: clause.bytes,
+            literals: clause.literals.into_iter().map(|literal| self.literal(literal)).collect(),
+        });
+        let rest = rest.collect();
+        self.rules.push(Screened { rule: id, least_bytes: required.least_bytes, rest, bytes });
+        let steps = link.pipeline.to_vec();
+        match self
+            .pipelines
+            .iter_mut()
+            .find(|(known, multi, _)| *known == steps && *multi == link.multi_match)
+        {
+            Some((_, _, rules)) => rules.push(bit),
+            None => self.pipelines.push((steps, link.multi_match, vec![bit])),
+        }
+        self.targets.push((bit, link.targets.to_vec(), link.excluded.to_vec()));
+        bit
+    }
+
+    fn literal(&mut self, literal: Vec<u8>) -> u32 {
+        let next = u32::try_from(self.by_literal.len()).unwrap_or(u32::MAX);
+        let at = *self.literals.entry(literal).or_insert(next);
+        if at == next {
+            self.by_literal.push(Vec::new());
+        }
+        at
+    }
+
+    /// Rules that a text of these bytes alone may match, as far as single bytes tell.
+    fn possible(&self, class: ByteSet) -> Vec<u16> {
+        let may = |rule: &Screened| rule.bytes.iter().all(|needed| needed.intersects(&class));
+        (0_u16..).zip(&self.rules).filter(|(_, rule)| may(rule)).map(|(bit, _)| bit).collect()
+    }
+
+    fn finish(self, plan: &Plan) -> Result<Filter, String> {
+        let words = self.rules.len().div_ceil(64).max(1);
+        let set = |bits: &[u16]| {
+            let mut set: Bits = vec![0; words].into();
+            for bit in bits {
+                insert(&mut set, *bit);
+            }
+            set
+        };
+        let automaton = automaton(&self.literals)?;
+        let mut scopes = BTreeMap::new();
+        for (bit, targets, excluded) in &self.targets {
+            add_targets(&mut scopes, words, *bit, targets, excluded);
+        }
+        let pipelines: Vec<_> = self
+            .pipelines
+            .iter()
+            .map(|(steps, multi_match, rules)| Pipeline {
+                steps: steps.clone().into(),
+                multi_match: *multi_match,
+                rules: set(rules),
+                triggers: triggers(steps),
+            })
+            .collect();
+        for (scope, number) in scopes.values_mut().zip(0_u16..) {
+            choose_pipelines(scope, &pipelines);
+            scope.number = number;
+            scope.by_name =
+                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
+        }
+        let telling: Vec<u8> = self.by_byte.keys().copied().collect();
+        let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
+        let singles = singles(scopes);
+        let groups = groups(plan, &self.common, set);
+        let fits = |length: usize| -> Vec<u16> {
+            (0_u16..)
+                .zip(&self.rules)
+                .filter(|(_, rule)| rule.least_bytes <= length)
+                .map(|(bit, _)| bit)
+                .collect()
+        };
+        let by_length = (0..=SHORT_BYTES).map(|length| set(&fits(length))).collect();
+        let by_class = CLASSES.iter().map(|class| (*class, set(&self.possible(*class)))).collect();
+        Ok(Filter {
+            words,
+            always: set(&self.always),
+            by_byte: (0..=255).map(|byte| set(self.by_byte.get(&byte).map_or(&[], Vec::as_slice))).collect(),
+            telling_bytes: ByteSet::of(&telling),
+            by_literal: self.by_literal.into_iter().map(Into::into).collect(),
+            rules: self.rules,
+            automaton,
+            pipelines,
+            values,
+            names,
+            singles,
+            groups,
+            by_length,
+            by_class,
+        })
+    }
+}
+
+/// One automaton of all literals, numbered as they are.
+fn automaton(literals: &HashMap<Vec<u8>, u32>) -> Result<Option<DFA>, String> {
+    if literals.is_empty() {
+        return Ok(None);
+    }
+    let mut literals: Vec<_> = literals.iter().collect();
+    literals.sort_by_key(|(_, at)| **at);
+    let built = DFA::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::Standard)
+        .start_kind(StartKind::Unanchored)
+        .prefilter(false)
+        .build(literals.iter().map(|(literal, _)| literal.as_slice()));
+    built.map(Some).map_err(|error| error.to_string())
+}
+
+fn by_base(scopes: &BTreeMap<Place, Scope>, place: fn(u8) -> Place) -> Vec<Scope> {
+    let bases = 0..u8::try_from(BASES).unwrap_or(u8::MAX);
+    bases.map(|base| scopes.get(&place(base)).cloned().unwrap_or_default()).collect()
+}
+
+fn singles(scopes: BTreeMap<Place, Scope>) -> Vec<(Variable, Scope)> {
+    let single = |(place, scope)| match place {
+        Place::Single(variable) => Some((variable, scope)),
+        _ => None,
+    };
+    scopes.into_iter().filter_map(single).collect()
+}
+
+/// Groups of rules whose patterns are compiled together, too.
+///
+/// Only rules that look at the same are: one that matches nearly everything would have the others tested, too.
+fn groups(
+    plan: &Plan,
+    common: &BTreeMap<Vec<Variable>, Vec<(u16, u32)>>,
+    set: impl Fn(&[u16]) -> Bits,
+) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for rules in common.values().flat_map(|rules| rules.chunks(GROUP)).take(64) {
+        if rules.len() < 2 {
+            continue;
+        }
+        let patterns = rules.iter().filter_map(|(_, pattern)| plan.patterns.get(*pattern as usize));
+        // Too large together: they are tested one by one.
+        let Ok(any) = Regex::any_of(patterns) else { continue };
+        let bits: Vec<u16> = rules.iter().map(|(bit, _)| *bit).collect();
+        groups.push(Group { rules: set(&bits), any, id: plan.patterns.len() + groups.len() });
+    }
+    groups
+}
+
+/// The bytes without which none of the steps changes anything.
+fn triggers(steps: &[Transformation]) -> Option<ByteSet> {
+    steps.iter().try_fold(ByteSet::EMPTY, |all, step| match step.triggers() {
+        Triggers::Any(bytes) => Some(all.union(bytes)),
+        Triggers::Always => None,
+    })
+}
+
+fn places(variable: Variable) -> Vec<Place> {
+    match stored(variable) {
+        Stored::Single => vec![Place::Single(variable)],
+        Stored::Values(bases) => bases.iter().map(|base| Place::Values(*base as u8)).collect(),
+        Stored::Names(bases) => bases.iter().map(|base| Place::Names(*base as u8)).collect(),
+        Stored::Elsewhere => Vec::new(),
+    }
+}
+
+fn add_targets(
+    scopes: &mut BTreeMap<Place, Scope>,
+    words: usize,
+    bit: u16,
+    targets: &[PlannedTarget],
+    excluded: &[PlannedTarget],
+) {
+    let empty = || -> Bits { vec![0; words].into() };
+    for target in targets {
+        for place in places(target.variable) {
+            let scope = scopes.entry(place).or_insert_with(|| Scope { all: empty(), ..Scope::default() });
+            match &target.members {
+                Members::Named(name) => insert(entry(&mut scope.named, name, empty), bit),
+                // A pattern may stand twice: its rules are added each time.
+                Members::Matching(pattern) => {
+                    let mut rules = empty();
+                    insert(&mut rules, bit);
+                    scope.matching.push((*pattern, rules));
+                }
+                Members::All | Members::Slot(_) => insert(&mut scope.all, bit),
+            }
+        }
+    }
+    // What is excluded by name need not be tested, if the same place is not named besides. The runner leaves it out
+    // in any case.
+    for target in excluded {
+        let Members::Named(name) = &target.members else { continue };
+        let same = |other: &PlannedTarget| {
+            other.variable != target.variable
+                && places(other.variable).iter().any(|place| places(target.variable).contains(place))
+        };
+        if name.len() > NAME_BYTES || targets.iter().any(same) {
+            continue;
+        }
+        for place in places(target.variable) {
+            if let Some(scope) = scopes.get_mut(&place) {
+                insert(entry(&mut scope.not_named, name, empty), bit);
+            }
+        }
+    }
+}
+
+fn entry<'a>(
+    sets: &'a mut Vec<(Box<[u8]>, Bits)>,
+    name: &[u8],
+    empty: impl FnOnce() -> Bits,
+) -> &'a mut [u64] {
+    let at = sets.iter().position(|(known, _)| **known == *name).unwrap_or_else(|| {
+        sets.push((name.into(), empty()));
+        sets.len() - 1
+    });
+    sets.get_mut(at).map_or(&mut [], |(_, set)| set)
+}
+
+fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
+    let sets = scope
+        .named
+        .iter()
+        .map(|(_, rules)| rules)
+        .chain(scope.matching.iter().map(|(_, rules)| rules))
+        .chain([&scope.all]);
+    let mut any = vec![0; scope.all.len()];
+    for set in sets {
+        any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);
+    }
+    let meets = |pipeline: &Pipeline| pipeline.rules.iter().zip(&any).any(|(a, b)| a & b != 0);
+    let own = (0_u16..).zip(pipelines).filter(|(_, pipeline)| meets(pipeline)).map(|(at, _)| at);
+    scope.pipelines = own.collect();
+}

@@ -1,0 +1,185 @@
+//! The prefilter: which rules are worth a test on which values, and which of those pass.
+//!
+//! A rule's first link is tested here, when a value arrives, if its test depends on the value's text alone. The test is
+//! made where the text has what it needs: one automaton finds the literals of all rules in one pass, bytes are compared as
+//! sets. What passes is kept as [`Findings`], and the rule runs on those values when its turn comes. So the results are
+//! those of testing each rule on each value, by construction: the order of everything that has one is the runner's.
+
+mod build;
+mod look;
+mod seen;
+mod texts;
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+
+use super::plan::{PatternId, RuleId};
+use super::values::ValueRef;
+use crate::waf::ir::Variable;
+use crate::waf::pattern::Regex;
+use crate::waf::transform::{ByteSet, Transformation};
+use seen::Seen;
+use texts::Texts;
+
+/// A set of rules, a bit each.
+type Bits = Box<[u64]>;
+
+/// What the prefilter knows of all rules. Immutable and shared.
+#[derive(Debug)]
+pub(in crate::waf) struct Filter {
+    /// Words of a set of rules.
+    words: usize,
+    /// By bit.
+    rules: Vec<Screened>,
+    /// Rules that need nothing a text could lack.
+    always: Bits,
+    /// By byte of the text, in lower case: rules for which it may be enough.
+    by_byte: Vec<Bits>,
+    /// The bytes that are enough for any rule.
+    telling_bytes: ByteSet,
+    /// By literal: rules for which it may be enough.
+    by_literal: Vec<Box<[u16]>>,
+    automaton: Option<DFA>,
+    pipelines: Vec<Pipeline>,
+    /// By base of the values, and of the names.
+    values: Vec<Scope>,
+    names: Vec<Scope>,
+    singles: Vec<(Variable, Scope)>,
+    groups: Vec<Group>,
+    /// Rules that a text of so many bytes is long enough for; the last, for any longer one.
+    by_length: Vec<Bits>,
+    /// Rules that a text of these bytes alone may match.
+    by_class: Vec<(ByteSet, Bits)>,
+}
+
+/// Rules are told by the length of texts up to so many bytes.
+const SHORT_BYTES: usize = 32;
+
+/// Rules whose patterns most texts are candidates for. One automaton tells whether any of them matches.
+#[derive(Debug)]
+struct Group {
+    rules: Bits,
+    any: Regex,
+    /// Its place among the engine's patterns, for its cache.
+    id: usize,
+}
+
+/// A rule that is screened.
+#[derive(Debug)]
+struct Screened {
+    rule: RuleId,
+    least_bytes: usize,
+    /// What must be there besides.
+    rest: Box<[Needed]>,
+    /// One byte of each of these must be there, too.
+    bytes: Box<[ByteSet]>,
+}
+
+/// One of these must be in the text, which is in lower case.
+#[derive(Debug)]
+struct Needed {
+    bytes: ByteSet,
+    literals: Box<[u32]>,
+}
+
+/// Transformations that rules have in common.
+#[derive(Debug)]
+struct Pipeline {
+    steps: Box<[Transformation]>,
+    /// Whether the text is tested before and after each.
+    multi_match: bool,
+    rules: Bits,
+    /// Bytes without which nothing changes; `None` if something may in any case.
+    triggers: Option<ByteSet>,
+}
+
+/// The rules that look at values of a place.
+#[derive(Debug, Clone, Default)]
+struct Scope {
+    /// Whatever their name is.
+    all: Bits,
+    /// Of this name, in lower case.
+    named: Vec<(Box<[u8]>, Bits)>,
+    /// Not of this name.
+    not_named: Vec<(Box<[u8]>, Bits)>,
+    matching: Vec<(PatternId, Bits)>,
+    /// Whether the name of a value has a say in it.
+    by_name: bool,
+    /// Its number.
+    number: u16,
+    /// Which of [`Filter::pipelines`] they have.
+    pipelines: Vec<u16>,
+}
+
+/// What was found in the values of one transaction.
+#[derive(Debug, Default)]
+pub(in crate::waf) struct Findings {
+    /// Rules, by their bits, and values that pass their tests, in the order of the values.
+    list: Vec<(u16, ValueRef)>,
+    set: Vec<u64>,
+    /// Values looked at.
+    seen: usize,
+    seen_singles: u128,
+    texts: Texts,
+    /// Of all transactions before.
+    seen_before: Seen,
+}
+
+impl Findings {
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+        self.set.fill(0);
+        self.seen = 0;
+        self.seen_singles = 0;
+        self.texts.clear();
+    }
+
+    /// Whether any value passes the rule's test.
+    pub(super) fn has(&self, bit: u16) -> bool {
+        has(&self.set, bit)
+    }
+
+    /// The values that pass the rule's test.
+    pub(super) fn of(&self, bit: u16) -> impl Iterator<Item = &(u16, ValueRef)> {
+        self.list.iter().filter(move |(found, _)| *found == bit)
+    }
+
+    fn push(&mut self, bit: u16, at: ValueRef) {
+        insert(&mut self.set, bit);
+        self.list.push((bit, at));
+    }
+}
+
+impl Filter {
+    /// How many literals there are.
+    pub(in crate::waf) fn literals(&self) -> usize {
+        self.by_literal.len()
+    }
+
+    /// Heap bytes, about.
+    pub(in crate::waf) fn memory_bytes(&self) -> usize {
+        let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
+        let groups: usize = self.groups.iter().map(|group| group.any.memory_bytes()).sum();
+        automaton + groups + self.by_byte.len() * self.words * 8
+    }
+}
+
+fn has(set: &[u64], bit: u16) -> bool {
+    set.get(usize::from(bit) / 64).is_some_and(|word| word & 1 << (bit % 64) != 0)
+}
+
+fn insert(set: &mut [u64], bit: u16) {
+    if let Some(word) = set.get_mut(usize::from(bit) / 64) {
+        *word |= 1 << (bit % 64);
+    }
+}
+
+/// The bits that are set in one word of a set, by their number in the set.
+fn bits(mut word: u64, place: usize) -> impl Iterator<Item = u16> {
+    let first = u16::try_from(place * 64).unwrap_or(u16::MAX);
+    std::iter::from_fn(move || {
+        let bit = u16::try_from(word.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+        word &= word - 1;
+        Some(first.saturating_add(bit))
+    })
+}

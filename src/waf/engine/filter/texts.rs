@@ -1,0 +1,156 @@
+//! The texts that transformations make of one value, each made once.
+
+use crate::waf::transform::{ByteSet, Transformation};
+
+/// Texts of one value; a pipeline past this ends where it is, and its rules are tested as the rules run.
+const TEXTS: usize = 200;
+/// Memory kept of each between values.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// One text, by its place. 0 is the value itself.
+pub(super) type TextId = u8;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct About {
+    bytes: ByteSet,
+    /// The text that has the same letters in other cases, and so the same candidates.
+    alike: TextId,
+    /// Whether its candidates are known.
+    scanned: bool,
+    /// Groups of which it is known whether any matches, and those of which one does.
+    groups: (u64, u64),
+}
+
+/// The texts of one value.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    buffers: Vec<Vec<u8>>,
+    about: Vec<About>,
+    /// What was made of what.
+    made: Vec<(TextId, Transformation, TextId)>,
+    /// Candidates of each text, one set of rules after the other.
+    candidates: Vec<u64>,
+    /// By literal: the last text in which it was found, counted over all values.
+    pub(super) stamps: Vec<u32>,
+    pub(super) stamp: u32,
+}
+
+impl Texts {
+    /// Gives back what large values took.
+    pub(super) fn clear(&mut self) {
+        for buffer in &mut self.buffers {
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    /// Begins with another value.
+    pub(super) fn begin(&mut self, value: &[u8]) {
+        self.about.clear();
+        self.made.clear();
+        self.candidates.clear();
+        self.about.push(About { bytes: bytes_of(value), ..About::default() });
+    }
+
+    pub(super) fn text<'a>(&'a self, value: &'a [u8], id: TextId) -> &'a [u8] {
+        match usize::from(id).checked_sub(1) {
+            None => value,
+            Some(at) => self.buffers.get(at).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    pub(super) fn bytes(&self, id: TextId) -> ByteSet {
+        self.about.get(usize::from(id)).map_or(ByteSet::EMPTY, |about| about.bytes)
+    }
+
+    /// What the transformation makes of a text.
+    pub(super) fn make(
+        &mut self,
+        value: &[u8],
+        from: TextId,
+        transformation: Transformation,
+    ) -> Option<TextId> {
+        if !transformation.triggers().apply_to(&self.bytes(from)) {
+            return Some(from);
+        }
+        let known = self.made.iter().find(|(known, by, _)| *known == from && *by == transformation);
+        if let Some((_, _, to)) = known {
+            return Some(*to);
+        }
+        let to = self.about.len();
+        if to >= TEXTS {
+            return None;
+        }
+        if self.buffers.len() < to {
+            self.buffers.resize_with(to, Vec::new);
+        }
+        let mut out = self.buffers.get_mut(to - 1).map(std::mem::take)?;
+        out.clear();
+        let changed = transformation.apply(self.text(value, from), &mut out);
+        let id = if changed { TextId::try_from(to).ok()? } else { from };
+        if changed {
+            let same_letters =
+                matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
+            let alike = if same_letters { self.alike(from) } else { id };
+            self.about.push(About { bytes: bytes_of(&out), alike, ..About::default() });
+        }
+        if let Some(buffer) = self.buffers.get_mut(to - 1) {
+            *buffer = out;
+        }
+        self.made.push((from, transformation, id));
+        Some(id)
+    }
+
+    /// Whether any pattern of the group matches the text, which is asked once.
+    pub(super) fn group(
+        &mut self,
+        value: &[u8],
+        id: TextId,
+        group: usize,
+        ask: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
+        let bit = 1_u64 << (group % 64);
+        let (known, any) = self.about.get(usize::from(id)).map_or((0, 0), |about| about.groups);
+        if known & bit != 0 {
+            return any & bit != 0;
+        }
+        let matches = ask(self.text(value, id));
+        if let Some(about) = self.about.get_mut(usize::from(id)) {
+            about.groups = (known | bit, if matches { any | bit } else { any });
+        }
+        matches
+    }
+
+    /// The text whose candidates are this one's.
+    pub(super) fn alike(&self, id: TextId) -> TextId {
+        self.about.get(usize::from(id)).map_or(id, |about| about.alike)
+    }
+
+    /// The candidates of a text, if they are known, else room for them.
+    pub(super) fn candidates(&mut self, id: TextId, words: usize) -> (bool, &mut [u64]) {
+        let start = usize::from(id) * words;
+        if self.candidates.len() < start + words {
+            self.candidates.resize(start + words, 0);
+        }
+        let known = self
+            .about
+            .get_mut(usize::from(id))
+            .is_some_and(|about| std::mem::replace(&mut about.scanned, true));
+        (known, self.candidates.get_mut(start..start + words).unwrap_or_default())
+    }
+}
+
+/// Long texts are noted byte by byte in a table, which does not wait for the byte before.
+fn bytes_of(text: &[u8]) -> ByteSet {
+    if text.len() < 256 {
+        return ByteSet::of(text);
+    }
+    let mut seen = [false; 256];
+    for byte in text {
+        if let Some(seen) = seen.get_mut(usize::from(*byte)) {
+            *seen = true;
+        }
+    }
+    let bytes: Vec<u8> = (0..=255).zip(seen).filter(|(_, seen)| *seen).map(|(byte, _)| byte).collect();
+    ByteSet::of(&bytes)
+}

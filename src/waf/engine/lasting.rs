@@ -1,0 +1,118 @@
+//! Collections that last longer than a request: `IP`, `GLOBAL`, `SESSION`, `USER` and `RESOURCE`.
+//!
+//! They live in the memory of the process, bounded: when full, those are forgotten first that were used the longest ago.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::waf::ir::Variable;
+
+/// Collections kept.
+const COLLECTIONS: usize = 50_000;
+/// Variables of one.
+const MEMBERS: usize = 64;
+/// Bytes of a key, a name or a value; what is longer is cut.
+const TEXT_BYTES: usize = 512;
+/// How long a collection is kept without use, in seconds (`SecCollectionTimeout`'s default).
+const IDLE_SECONDS: u64 = 3_600;
+
+type Key = (Variable, Box<[u8]>);
+
+#[derive(Debug, Default)]
+struct Collection {
+    used_at: u64,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: Box<[u8]>,
+    value: Vec<u8>,
+    expires_at: Option<u64>,
+}
+
+/// All of them. Times are in seconds since 1970.
+#[derive(Debug, Default)]
+pub(super) struct Lasting(Mutex<HashMap<Key, Collection>>);
+
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..TEXT_BYTES).unwrap_or(text)
+}
+
+impl Lasting {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Collection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over each name and value.
+    pub(super) fn each(&self, variable: Variable, key: &[u8], now: u64, mut take: impl FnMut(&[u8], &[u8])) {
+        let all = self.lock();
+        let Some(collection) = all.get(&(variable, cut(key).into())) else { return };
+        if now.saturating_sub(collection.used_at) > IDLE_SECONDS {
+            return;
+        }
+        for member in &collection.members {
+            if member.expires_at.is_none_or(|end| end > now) {
+                take(&member.name, &member.value);
+            }
+        }
+    }
+
+    /// Changes one variable: the closure sees its value, if it is set, and gives the new one, or nothing to remove it.
+    pub(super) fn update(
+        &self,
+        (variable, key): (Variable, &[u8]),
+        name: &[u8],
+        now: u64,
+        change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) {
+        let mut all = self.lock();
+        let key: Key = (variable, cut(key).into());
+        if !all.contains_key(&key) && all.len() >= COLLECTIONS {
+            make_room(&mut all, now);
+        }
+        let collection = all.entry(key).or_default();
+        if now.saturating_sub(collection.used_at) > IDLE_SECONDS {
+            collection.members.clear();
+        }
+        collection.used_at = now;
+        collection.members.retain(|member| member.expires_at.is_none_or(|end| end > now));
+        let name = cut(name);
+        let known = collection.members.iter().position(|member| *member.name == *name);
+        let old = known.and_then(|at| collection.members.get(at)).map(|member| member.value.as_slice());
+        match (change(old), known) {
+            (Some(value), Some(at)) => {
+                if let Some(member) = collection.members.get_mut(at) {
+                    member.value = cut(&value).to_vec();
+                }
+            }
+            (Some(value), None) if collection.members.len() < MEMBERS => {
+                let value = cut(&value).to_vec();
+                collection.members.push(Member { name: name.into(), value, expires_at: None });
+            }
+            (None, Some(at)) => _ = collection.members.swap_remove(at),
+            _ => {}
+        }
+    }
+
+    /// Has one variable expire at `at`.
+    pub(super) fn expire(&self, (variable, key): (Variable, &[u8]), name: &[u8], at: u64) {
+        let mut all = self.lock();
+        let Some(collection) = all.get_mut(&(variable, cut(key).into())) else { return };
+        if let Some(member) = collection.members.iter_mut().find(|member| *member.name == *cut(name)) {
+            member.expires_at = Some(at);
+        }
+    }
+}
+
+/// Forgets what is old; if all is new, the older half.
+fn make_room(all: &mut HashMap<Key, Collection>, now: u64) {
+    all.retain(|_, collection| now.saturating_sub(collection.used_at) <= IDLE_SECONDS);
+    if all.len() >= COLLECTIONS {
+        let mut times: Vec<u64> = all.values().map(|collection| collection.used_at).collect();
+        let middle = times.len() / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        all.retain(|_, collection| collection.used_at > median);
+    }
+}

@@ -1,0 +1,235 @@
+//! Runs compiled rules over one request and its response.
+
+mod act;
+mod clock;
+mod collect;
+pub(super) mod filter;
+mod lasting;
+mod operators;
+pub(super) mod plan;
+mod run;
+mod state;
+mod transaction;
+mod transaction_body;
+mod tx;
+mod values;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use clock::Clock;
+pub use transaction::Transaction;
+
+use super::ir::{Location, Phase, Settings, Severity};
+use filter::Filter;
+use lasting::Lasting;
+use plan::Plan;
+use state::State;
+
+/// States kept for the next requests.
+const KEPT_STATES: usize = 64;
+
+/// How much one transaction may take. What reaches a limit is told as [`Exhausted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the request's body that are looked at.
+    pub request_body_bytes: usize,
+    /// Bytes of the response's body that are looked at.
+    pub response_body_bytes: usize,
+    /// Arguments, headers, cookies, parts and so on together.
+    pub values: usize,
+    /// Objects, arrays or elements within each other.
+    pub depth: usize,
+    /// Files of one upload.
+    pub files: usize,
+    /// Time for all rules of all phases, in nanoseconds.
+    pub time_ns: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_body_bytes: 128 << 10,
+            response_body_bytes: 512 << 10,
+            values: 4_000,
+            depth: 64,
+            files: 64,
+            time_ns: 20_000_000,
+        }
+    }
+}
+
+/// Which limit a transaction reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exhausted {
+    /// A body is longer than is looked at. The rest of it was not looked at.
+    BodyBytes,
+    /// There are too many values, or they nest too deeply. Those before were looked at.
+    Values,
+    /// The rules took too long. Those after did not run.
+    Time,
+}
+
+/// What becomes of a request that a rule refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disruption {
+    /// It is answered with this status.
+    Deny { status: u16 },
+    /// Its connection is closed.
+    Drop,
+    /// It is sent elsewhere. The location is as the rule has it, and may hold what a client sent.
+    Redirect { status: u16, location: Vec<u8> },
+}
+
+/// Which rule refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interruption {
+    /// Its id.
+    pub rule: u64,
+    /// When.
+    pub phase: Phase,
+    /// What becomes of the request.
+    pub disruption: Disruption,
+    /// Whether it was so: false if rules only watch (`DetectionOnly`).
+    pub enforced: bool,
+}
+
+/// What the caller is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Pass,
+    /// Refuse. The rest of the phases does nothing, but [`Transaction::logging`] runs.
+    Refuse(Disruption),
+    /// A limit was reached: what then is the caller's policy.
+    Exhausted(Exhausted),
+}
+
+/// A rule that matched and says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The rule's id.
+    pub rule: u64,
+    /// Where it is written.
+    pub at: Location,
+    /// When.
+    pub phase: Phase,
+    /// Whether it is for the log.
+    pub log: bool,
+    /// Whether it is for the audit log.
+    pub audit: bool,
+    /// What is wrong. At most 512 bytes, as are the other texts.
+    pub message: String,
+    /// Which data.
+    pub data: String,
+    /// How bad.
+    pub severity: Option<Severity>,
+    /// What it is about.
+    pub tags: Arc<[Box<str>]>,
+    /// The last variable that the first rule of the chain matched, e.g. `ARGS:id`.
+    pub variable: String,
+    /// Its value after the transformations, as far as kept.
+    pub value: Vec<u8>,
+    /// How long the value is.
+    pub value_bytes: usize,
+}
+
+/// Compiled rules, shared by all threads.
+pub struct Engine {
+    pub(super) plan: Plan,
+    pub(super) filter: Option<Filter>,
+    pub(super) settings: Settings,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) detect_formats: bool,
+    lasting: Lasting,
+    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
+    states: Mutex<Vec<Box<State>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Engine").field("rules", &self.plan.rules.len()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(super) fn new(
+        plan: Plan,
+        filter: Option<Filter>,
+        settings: Settings,
+        (limits, clock): (Limits, Arc<dyn Clock>),
+        detect_formats: bool,
+    ) -> Self {
+        Self {
+            plan,
+            filter,
+            settings,
+            limits,
+            clock,
+            detect_formats,
+            lasting: Lasting::default(),
+            states: Mutex::default(),
+        }
+    }
+
+    /// Begins a request. `unique_id` names it (`UNIQUE_ID`).
+    pub fn begin(self: &Arc<Self>, unique_id: &str) -> Transaction {
+        let state = self.lock().pop().unwrap_or_default();
+        Transaction::new(Arc::clone(self), state, unique_id)
+    }
+
+    /// What was said beside the rules.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Heap bytes of patterns and automata, which is nearly all of it; without what threads hold while they search.
+    pub fn memory_bytes(&self) -> usize {
+        let patterns: usize = self.plan.patterns.iter().map(super::pattern::Regex::memory_bytes).sum();
+        patterns + self.filter.as_ref().map_or(0, Filter::memory_bytes)
+    }
+
+    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<State>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, state: Box<State>) {
+        let mut states = self.lock();
+        if states.len() < KEPT_STATES {
+            states.push(state);
+        }
+    }
+}
+
+/// What a test that needs nothing but text makes of it; nothing is known of others.
+pub(super) fn simple_match(test: &plan::Test, text: &[u8], argument: &[u8]) -> Option<bool> {
+    use plan::Test::{Always, Contains, EndsWith, Equals, Never, Number, StartsWith, Within};
+    match test {
+        Always | Never | Contains(_) | EndsWith(_) | Equals(_) | Number(..) | StartsWith(_) | Within(_) => {
+            let plan = Plan::default();
+            let mut caches = super::pattern::Caches::default();
+            let mut operands = operators::Operands { plan: &plan, argument, caches: &mut caches };
+            Some(operators::matches(test, text, &mut operands))
+        }
+        _ => None,
+    }
+}
+
+/// What a pipeline makes of text.
+pub(super) fn transformed(pipeline: &[super::transform::Transformation], text: &[u8]) -> Vec<u8> {
+    let mut buffers = [Vec::new(), Vec::new()];
+    match run::apply(pipeline, text, &mut buffers) {
+        Some(at) => buffers.get_mut(at).map(std::mem::take).unwrap_or_default(),
+        None => text.to_vec(),
+    }
+}
+
+/// `setvar:a=+b`.
+pub(super) fn add_text(old: &[u8], amount: &[u8], sign: i64) -> Vec<u8> {
+    let amount = values::atoi(amount).saturating_mul(sign);
+    values::signed(values::atoi(old).saturating_add(amount)).text().to_vec()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What the compiler made of a program: names resolved to places, patterns to automata. Immutable and shared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use aho_corasick::AhoCorasick;
+
+use crate::net::IpSet;
+use crate::waf::ir::{Disruptive, EngineState, Location, Number, Phase, Severity, Switch, Variable};
+use crate::waf::pattern::Regex;
+use crate::waf::transform::{ByteSet, Transformation};
+
+/// A pattern, by its place in [`Plan::patterns`].
+pub(in crate::waf) type PatternId = u32;
+/// A rule, by its place in [`Plan::rules`].
+pub(in crate::waf) type RuleId = u32;
+/// A variable of `TX` whose name was known at compile time.
+pub(in crate::waf) type Slot = u32;
+
+/// Rules, ready to run.
+#[derive(Debug, Default)]
+pub(in crate::waf) struct Plan {
+    pub(in crate::waf) rules: Vec<PlannedRule>,
+    /// What runs in each phase, in order.
+    pub(in crate::waf) phases: [Vec<RuleId>; 5],
+    pub(in crate::waf) patterns: Vec<Regex>,
+    /// Names of `TX`'s slots, in lower case. The first ten are `0` to `9`.
+    pub(in crate::waf) slots: Vec<Box<[u8]>>,
+    /// The slots by their names.
+    pub(in crate::waf) places: HashMap<Box<[u8]>, Slot>,
+    /// The slots' first values.
+    pub(in crate::waf) initial: Vec<Option<Box<[u8]>>>,
+    /// Sets of rules that `ctl` takes out, or takes targets from.
+    pub(in crate::waf) sets: Vec<Removal>,
+}
+
+/// Rules that a `ctl` is about.
+#[derive(Debug)]
+pub(in crate::waf) struct Removal {
+    /// Sorted.
+    pub(in crate::waf) rules: Box<[RuleId]>,
+    /// What they look at no more; if it is `None`, they do not run.
+    pub(in crate::waf) target: Option<PlannedTarget>,
+}
+
+#[derive(Debug)]
+pub(in crate::waf) struct PlannedRule {
+    pub(in crate::waf) id: u64,
+    pub(in crate::waf) at: Location,
+    pub(in crate::waf) phase: Phase,
+    pub(in crate::waf) disruptive: PlannedDisruption,
+    pub(in crate::waf) status: u16,
+    pub(in crate::waf) log: bool,
+    pub(in crate::waf) audit: bool,
+    pub(in crate::waf) message: Expansion,
+    pub(in crate::waf) data: Expansion,
+    pub(in crate::waf) severity: Option<Severity>,
+    pub(in crate::waf) tags: Arc<[Box<str>]>,
+    pub(in crate::waf) version: Box<str>,
+    pub(in crate::waf) revision: Box<str>,
+    pub(in crate::waf) links: Box<[PlannedLink]>,
+    /// Where its phase goes on after a match, as a place in [`Plan::phases`].
+    pub(in crate::waf) next: Option<u32>,
+    /// Its bit in the prefilter, if that decides whether its first link is tested on a value.
+    pub(in crate::waf) filtered: Option<u16>,
+}
+
+#[derive(Debug)]
+pub(in crate::waf) enum PlannedDisruption {
+    Plain(Disruptive),
+    Redirect(Expansion),
+}
+
+#[derive(Debug)]
+pub(in crate::waf) struct PlannedLink {
+    /// Empty: the test is made once, on nothing.
+    pub(in crate::waf) targets: Box<[PlannedTarget]>,
+    pub(in crate::waf) excluded: Box<[PlannedTarget]>,
+    pub(in crate::waf) test: Test,
+    pub(in crate::waf) negated: bool,
+    pub(in crate::waf) pipeline: Box<[Transformation]>,
+    pub(in crate::waf) multi_match: bool,
+    pub(in crate::waf) capture: bool,
+    pub(in crate::waf) actions: Box<[PlannedAction]>,
+}
+
+/// What a link looks at, or does not.
+#[derive(Debug, Clone)]
+pub(in crate::waf) struct PlannedTarget {
+    pub(in crate::waf) variable: Variable,
+    pub(in crate::waf) members: Members,
+    pub(in crate::waf) count: bool,
+}
+
+/// Which members of a collection.
+#[derive(Debug, Clone)]
+pub(in crate::waf) enum Members {
+    All,
+    /// In lower case.
+    Named(Box<[u8]>),
+    /// `TX`: the slot of the name.
+    Slot(Slot),
+    /// Searched in the name.
+    Matching(PatternId),
+}
+
+/// Text with macros, with the names resolved.
+#[derive(Debug, Clone, Default)]
+pub(in crate::waf) struct Expansion {
+    pub(in crate::waf) parts: Box<[Part]>,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::waf) enum Part {
+    Text(Box<[u8]>),
+    Slot(Slot),
+    Variable(Variable, Option<Box<[u8]>>),
+}
+
+/// Phrases and the automaton that finds them.
+#[derive(Debug)]
+pub(in crate::waf) struct Phrases(pub(in crate::waf) AhoCorasick);
+
+#[derive(Debug)]
+pub(in crate::waf) enum Test {
+    Always,
+    Never,
+    Regex(PatternId),
+    RegexGlobal(PatternId),
+    /// The last expression it expanded to, compiled.
+    RegexExpansion(Expansion, Mutex<Option<LastRegex>>),
+    Phrases(Box<Phrases>),
+    Equals(Expansion),
+    StartsWith(Expansion),
+    EndsWith(Expansion),
+    Contains(Expansion),
+    ContainsWord(Expansion),
+    Within(Expansion),
+    Number(Number, Expansion),
+    Addresses(Box<IpSet>),
+    BytesOutside(ByteSet),
+    BadUrlEncoding,
+    BadUtf8,
+    SqlInjection,
+    Xss,
+    Digits(PatternId, DigitCheck),
+}
+
+/// An expression with its macros expanded, and what it compiled to, if it did.
+pub(in crate::waf) type LastRegex = (Vec<u8>, Option<Arc<regex::bytes::Regex>>);
+
+/// Which numbers are looked for in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::waf) enum DigitCheck {
+    Card,
+    SocialSecurity,
+    Cpf,
+}
+
+#[derive(Debug)]
+pub(in crate::waf) enum PlannedAction {
+    SetSlot(Slot, PlannedUpdate),
+    /// Of a collection that lasts, or of `TX` by a name that is known only then.
+    SetMember(Variable, Expansion, PlannedUpdate),
+    Expire(Variable, Expansion, Expansion),
+    Begin(Variable, Expansion),
+    Environment(Box<str>, Expansion),
+    /// By place in [`Plan::sets`].
+    Remove(u32),
+    Engine(EngineState),
+    BodyProcessor(Box<str>),
+    ForceRequestBody(Switch),
+    RequestBody(Switch),
+    ResponseBody(Switch),
+    Audit(Switch),
+}
+
+#[derive(Debug)]
+pub(in crate::waf) enum PlannedUpdate {
+    Set(Expansion),
+    Add(Expansion),
+    Subtract(Expansion),
+    Remove,
+}
+
+impl Expansion {
+    /// The text, if it has no macros.
+    pub(in crate::waf) fn as_text(&self) -> Option<&[u8]> {
+        match &*self.parts {
+            [] => Some(b""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Runs the rules of a phase, in order, exactly.
+//!
+//! As `ModSecurity` 3 does: a link is tested on each of its values, its actions are done for each that passes, and the next
+//! link runs once if any did. What becomes of the request is decided when the last link has passed.
+
+use super::clock::Clock;
+use super::collect::collect;
+use super::lasting::Lasting;
+use super::operators::{self, Captured, Operands};
+use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test};
+use super::state::{Allowed, At, Found, State};
+use super::{Disruption, Exhausted, Limits, Match};
+use crate::waf::ir::{Disruptive, EngineState, Phase};
+use crate::waf::transform::Transformation;
+
+/// Matches kept of one request.
+const MATCHES: usize = 500;
+/// Bytes kept of a matched value, a message or its data.
+const TOLD_BYTES: usize = 512;
+/// Steps between two looks at the clock, and bytes that count as one.
+const CLOCK_STEPS: u32 = 64;
+const STEP_BYTES: usize = 1_024;
+
+/// Whoever runs rules, and what it needs.
+pub(super) struct Runner<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) lasting: &'a Lasting,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) limits: &'a Limits,
+    pub(super) state: &'a mut State,
+    /// Whether the prefilter's findings are used.
+    pub(super) filtered: bool,
+}
+
+impl Runner<'_> {
+    /// Runs a phase to its end, or until a rule ends it.
+    pub(super) fn phase(&mut self, phase: Phase) {
+        let Some(rules) = self.plan.phases.get(phase.index()) else { return };
+        let mut at = 0;
+        while let Some(id) = rules.get(at).copied() {
+            at += 1;
+            if self.stopped(phase) {
+                return;
+            }
+            let Some(rule) = self.plan.rules.get(id as usize) else { continue };
+            if self.filtered && rule.filtered.is_some_and(|bit| !self.state.findings.has(bit)) {
+                continue;
+            }
+            if self.state.is_removed(id) || !self.rule(id, rule) {
+                continue;
+            }
+            self.matched(rule);
+            at = rule.next.map_or(at, |next| at.max(next as usize));
+        }
+    }
+
+    fn stopped(&self, phase: Phase) -> bool {
+        let state = &self.state;
+        if state.engine == EngineState::Off || state.exhausted.is_some() {
+            return true;
+        }
+        if phase == Phase::Logging {
+            return false;
+        }
+        let allowed = match state.allowed {
+            Allowed::No => false,
+            Allowed::Phase(allowed) => allowed == phase,
+            Allowed::Request => phase <= Phase::RequestBody,
+            Allowed::All => true,
+        };
+        allowed || state.interruption.as_ref().is_some_and(|interruption| interruption.enforced)
+    }
+
+    /// Whether all links of the rule pass.
+    fn rule(&mut self, id: RuleId, rule: &PlannedRule) -> bool {
+        self.state.rule = id;
+        self.state.matched.clear();
+        let told = self.state.matches.len();
+        for (at, link) in rule.links.iter().enumerate() {
+            let filter = if at == 0 && self.filtered { rule.filtered } else { None };
+            if !self.link(id, link, filter) {
+                self.state.matches.truncate(told);
+                return false;
+            }
+            // What is told of a chain is what its first rule saw.
+            if at == 0 && (rule.log || rule.audit) {
+                self.tell(rule);
+            }
+        }
+        true
+    }
+
+    /// Whether any of the link's values passes its test.
+    fn link(&mut self, id: RuleId, link: &PlannedLink, filter: Option<u16>) -> bool {
+        if link.targets.is_empty() {
+            self.actions(link);
+            return true;
+        }
+        self.state.found.clear();
+        self.state.pieces.clear();
+        for target in &link.targets {
+            let before = self.state.found.len();
+            collect(self.state, self.plan, self.lasting, target, filter);
+            self.leave_out(id, link, before);
+            if target.count {
+                let count = self.state.found.len() - before;
+                self.state.found.truncate(before);
+                self.state.push_count(target.variable, count, member_of(&target.members));
+            }
+        }
+        let found = std::mem::take(&mut self.state.found);
+        let mut any = false;
+        for value in &found {
+            any |= self.value(link, *value);
+            if self.state.exhausted.is_some() {
+                break;
+            }
+        }
+        self.state.found = found;
+        any
+    }
+
+    /// Takes out values, from place `from` on, that the link does not look at.
+    fn leave_out(&mut self, id: RuleId, link: &PlannedLink, from: usize) {
+        let State { found, removed_targets, caches, values, tx, pieces, .. } = &mut *self.state;
+        if link.excluded.is_empty() && removed_targets.is_empty() {
+            return;
+        }
+        let plan = self.plan;
+        let sets = removed_targets.iter().filter_map(|at| plan.sets.get(*at as usize));
+        let removed =
+            sets.filter(|set| set.rules.binary_search(&id).is_ok()).filter_map(|set| set.target.as_ref());
+        let excluded: Vec<_> = link.excluded.iter().chain(removed).collect();
+        let mut kept = from;
+        for at in from..found.len() {
+            let Some(value) = found.get(at).copied() else { break };
+            let member = match value.at {
+                At::Stored(at) => values.name(at),
+                At::Tx(at) => tx.name(plan, at),
+                At::Piece(at) => pieces.name(at),
+            };
+            if excluded.iter().any(|target| State::has(plan, caches, target, value.variable, member)) {
+                continue;
+            }
+            if let Some(slot) = found.get_mut(kept) {
+                *slot = value;
+            }
+            kept += 1;
+        }
+        found.truncate(kept);
+    }
+
+    /// Tests one value, and does what follows if it passes. Whether it did.
+    fn value(&mut self, link: &PlannedLink, found: Found) -> bool {
+        let mut buffers = std::mem::take(&mut self.state.buffers);
+        let mut passes = false;
+        let original = self.state.value(found.at);
+        let bytes = original.len();
+        if link.multi_match {
+            // Each text is looked at as it comes; what actions change does not change the value.
+            let mut text = original.to_vec();
+            passes |= self.text(link, found, &text);
+            for transformation in &link.pipeline {
+                let [first, _] = &mut buffers;
+                first.clear();
+                if transformation.apply(&text, first) {
+                    std::mem::swap(&mut text, first);
+                    passes |= self.text(link, found, &text);
+                }
+            }
+        } else if let Some(at) = apply(&link.pipeline, original, &mut buffers) {
+            let text = buffers.get(at).map_or(&[][..], Vec::as_slice);
+            passes = self.text(link, found, text);
+        } else {
+            passes = self.stored_text(link, found);
+        }
+        self.state.buffers = buffers;
+        self.spend(bytes);
+        passes
+    }
+
+    /// The test on a value as it is stored.
+    fn stored_text(&mut self, link: &PlannedLink, found: Found) -> bool {
+        let argument = self.argument(link);
+        let mut caches = std::mem::take(&mut self.state.caches);
+        let mut last = std::mem::take(&mut self.state.last_value);
+        let text = self.state.value(found.at);
+        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches: &mut caches };
+        let captured = pass(link, text, &mut operands);
+        if !matches!(captured, Passes::Not) {
+            last.clear();
+            last.extend_from_slice(text);
+        }
+        self.state.caches = caches;
+        self.state.argument = argument;
+        self.state.last_value = last;
+        self.passed(link, found, captured)
+    }
+
+    /// The test on a text that is not stored.
+    fn text(&mut self, link: &PlannedLink, found: Found, text: &[u8]) -> bool {
+        let argument = self.argument(link);
+        let mut operands =
+            Operands { plan: self.plan, argument: of(link, &argument), caches: &mut self.state.caches };
+        let captured = pass(link, text, &mut operands);
+        if !matches!(captured, Passes::Not) {
+            self.state.last_value.clear();
+            self.state.last_value.extend_from_slice(text);
+        }
+        self.state.argument = argument;
+        self.passed(link, found, captured)
+    }
+
+    /// The test's argument, if it has macros.
+    fn argument(&mut self, link: &PlannedLink) -> Vec<u8> {
+        let mut argument = std::mem::take(&mut self.state.argument);
+        if let Some(expansion) = expansion(&link.test)
+            && expansion.as_text().is_none()
+        {
+            argument.clear();
+            self.state.expand(self.plan, self.lasting, expansion, &mut argument);
+        }
+        argument
+    }
+
+    fn passed(&mut self, link: &PlannedLink, found: Found, passes: Passes) -> bool {
+        if let Passes::Not = passes {
+            return false;
+        }
+        let count = matches!(found.at, At::Piece(_)) && link.targets.iter().any(|target| target.count);
+        let text = std::mem::take(&mut self.state.last_value);
+        self.state.note_match(self.plan, found, count, &text);
+        self.state.last_value = text;
+        if let Passes::Captured(captured) = passes {
+            self.capture(&captured);
+        }
+        self.actions(link);
+        true
+    }
+
+    /// `TX.0` to `TX.9` are what this match captured, and nothing of an earlier one.
+    fn capture(&mut self, captured: &Captured) {
+        let State { tx, last_value, .. } = &mut *self.state;
+        for (slot, group) in (0..).zip(captured.groups) {
+            match group.and_then(|(start, end)| last_value.get(start..end)) {
+                Some(text) => tx.set(slot, text),
+                None => tx.remove(slot),
+            }
+        }
+        if let Some(text) = &captured.instead {
+            tx.set(0, text);
+        }
+    }
+
+    /// What follows when all of a rule has matched.
+    fn matched(&mut self, rule: &PlannedRule) {
+        if let Some(severity) = rule.severity {
+            let highest = self.state.highest_severity.map_or(severity, |highest| highest.min(severity));
+            self.state.highest_severity = Some(highest);
+        }
+        let disruption = match &rule.disruptive {
+            PlannedDisruption::Redirect(to) => {
+                let mut location = Vec::new();
+                self.state.expand(self.plan, self.lasting, to, &mut location);
+                Disruption::Redirect { status: rule.status, location }
+            }
+            PlannedDisruption::Plain(Disruptive::Deny) => Disruption::Deny { status: rule.status },
+            PlannedDisruption::Plain(Disruptive::Drop) => Disruption::Drop,
+            PlannedDisruption::Plain(allow) => {
+                return self.allow(allow, rule.phase);
+            }
+        };
+        if rule.phase != Phase::Logging {
+            self.state.interrupt(rule.id, rule.phase, disruption);
+        }
+    }
+
+    fn allow(&mut self, allow: &Disruptive, phase: Phase) {
+        if self.state.engine != EngineState::On {
+            return;
+        }
+        self.state.allowed = match allow {
+            Disruptive::Allow => Allowed::All,
+            Disruptive::AllowRequest => Allowed::Request,
+            Disruptive::AllowPhase => Allowed::Phase(phase),
+            _ => return,
+        };
+    }
+
+    fn tell(&mut self, rule: &PlannedRule) {
+        if self.state.matches.len() >= MATCHES {
+            self.state.matches_lost += 1;
+            return;
+        }
+        let mut expanded = |expansion: &Expansion| {
+            let mut text = Vec::new();
+            self.state.expand(self.plan, self.lasting, expansion, &mut text);
+            text.truncate(TOLD_BYTES);
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        let message = expanded(&rule.message);
+        let data = expanded(&rule.data);
+        let cut = |text: &[u8]| text.get(..TOLD_BYTES).unwrap_or(text).to_vec();
+        self.state.matches.push(Match {
+            rule: rule.id,
+            at: rule.at.clone(),
+            phase: rule.phase,
+            log: rule.log,
+            audit: rule.audit,
+            message,
+            data,
+            severity: rule.severity,
+            tags: std::sync::Arc::clone(&rule.tags),
+            variable: String::from_utf8_lossy(&cut(&self.state.last_name)).into_owned(),
+            value: cut(&self.state.last_value),
+            value_bytes: self.state.last_value.len(),
+        });
+    }
+
+    /// Counts the work done, and stops when it took too long.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        let steps = 1 + u32::try_from(bytes / STEP_BYTES).unwrap_or(u32::MAX);
+        self.state.steps = self.state.steps.saturating_add(steps);
+        if self.state.steps >= CLOCK_STEPS {
+            self.state.steps = 0;
+            self.look_at_clock();
+        }
+    }
+
+    /// A phase begins. What passed since the last one was for the client or the upstream to spend.
+    pub(super) fn go_on(&mut self) {
+        self.state.resumed_ns = self.clock.monotonic_ns();
+        self.look_at_clock();
+    }
+
+    /// A phase ends.
+    pub(super) fn pause(&mut self) {
+        let spent = self.clock.monotonic_ns().saturating_sub(self.state.resumed_ns);
+        self.state.spent_ns = self.state.spent_ns.saturating_add(spent);
+    }
+
+    pub(super) fn look_at_clock(&mut self) {
+        self.state.now_ns = self.clock.monotonic_ns();
+        let now = self.state.now_ns.saturating_sub(self.state.resumed_ns);
+        if self.state.spent_ns.saturating_add(now) > self.limits.time_ns {
+            self.state.exhausted.get_or_insert(Exhausted::Time);
+        }
+    }
+}
+
+/// What a test came to.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack, for one call")]
+enum Passes {
+    Not,
+    Plain,
+    /// And what it captured is asked for.
+    Captured(Captured),
+}
+
+fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Passes {
+    if operators::matches(&link.test, text, operands) == link.negated {
+        return Passes::Not;
+    }
+    let captured = (link.capture && !link.negated).then(|| operators::capture(&link.test, text, operands));
+    captured.flatten().map_or(Passes::Plain, Passes::Captured)
+}
+
+/// The test's argument as it is written. Empty if it has none, or has macros.
+pub(super) fn argument_of(test: &Test) -> &[u8] {
+    expansion(test).and_then(Expansion::as_text).unwrap_or_default()
+}
+
+/// Whether the test's argument is the same for every request.
+pub(super) fn argument_is_constant(test: &Test) -> bool {
+    expansion(test).is_none_or(|expansion| expansion.as_text().is_some())
+}
+
+fn of<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {
+    expansion(&link.test).and_then(Expansion::as_text).unwrap_or(expanded)
+}
+
+fn expansion(test: &Test) -> Option<&Expansion> {
+    match test {
+        Test::RegexExpansion(expansion, _)
+        | Test::Equals(expansion)
+        | Test::StartsWith(expansion)
+        | Test::EndsWith(expansion)
+        | Test::Contains(expansion)
+        | Test::ContainsWord(expansion)
+        | Test::Within(expansion)
+        | Test::Number(_, expansion) => Some(expansion),
+        _ => None,
+    }
+}
+
+fn member_of(members: &super::plan::Members) -> &[u8] {
+    match members {
+        super::plan::Members::Named(name) => name,
+        _ => b"",
+    }
+}
+
+/// Runs a pipeline; which of the buffers has the text then, if it is another than `text`.
+pub(super) fn apply(pipeline: &[Transformation], text: &[u8], buffers: &mut [Vec<u8>; 2]) -> Option<usize> {
+    let mut current = None;
+    for transformation in pipeline {
+        let [first, second] = buffers;
+        let (input, output, place) = match current {
+            None => (text, first, 0),
+            Some(0) => (first.as_slice(), second, 1),
+            Some(_) => (second.as_slice(), first, 0),
+        };
+        output.clear();
+        if transformation.apply(input, output) {
+            current = Some(place);
+        }
+    }
+    current
+}

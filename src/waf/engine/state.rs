@@ -1,0 +1,305 @@
+//! All that changes while a request is looked at. Kept between requests for its memory.
+
+use super::filter::Findings;
+use super::lasting::Lasting;
+use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
+use super::tx::{Tx, TxRef};
+use super::values::{Base, ValueRef, Values, itoa};
+use super::{Disruption, Interruption, Match};
+use crate::waf::ir::{EngineState, Phase, Severity, Variable};
+use crate::waf::pattern::Caches;
+
+/// Bytes of `MATCHED_VARS` and of values put together for one rule.
+const PIECES_BYTES: usize = 4 << 20;
+/// Members of `MATCHED_VARS`.
+const MATCHED: usize = 4_096;
+/// Bytes that one template expands to; what is longer is cut.
+const EXPANSION_BYTES: usize = 64 << 10;
+
+/// A name and a value that are stored nowhere else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    start: usize,
+    name_end: usize,
+    end: usize,
+}
+
+/// Names and values in one buffer.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    bytes: Vec<u8>,
+    list: Vec<Piece>,
+}
+
+impl Pieces {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+    }
+
+    pub(super) fn push(&mut self, name: &[u8], value: &[u8]) -> Option<u32> {
+        if self.bytes.len() + name.len() + value.len() > PIECES_BYTES {
+            return None;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name);
+        let name_end = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.list.push(Piece { start, name_end, end: self.bytes.len() });
+        u32::try_from(self.list.len() - 1).ok()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn name(&self, at: u32) -> &[u8] {
+        let piece = self.list.get(at as usize);
+        piece.and_then(|piece| self.bytes.get(piece.start..piece.name_end)).unwrap_or_default()
+    }
+
+    pub(super) fn value(&self, at: u32) -> &[u8] {
+        let piece = self.list.get(at as usize);
+        piece.and_then(|piece| self.bytes.get(piece.name_end..piece.end)).unwrap_or_default()
+    }
+}
+
+/// A value that a rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    /// Of which of the rule's targets.
+    pub(super) variable: Variable,
+    pub(super) at: At,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum At {
+    Stored(ValueRef),
+    Tx(TxRef),
+    /// In [`State::pieces`].
+    Piece(u32),
+}
+
+/// What became of a phase's rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Allowed {
+    #[default]
+    No,
+    Phase(Phase),
+    Request,
+    All,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) values: Values,
+    pub(super) tx: Tx,
+    pub(super) caches: Caches,
+    pub(super) findings: Findings,
+    /// Values of the rule that runs, as far as they are stored nowhere else.
+    pub(super) pieces: Pieces,
+    pub(super) found: Vec<Found>,
+    /// `MATCHED_VARS`: full names and values, of the chain that runs.
+    pub(super) matched: Pieces,
+    pub(super) last_name: Vec<u8>,
+    pub(super) last_value: Vec<u8>,
+    pub(super) environment: Vec<(Box<str>, Vec<u8>)>,
+    pub(super) begun: Vec<(Variable, Vec<u8>)>,
+    /// Rules that do not run any more: a bit each.
+    pub(super) removed: Vec<u64>,
+    /// Targets that are not looked at any more, by place in [`Plan::sets`].
+    pub(super) removed_targets: Vec<u32>,
+    pub(super) buffers: [Vec<u8>; 2],
+    pub(super) argument: Vec<u8>,
+    pub(super) matches: Vec<Match>,
+    /// Matches that were not kept because there were too many.
+    pub(super) matches_lost: usize,
+    pub(super) engine: EngineState,
+    pub(super) allowed: Allowed,
+    pub(super) interruption: Option<Interruption>,
+    /// The rule that runs.
+    pub(super) rule: RuleId,
+    pub(super) highest_severity: Option<Severity>,
+    pub(super) body_processor: Option<Box<str>>,
+    pub(super) force_body: bool,
+    pub(super) read_request_body: bool,
+    pub(super) read_response_body: bool,
+    pub(super) audit: Option<bool>,
+    pub(super) unix_seconds: u64,
+    pub(super) started_ns: u64,
+    /// When the phase that runs began, and what those before it took.
+    pub(super) resumed_ns: u64,
+    pub(super) spent_ns: u64,
+    pub(super) now_ns: u64,
+    pub(super) steps: u32,
+    pub(super) exhausted: Option<super::Exhausted>,
+}
+
+impl State {
+    /// As before any request.
+    pub(super) fn reset(&mut self, plan: &Plan) {
+        self.values.clear();
+        self.tx.reset(plan);
+        self.findings.clear();
+        self.pieces.clear();
+        self.found.clear();
+        self.matched.clear();
+        self.last_name.clear();
+        self.last_value.clear();
+        self.environment.clear();
+        self.begun.clear();
+        self.removed.clear();
+        self.removed_targets.clear();
+        for buffer in self.buffers.iter_mut().chain([&mut self.argument, &mut self.last_value]) {
+            buffer.clear();
+            buffer.shrink_to(PIECES_BYTES / 16);
+        }
+        self.matches.clear();
+        self.matches_lost = 0;
+        self.allowed = Allowed::No;
+        self.interruption = None;
+        self.highest_severity = None;
+        self.body_processor = None;
+        self.force_body = false;
+        self.audit = None;
+        self.steps = 0;
+        self.exhausted = None;
+    }
+
+    pub(super) fn is_removed(&self, rule: RuleId) -> bool {
+        self.removed.get(rule as usize / 64).is_some_and(|word| word & 1 << (rule % 64) != 0)
+    }
+
+    pub(super) fn remove(&mut self, rule: RuleId) {
+        let word = rule as usize / 64;
+        if self.removed.len() <= word {
+            self.removed.resize(word + 1, 0);
+        }
+        if let Some(word) = self.removed.get_mut(word) {
+            *word |= 1 << (rule % 64);
+        }
+    }
+
+    pub(super) fn value(&self, at: At) -> &[u8] {
+        match at {
+            At::Stored(at) => self.values.value(at).unwrap_or_default(),
+            At::Tx(at) => self.tx.value(at).unwrap_or_default(),
+            At::Piece(at) => self.pieces.value(at),
+        }
+    }
+
+    /// The member's name, without the collection's.
+    pub(super) fn member<'a>(&'a self, plan: &'a Plan, at: At) -> &'a [u8] {
+        match at {
+            At::Stored(at) => self.values.name(at),
+            At::Tx(at) => self.tx.name(plan, at),
+            At::Piece(at) => self.pieces.name(at),
+        }
+    }
+
+    /// Notes the value that passed a test, as `MATCHED_VAR` and its kin.
+    pub(super) fn note_match(&mut self, plan: &Plan, found: Found, count: bool, text: &[u8]) {
+        let mut name = std::mem::take(&mut self.last_name);
+        name.clear();
+        if count {
+            name.push(b'&');
+        }
+        name.extend_from_slice(found.variable.name().as_bytes());
+        if found.variable.is_collection() {
+            let member = self.member(plan, found.at);
+            if !member.is_empty() {
+                name.push(b':');
+                name.extend_from_slice(member);
+            }
+        }
+        self.last_value.clear();
+        self.last_value.extend_from_slice(text);
+        if self.matched.len() < MATCHED {
+            self.matched.push(&name, text);
+        }
+        self.last_name = name;
+    }
+
+    /// Whether the target has the member of this name.
+    pub(super) fn has(
+        plan: &Plan,
+        caches: &mut Caches,
+        target: &PlannedTarget,
+        variable: Variable,
+        member: &[u8],
+    ) -> bool {
+        target.variable == variable
+            && match &target.members {
+                Members::All => true,
+                Members::Named(name) => name.eq_ignore_ascii_case(member),
+                Members::Slot(slot) => {
+                    plan.slots.get(*slot as usize).is_some_and(|name| name.eq_ignore_ascii_case(member))
+                }
+                Members::Matching(id) => plan
+                    .patterns
+                    .get(*id as usize)
+                    .is_some_and(|pattern| pattern.is_match(*id as usize, caches, member)),
+            }
+    }
+
+    /// Appends what the template expands to.
+    pub(super) fn expand(
+        &mut self,
+        plan: &Plan,
+        lasting: &Lasting,
+        expansion: &Expansion,
+        out: &mut Vec<u8>,
+    ) {
+        let most = out.len() + EXPANSION_BYTES;
+        for part in &expansion.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text),
+                Part::Slot(slot) => out.extend_from_slice(self.tx.get(*slot).unwrap_or_default()),
+                Part::Variable(variable, member) => {
+                    self.expand_variable(plan, lasting, *variable, member.as_deref(), out);
+                }
+            }
+            out.truncate(most);
+        }
+    }
+
+    fn expand_variable(
+        &mut self,
+        plan: &Plan,
+        lasting: &Lasting,
+        variable: Variable,
+        member: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) {
+        let members = member.map_or(Members::All, |name| Members::Named(name.into()));
+        let target = PlannedTarget { variable, members, count: false };
+        let kept = (std::mem::take(&mut self.found), std::mem::take(&mut self.pieces));
+        super::collect::collect(self, plan, lasting, &target, None);
+        if let Some(found) = self.found.first().copied() {
+            out.extend_from_slice(self.value(found.at));
+        }
+        (self.found, self.pieces) = kept;
+    }
+
+    /// How many members or values there are, as text.
+    pub(super) fn push_count(&mut self, variable: Variable, count: usize, name: &[u8]) {
+        let mut digits = itoa(count);
+        if let Some(at) = self.pieces.push(name, digits.text()) {
+            self.found.push(Found { variable, at: At::Piece(at) });
+        }
+    }
+
+    /// Refuses, unless rules only watch.
+    pub(super) fn interrupt(&mut self, rule: u64, phase: Phase, disruption: Disruption) {
+        if self.interruption.is_none() {
+            let enforced = self.engine == EngineState::On;
+            self.interruption = Some(Interruption { rule, phase, disruption, enforced });
+        }
+    }
+
+    pub(super) fn add(&mut self, base: Base, name: &[u8], value: &[u8]) {
+        let name = self.values.keep(name);
+        let value = self.values.keep(value);
+        self.values.add(base, name, value);
+    }
+}

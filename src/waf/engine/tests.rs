@@ -1,0 +1,289 @@
+//! The semantics of rules, each with the prefilter and without.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::waf::ir::EngineState;
+use crate::waf::testing::{Request, compile, denied, get, ids, options, post, run};
+use crate::waf::{Clock, Disruption, Exhausted, Limits, Mode, Options, Verdict};
+
+const FORM: &[(&str, &str)] = &[("Content-Type", "application/x-www-form-urlencoded")];
+const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
+
+#[test]
+fn refuses_with_the_status_of_the_rule() {
+    let rules = "SecRule ARGS \"@rx attack\" \"id:1,phase:1,deny,status:418\"";
+    let (transaction, verdict) = run(rules, get("/?a=an+attack"));
+    assert_eq!(verdict, Verdict::Refuse(Disruption::Deny { status: 418 }));
+    assert_eq!(transaction.interruption().unwrap().rule, 1);
+    assert_eq!(run(rules, get("/?a=a+visit")).1, Verdict::Pass);
+}
+
+#[test]
+fn blocks_as_the_default_action_says() {
+    let rules =
+        "SecDefaultAction \"phase:1,log,deny,status:406\"\nSecRule ARGS \"@rx x\" \"id:1,phase:1,block\"";
+    assert_eq!(run(rules, get("/?a=x")).1, Verdict::Refuse(Disruption::Deny { status: 406 }));
+    let rules = "SecRule ARGS \"@rx x\" \"id:1,phase:1,block\"";
+    assert_eq!(run(rules, get("/?a=x")).1, Verdict::Pass);
+}
+
+#[test]
+fn only_watches_where_it_is_told_so() {
+    let rules = "SecRule ARGS \"@rx x\" \"id:1,phase:1,deny\"\nSecRule ARGS \"@rx x\" \"id:2,phase:1,pass\"";
+    let engine = compile(rules, denied(EngineState::DetectionOnly)).unwrap().0;
+    let (transaction, verdict) = get("/?a=x").run(&engine);
+    assert_eq!(verdict, Verdict::Pass);
+    assert!(!transaction.interruption().unwrap().enforced);
+    assert_eq!(transaction.matches().len(), 2);
+    let off = compile(rules, denied(EngineState::Off)).unwrap().0;
+    assert!(get("/?a=x").run(&off).0.matches().is_empty());
+}
+
+#[test]
+fn a_chain_matches_if_all_of_it_does() {
+    let rules = "SecRule ARGS:a \"@streq 1\" \"id:1,phase:1,pass,chain,setvar:tx.half=1\"\nSecRule ARGS:b \"@streq 2\" \"setvar:tx.whole=1\"";
+    let (transaction, _) = run(rules, get("/?a=1&b=2"));
+    assert_eq!((transaction.tx("whole"), transaction.matches().len()), (Some(&b"1"[..]), 1));
+    let (transaction, _) = run(rules, get("/?a=1&b=3"));
+    assert_eq!((transaction.tx("half"), transaction.tx("whole")), (Some(&b"1"[..]), None));
+    assert!(transaction.matches().is_empty());
+}
+
+#[test]
+fn scores_for_each_value_that_matches() {
+    let rules = "SecRule ARGS|ARGS_NAMES \"@contains bad\" \"id:1,phase:1,pass,setvar:'tx.score=+5'\"";
+    assert_eq!(run(rules, get("/?a=bad&b=bad&bad=1&c=good")).0.tx("score"), Some(&b"15"[..]));
+    assert_eq!(run(rules, get("/?a=good")).0.tx("score"), None);
+}
+
+#[test]
+fn captures_groups_and_forgets_those_of_an_earlier_match() {
+    let rules = "SecRule ARGS:a \"@rx (\\w+)-(\\w+)\" \"id:1,phase:1,pass,capture,setvar:tx.first=%{TX.1}\"\nSecRule ARGS:b \"@rx x(y)?\" \"id:2,phase:1,pass,capture,msg:'%{TX.0}|%{TX.1}|%{TX.2}'\"";
+    let (transaction, _) = run(rules, get("/?a=one-two&b=x"));
+    assert_eq!(transaction.tx("first"), Some(&b"one"[..]));
+    assert_eq!(transaction.matches()[1].message, "x||");
+}
+
+#[test]
+fn skips_to_a_marker_and_over_rules() {
+    let rules = "SecRule ARGS:a \"@eq 1\" \"id:1,phase:1,pass,skipAfter:END\"\nSecAction \"id:2,phase:1,pass\"\nSecMarker END\nSecRule ARGS:a \"@ge 1\" \"id:3,phase:1,pass,skip:1\"\nSecAction \"id:4,phase:1,pass\"\nSecAction \"id:5,phase:1,pass\"";
+    assert_eq!(ids(rules, get("/?a=1")), [1, 3, 5]);
+    assert_eq!(ids(rules, get("/?a=2")), [2, 3, 5]);
+    assert_eq!(ids(rules, get("/?a=0")), [2, 4, 5]);
+}
+
+#[test]
+fn counts_members() {
+    let rules = "SecRule &ARGS \"@eq 2\" \"id:1,phase:1,pass\"\nSecRule &ARGS:none \"@eq 0\" \"id:2,phase:1,pass\"\nSecRule ARGS:none \"!@streq x\" \"id:3,phase:1,pass\"";
+    assert_eq!(ids(rules, get("/?a=1&b=2")), [1, 2]);
+    assert_eq!(ids(rules, get("/?a=1&none=x")), [1]);
+}
+
+#[test]
+fn leaves_out_what_is_excluded() {
+    let rules = "SecRule ARGS|!ARGS:safe|!ARGS:/^x_/ \"@rx bad\" \"id:1,phase:1,pass,msg:'%{MATCHED_VAR_NAME}'\"\nSecRuleUpdateTargetById 1 \"!ARGS:other\"";
+    assert!(ids(rules, get("/?safe=bad&SAFE=bad&x_1=bad&other=bad")).is_empty());
+    let (transaction, _) = run(rules, get("/?safe=bad&y=bad"));
+    assert_eq!(transaction.matches()[0].message, "ARGS:y");
+}
+
+#[test]
+fn a_request_may_take_out_rules_and_targets() {
+    let rules = "SecRule REQUEST_FILENAME \"@streq /a\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=10-19\"\nSecRule REQUEST_FILENAME \"@streq /b\" \"id:2,phase:1,pass,nolog,ctl:ruleRemoveTargetByTag=sql;ARGS:q\"\nSecRule REQUEST_FILENAME \"@streq /c\" \"id:3,phase:1,pass,nolog,ctl:ruleEngine=Off\"\nSecRule ARGS \"@rx bad\" \"id:10,phase:1,pass,tag:'sql'\"\nSecRule ARGS \"@rx bad\" \"id:20,phase:1,pass,tag:'xss'\"";
+    assert_eq!(ids(rules, get("/?q=bad")), [10, 20]);
+    assert_eq!(ids(rules, get("/a?q=bad")), [20]);
+    assert_eq!(ids(rules, get("/b?q=bad")), [20]);
+    assert_eq!(ids(rules, get("/b?q=bad&r=bad")), [10, 20]);
+    assert!(ids(rules, get("/c?q=bad")).is_empty());
+}
+
+#[test]
+fn removed_rules_do_not_run() {
+    let rule = "SecRule ARGS \"@rx bad\" \"id:1,phase:1,pass,tag:'a',msg:'one'\"\n";
+    for removal in
+        ["SecRuleRemoveById 1", "SecRuleRemoveById 5-9,1", "SecRuleRemoveByTag ^a$", "SecRuleRemoveByMsg one"]
+    {
+        assert!(ids(&format!("{rule}{removal}"), get("/?q=bad")).is_empty(), "{removal}");
+    }
+    assert_eq!(ids(&format!("{rule}SecRuleRemoveByTag b"), get("/?q=bad")), [1]);
+}
+
+#[test]
+fn updated_actions_take_the_place_of_what_was() {
+    let rules = "SecRule ARGS \"@rx bad\" \"id:1,phase:1,pass,msg:'old'\"\nSecRuleUpdateActionById 1 \"deny,status:410,msg:'new'\"";
+    let (transaction, verdict) = run(rules, get("/?q=bad"));
+    assert_eq!(verdict, Verdict::Refuse(Disruption::Deny { status: 410 }));
+    assert_eq!(transaction.matches()[0].message, "new");
+}
+
+#[test]
+fn looks_again_after_each_transformation_if_asked() {
+    let all = "SecRule ARGS \"@rx ^a b$\" \"id:1,phase:1,pass,t:none,t:lowercase,t:removeWhitespace\"";
+    assert!(ids(all, get("/?q=A+B")).is_empty());
+    let multi = all.replace("pass", "pass,multiMatch");
+    assert_eq!(ids(&multi, get("/?q=A+B")), [1]);
+}
+
+#[test]
+fn the_names_and_values_that_matched_are_there_for_the_chain() {
+    let rules = "SecRule ARGS \"@rx bad\" \"id:1,phase:1,pass,chain\"\nSecRule MATCHED_VARS \"@rx worse\" \"chain\"\nSecRule MATCHED_VARS_NAMES \"@streq ARGS:b\" \"\"";
+    assert_eq!(ids(rules, get("/?a=bad&b=bad+worse")), [1]);
+    assert!(ids(rules, get("/?a=bad&b=bad")).is_empty());
+}
+
+#[test]
+fn variables_of_tx_are_found_by_pattern() {
+    let rules = "SecRule ARGS_NAMES \"@rx .\" \"id:1,phase:1,pass,nolog,setvar:'TX.count_%{MATCHED_VAR_NAME}=+1'\"\nSecRule TX:/^count_/ \"@gt 1\" \"id:2,phase:1,pass,msg:'%{MATCHED_VAR_NAME}'\"";
+    assert_eq!(run(rules, get("/?a=1&A=2&b=3")).0.matches()[0].message, "TX:count_args_names:a");
+    assert!(ids(rules, get("/?a=1&b=3")).is_empty());
+}
+
+#[test]
+fn allow_ends_what_it_says() {
+    let rules = |allow: &str| {
+        format!(
+            "SecAction \"id:1,phase:1,nolog,{allow}\"\nSecAction \"id:2,phase:1,pass\"\nSecAction \"id:3,phase:2,pass\"\nSecAction \"id:5,phase:5,pass\""
+        )
+    };
+    assert_eq!(ids(&rules("allow"), get("/")), [5]);
+    assert_eq!(ids(&rules("allow:phase"), get("/")), [3, 5]);
+    assert_eq!(ids(&rules("allow:request"), get("/")), [5]);
+    assert_eq!(ids(&rules("pass"), get("/")), [2, 3, 5]);
+}
+
+#[test]
+fn the_log_is_written_after_a_refusal() {
+    let rules = "SecAction \"id:1,phase:1,deny\"\nSecAction \"id:2,phase:2,pass\"\nSecAction \"id:5,phase:5,pass,msg:'%{tx.a}'\"";
+    assert_eq!(ids(rules, get("/")), [1, 5]);
+}
+
+#[test]
+fn bodies_are_read_by_their_type() {
+    let rules = "SecRule ARGS_POST \"@streq bad\" \"id:1,phase:2,pass,msg:'%{MATCHED_VAR_NAME}'\"\nSecRule REQBODY_ERROR \"!@eq 0\" \"id:2,phase:2,pass\"\nSecRule XML:/* \"@contains bad\" \"id:3,phase:2,pass\"\nSecRule XML://@* \"@streq bad\" \"id:4,phase:2,pass\"";
+    let name = |request| run(rules, request).0.matches()[0].message.clone();
+    assert_eq!(name(post(FORM, "a=bad")), "ARGS_POST:a");
+    assert_eq!(name(post(JSON, "{\"a\":[\"bad\"]}")), "ARGS_POST:json.a.array_0");
+    assert_eq!(ids(rules, post(JSON, "{\"a\":")), [2]);
+    let xml: &[(&str, &str)] = &[("Content-Type", "text/xml")];
+    assert_eq!(ids(rules, post(xml, "<a><b>bad</b></a>")), [3]);
+    assert_eq!(ids(rules, post(xml, "<a b='bad'/>")), [4]);
+    assert!(ids(rules, post(FORM, "a=good")).is_empty());
+}
+
+#[test]
+fn another_processor_reads_the_body_if_a_rule_says_so() {
+    let rules = "SecRule ARGS:a \"@streq bad\" \"id:2,phase:2,pass\"";
+    let plain: &[(&str, &str)] = &[("Content-Type", "text/plain")];
+    assert!(ids(rules, post(plain, "a=bad")).is_empty());
+    let with = format!("SecAction \"id:1,phase:1,pass,nolog,ctl:requestBodyProcessor=URLENCODED\"\n{rules}");
+    assert_eq!(ids(&with, post(plain, "a=bad")), [2]);
+}
+
+#[test]
+fn collections_last_longer_than_a_request() {
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,initcol:ip=%{REMOTE_ADDR},setvar:ip.hits=+1\"\nSecRule IP:hits \"@gt 2\" \"id:2,phase:1,pass\"";
+    let engine = compile(rules, options(Mode::Filtered)).unwrap().0;
+    let hits: Vec<usize> = (0..4).map(|_| get("/").run(&engine).0.matches().len()).collect();
+    assert_eq!(hits, [0, 0, 1, 1]);
+}
+
+#[test]
+fn macros_in_tests_are_those_of_the_request() {
+    let rules = "SecRule REQUEST_HEADERS:Referer \"!@endsWith %{request_headers.host}\" \"id:1,phase:1,pass\"\nSecRule REQUEST_METHOD \"@rx ^%{ARGS.m}$\" \"id:2,phase:1,pass\"";
+    let headers: &[(&str, &str)] = &[("Host", "a.example"), ("Referer", "https://a.example")];
+    let request = Request { method: "GET", target: "/?m=GET|PUT", headers, body: b"" };
+    assert_eq!(ids(rules, request), [2]);
+    assert_eq!(
+        ids(rules, Request { target: "/?m=PUT", headers: &[("Host", "b"), headers[1]], ..request }),
+        [1]
+    );
+}
+
+#[test]
+fn a_body_past_the_limit_is_told() {
+    let limits = Limits { request_body_bytes: 8, ..Limits::default() };
+    let rules = "SecRule ARGS:a \"@rx bad\" \"id:1,phase:2,pass\"";
+    let partial = format!("SecRequestBodyLimitAction ProcessPartial\n{rules}");
+    let with = |rules: &str| compile(rules, Options { limits, ..options(Mode::Filtered) }).unwrap().0;
+    assert_eq!(post(FORM, "a=bad&b=2").run(&with(rules)).1, Verdict::Exhausted(Exhausted::BodyBytes));
+    assert_eq!(post(FORM, "a=bad&b=").run(&with(rules)).1, Verdict::Pass);
+    let (transaction, verdict) = post(FORM, "a=bad&b=2").run(&with(&partial));
+    assert_eq!((verdict, transaction.matches().len()), (Verdict::Pass, 1));
+}
+
+#[test]
+fn too_many_values_are_told() {
+    let limits = Limits { values: 4, ..Limits::default() };
+    let engine =
+        compile("SecAction \"id:1,phase:2,pass\"", Options { limits, ..options(Mode::Filtered) }).unwrap().0;
+    assert_eq!(get("/?a&b&c&d&e").run(&engine).1, Verdict::Exhausted(Exhausted::Values));
+    assert_eq!(get("/?a&b&c&d").run(&engine).1, Verdict::Pass);
+}
+
+#[test]
+fn what_is_always_so_is_computed_once() {
+    let rules = "SecRule &TX:level \"@eq 0\" \"id:1,phase:1,pass,nolog,setvar:tx.level=1\"\nSecRule TX:level \"@lt 2\" \"id:2,phase:1,pass,nolog,skipAfter:END\"\nSecRule ARGS \"@rx bad\" \"id:3,phase:1,pass\"\nSecMarker END\nSecRule ARGS \"@rx bad\" \"id:4,phase:1,pass\"";
+    let report = compile(rules, options(Mode::Filtered)).unwrap().1;
+    assert_eq!((report.folded, report.rules), (vec![1, 2, 3], 1));
+    assert_eq!(ids(rules, get("/?a=bad")), [4]);
+    let tx = vec![("level".to_owned(), "2".to_owned())];
+    let engine = compile(rules, Options { tx, ..options(Mode::Filtered) }).unwrap().0;
+    let (transaction, _) = get("/?a=bad").run(&engine);
+    assert_eq!(transaction.matches().iter().map(|found| found.rule).collect::<Vec<_>>(), [3, 4]);
+}
+
+#[test]
+fn what_a_request_may_change_is_not_computed_before() {
+    let rules = "SecRule ARGS:l \"@rx .\" \"id:1,phase:1,pass,nolog,setvar:tx.level=%{ARGS.l}\"\nSecRule TX:level \"@lt 2\" \"id:2,phase:1,pass,nolog,skipAfter:END\"\nSecRule ARGS \"@rx bad\" \"id:3,phase:1,pass\"\nSecMarker END\nSecAction \"id:4,phase:1,pass,nolog,setvar:tx.level=9\"\nSecRule TX:level \"@eq 9\" \"id:5,phase:2,pass\"";
+    assert_eq!(ids(rules, get("/?a=bad&l=1")), [5]);
+    assert_eq!(ids(rules, get("/?a=bad&l=2")), [3, 5]);
+}
+
+#[test]
+fn tells_of_identifiers_used_twice_and_patterns_that_backtrack() {
+    let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (a)\\1\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx (?=a)b\" \"id:3,phase:1,pass\"";
+    let errors: Vec<String> =
+        compile(rules, options(Mode::Filtered)).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "rules:2: the id 1 is used at rules:1 already",
+            "rules:3: rule 2: a backreference cannot be matched in linear time",
+            "rules:4: rule 3: lookaround cannot be matched in linear time",
+        ]
+    );
+}
+
+/// Shows what it is set to, and moves on with each look.
+#[derive(Default)]
+struct Moving {
+    now_ns: AtomicU64,
+    step_ns: u64,
+}
+
+impl Clock for Moving {
+    fn monotonic_ns(&self) -> u64 {
+        self.now_ns.fetch_add(self.step_ns, Ordering::Relaxed)
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn only_time_within_phases_is_the_rules_own() {
+    let rules = "SecRule ARGS \"@contains evil\" \"id:1,phase:2,deny\"";
+    for (step_ns, expected) in [(0, Verdict::Pass), (15_000_000, Verdict::Exhausted(Exhausted::Time))] {
+        let clock = Arc::new(Moving { step_ns, ..Moving::default() });
+        let settings = Options { clock: clock.clone(), ..options(Mode::Filtered) };
+        let (engine, _) = compile(rules, settings).unwrap();
+        let mut transaction = engine.begin("a");
+        transaction.request(b"GET", b"/?a=b", b"HTTP/1.1");
+        assert_eq!(transaction.request_headers(), Verdict::Pass);
+        // The client takes a second to send its body.
+        clock.now_ns.fetch_add(1_000_000_000, Ordering::Relaxed);
+        assert_eq!(transaction.request_body_end(), expected);
+    }
+}

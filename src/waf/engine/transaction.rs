@@ -1,0 +1,356 @@
+//! One request and its response, phase by phase, as the caller learns of them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::run::Runner;
+use super::state::State;
+use super::values::{Base, Source, Span, Values};
+use super::{Engine, Exhausted, Interruption, Match, Verdict};
+use crate::waf::body::{self, Fault, Kind, content_type, cookie, urlencoded};
+use crate::waf::ir::{EngineState, Phase, Variable};
+
+/// One request and its response. Feed it in order; each phase ends with a call that returns a [`Verdict`].
+#[derive(Debug)]
+pub struct Transaction {
+    pub(super) engine: Arc<Engine>,
+    pub(super) state: Box<State>,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.engine.give_back(std::mem::take(&mut self.state));
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(engine: Arc<Engine>, mut state: Box<State>, unique_id: &str) -> Self {
+        state.reset(&engine.plan);
+        state.engine = engine.settings.engine.unwrap_or_default();
+        state.read_request_body = engine.settings.request_body;
+        state.read_response_body = engine.settings.response_body;
+        state.started_ns = engine.clock.monotonic_ns();
+        state.now_ns = state.started_ns;
+        (state.spent_ns, state.resumed_ns) = (0, state.started_ns);
+        state.unix_seconds = engine.clock.unix_seconds();
+        let values = &mut state.values;
+        values.set_text(Variable::UniqueId, unique_id.as_bytes());
+        values.set_text(Variable::WebAppId, engine.settings.web_app.as_bytes());
+        for variable in [
+            Variable::ReqbodyProcessor,
+            Variable::ReqbodyErrorMsg,
+            Variable::ReqbodyProcessorErrorMsg,
+            Variable::QueryString,
+        ] {
+            values.set_text(variable, b"");
+        }
+        let zero = values.keep(b"0");
+        for variable in [
+            Variable::ReqbodyError,
+            Variable::ReqbodyProcessorError,
+            Variable::UrlencodedError,
+            Variable::InboundDataError,
+            Variable::OutboundDataError,
+            Variable::ArgsCombinedSize,
+            Variable::FilesCombinedSize,
+            Variable::RequestBodyLength,
+            Variable::MscPcreLimitsExceeded,
+        ]
+        .iter()
+        .chain(super::transaction_body::MULTIPART)
+        {
+            values.set(*variable, zero);
+        }
+        Self { engine, state }
+    }
+
+    /// Says who talks to whom.
+    pub fn connection(&mut self, client: SocketAddr, server: SocketAddr) {
+        let values = &mut self.state.values;
+        let address = values.keep(client.ip().to_canonical().to_string().as_bytes());
+        values.set(Variable::RemoteAddr, address);
+        values.set(Variable::RemoteHost, address);
+        values.set_number(Variable::RemotePort, usize::from(client.port()));
+        values.set_text(Variable::ServerAddr, server.ip().to_canonical().to_string().as_bytes());
+        values.set_number(Variable::ServerPort, usize::from(server.port()));
+    }
+
+    /// The request's line: method, target as it was sent, protocol, e.g. `GET`, `/a?b=c`, `HTTP/1.1`.
+    pub fn request(&mut self, method: &[u8], target: &[u8], protocol: &[u8]) {
+        let values = &mut self.state.values;
+        let line = values.keep(method);
+        values.keep(b" ");
+        let raw = values.keep(target);
+        values.keep(b" ");
+        let version = values.keep(protocol);
+        values.set(Variable::RequestLine, line.to(version));
+        values.set(Variable::RequestMethod, line);
+        values.set(Variable::RequestUriRaw, raw);
+        values.set(Variable::RequestProtocol, version);
+        let (from, query) = split_target(target);
+        let path_end = query.map_or(target.len(), |query| query - 1);
+        values.set(Variable::RequestUri, Values::part(raw, from, target.len()));
+        let path = target.get(from..path_end).unwrap_or_default();
+        let base = match decoded(path) {
+            None => (Values::part(raw, from, path_end), base_of(path)),
+            Some(decoded) => (values.keep(&decoded), base_of(&decoded)),
+        };
+        let (path, base) = base;
+        values.set(Variable::RequestFilename, path);
+        values.set(Variable::PathInfo, path);
+        values.set(Variable::RequestBasename, Values::part(path, base, path.len()));
+        let Some(query) = query else { return };
+        let query = Values::part(raw, query, target.len());
+        values.set(Variable::QueryString, query);
+        self.arguments(query, Base::ArgGet);
+        self.count_arguments();
+    }
+
+    /// One header line of the request, in the order they came.
+    pub fn request_header(&mut self, name: &[u8], value: &[u8]) {
+        if !self.room() {
+            return;
+        }
+        self.state.add(Base::RequestHeader, name, value);
+        if name.eq_ignore_ascii_case(b"cookie") {
+            let line = self.state.values.keep(value);
+            let limits = self.limits();
+            let read = self.state.values.parse(
+                line,
+                only(Kind::Cookie, Base::RequestCookie),
+                |input, arena, mut sink| cookie::parse(input, arena, &limits, &mut sink),
+            );
+            self.fault_of_head(read.err());
+        } else if name.eq_ignore_ascii_case(b"content-type") {
+            self.content_type(value);
+        } else if name.eq_ignore_ascii_case(b"host")
+            && self.state.values.single(Variable::ServerName).is_none()
+        {
+            let host = value
+                .iter()
+                .rposition(|byte| *byte == b':')
+                .filter(|at| value.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)));
+            let host = host.and_then(|at| value.get(..at)).unwrap_or(value);
+            self.state.values.set_text(Variable::ServerName, host);
+        } else if name.eq_ignore_ascii_case(b"authorization") {
+            let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+            self.state.values.set_text(Variable::AuthType, scheme);
+        }
+    }
+
+    /// Phase 1.
+    pub fn request_headers(&mut self) -> Verdict {
+        self.phase(Phase::RequestHeaders)
+    }
+
+    /// Phase 3 follows: the response's protocol and status.
+    pub fn response(&mut self, protocol: &[u8], status: u16) {
+        let values = &mut self.state.values;
+        values.set_text(Variable::ResponseProtocol, protocol);
+        values.set_number(Variable::ResponseStatus, usize::from(status));
+        let line = [protocol, b" ", status.to_string().as_bytes()].concat();
+        values.set_text(Variable::StatusLine, &line);
+    }
+
+    /// One header line of the response.
+    pub fn response_header(&mut self, name: &[u8], value: &[u8]) {
+        if !self.room() {
+            return;
+        }
+        self.state.add(Base::ResponseHeader, name, value);
+        if name.eq_ignore_ascii_case(b"content-type") {
+            let kind = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            self.state.values.set_text(Variable::ResponseContentType, kind);
+        }
+    }
+
+    /// Phase 3.
+    pub fn response_headers(&mut self) -> Verdict {
+        self.phase(Phase::ResponseHeaders)
+    }
+
+    /// Whether a body of this response is to be given to [`Self::response_body`].
+    pub fn wants_response_body(&self) -> bool {
+        let kind = self.state.values.single(Variable::ResponseContentType);
+        let kind = kind.map(|kind| self.state.values.text(kind).to_ascii_lowercase());
+        let types = &self.engine.settings.response_types;
+        self.state.read_response_body
+            && self.state.engine != EngineState::Off
+            && kind.is_some_and(|kind| types.iter().any(|known| known.as_bytes() == kind))
+    }
+
+    /// A part of the response's body, decoded from whatever it is compressed with.
+    pub fn response_body(&mut self, part: &[u8]) {
+        let most = self.engine.limits.response_body_bytes;
+        let body = &mut self.state.values.response_body;
+        let room = most.saturating_sub(body.len());
+        body.extend_from_slice(part.get(..room).unwrap_or(part));
+        if part.len() > room {
+            self.state.values.set_text(Variable::OutboundDataError, b"1");
+            if !self.engine.settings.response_body_partial {
+                self.state.exhausted.get_or_insert(Exhausted::BodyBytes);
+            }
+        }
+    }
+
+    /// Phase 4.
+    pub fn response_body_end(&mut self) -> Verdict {
+        let whole = self.state.values.whole(Source::ResponseBody);
+        let length = self.state.values.response_body.len();
+        self.state.values.set(Variable::ResponseBody, whole);
+        self.state.values.set_number(Variable::ResponseContentLength, length);
+        self.phase(Phase::ResponseBody)
+    }
+
+    /// Phase 5, after all else.
+    pub fn logging(&mut self) {
+        // What ran out before does not keep the log from being written.
+        self.state.exhausted = None;
+        self.state.spent_ns = 0;
+        self.phase(Phase::Logging);
+    }
+
+    /// Rules that matched so far and say so, at most 500.
+    pub fn matches(&self) -> &[Match] {
+        &self.state.matches
+    }
+
+    /// The first rule that refused, or would have.
+    pub fn interruption(&self) -> Option<&Interruption> {
+        self.state.interruption.as_ref()
+    }
+
+    /// Whether this request goes to the audit log, if a rule said so.
+    pub fn audit(&self) -> Option<bool> {
+        self.state.audit
+    }
+
+    /// A variable of `TX`, e.g. `blocking_inbound_anomaly_score`, whose name is in lower case.
+    pub fn tx(&self, name: &str) -> Option<&[u8]> {
+        let at = self.state.tx.find(&self.engine.plan, name.as_bytes())?;
+        self.state.tx.value(at)
+    }
+
+    pub(super) fn phase(&mut self, phase: Phase) -> Verdict {
+        if self.state.engine == EngineState::Off {
+            return Verdict::Pass;
+        }
+        let engine = &*self.engine;
+        let mut runner = Runner {
+            plan: &engine.plan,
+            lasting: &engine.lasting,
+            clock: &*engine.clock,
+            limits: &engine.limits,
+            state: &mut self.state,
+            filtered: engine.filter.is_some(),
+        };
+        runner.go_on();
+        if let Some(filter) = &engine.filter {
+            runner.look(filter);
+        }
+        runner.phase(phase);
+        runner.pause();
+        match (&self.state.interruption, self.state.exhausted) {
+            (Some(interruption), _) if interruption.enforced => {
+                Verdict::Refuse(interruption.disruption.clone())
+            }
+            (_, Some(limit)) => Verdict::Exhausted(limit),
+            _ => Verdict::Pass,
+        }
+    }
+
+    pub(super) fn limits(&self) -> body::Limits {
+        let limits = &self.engine.limits;
+        let settings = &self.engine.settings;
+        let bytes = limits.request_body_bytes.max(64 << 10);
+        let items = limits.values.saturating_sub(self.state.values.len());
+        body::Limits {
+            items: settings.arguments.map_or(items, |most| most.min(items)),
+            name_bytes: bytes,
+            value_bytes: bytes,
+            arena_bytes: bytes.saturating_mul(4),
+            depth: settings.json_depth.map_or(limits.depth, |most| most.min(limits.depth)),
+            files: limits.files,
+        }
+    }
+
+    fn room(&mut self) -> bool {
+        let full = self.state.values.len() >= self.engine.limits.values;
+        if full {
+            self.state.exhausted.get_or_insert(Exhausted::Values);
+        }
+        !full
+    }
+
+    fn fault_of_head(&mut self, fault: Option<Fault>) {
+        if let Some(Fault::Limit(_)) = fault {
+            self.state.exhausted.get_or_insert(Exhausted::Values);
+        }
+    }
+
+    /// Arguments in the form that queries have.
+    pub(super) fn arguments(&mut self, span: Span, base: Base) {
+        let limits = self.limits();
+        let separator = self.engine.settings.argument_separator;
+        let read = self.state.values.parse(span, only(Kind::Argument, base), |input, arena, mut sink| {
+            urlencoded::parse(input, separator, arena, &limits, &mut sink)
+        });
+        match read {
+            Ok(0) => {}
+            Ok(_) => self.state.values.set_text(Variable::UrlencodedError, b"1"),
+            Err(fault) => self.fault_of_head(Some(fault)),
+        }
+    }
+
+    pub(super) fn count_arguments(&mut self) {
+        let values = &self.state.values;
+        let arguments = values.of(Base::ArgGet).iter().chain(values.of(Base::ArgPost));
+        let sizes =
+            arguments.filter_map(|at| values.named(*at)).map(|named| named.name.len() + named.value.len());
+        let size = sizes.sum();
+        self.state.values.set_number(Variable::ArgsCombinedSize, size);
+    }
+
+    /// What the body will be read as. ModSecurity itself knows forms; its recommended rules add JSON and XML.
+    fn content_type(&mut self, value: &[u8]) {
+        use content_type::Processor;
+        let name = match content_type::ContentType::parse(value).processor() {
+            Some(Processor::UrlEncoded) => "URLENCODED",
+            Some(Processor::Multipart) => "MULTIPART",
+            Some(Processor::Json) if self.engine.detect_formats => "JSON",
+            Some(Processor::Xml) if self.engine.detect_formats => "XML",
+            _ => return,
+        };
+        self.state.body_processor = Some(name.into());
+        self.state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
+    }
+}
+
+/// Where the path starts, past the scheme and host of an absolute target, and the query, if there is one.
+fn split_target(target: &[u8]) -> (usize, Option<usize>) {
+    let query = memchr::memchr(b'?', target).map(|mark| mark + 1);
+    let head = query.and_then(|query| target.get(..query - 1)).unwrap_or(target);
+    let path = match memchr::memmem::find(head, b"://") {
+        Some(scheme) if !head.starts_with(b"/") => {
+            let authority = head.get(scheme + 3..).unwrap_or_default();
+            memchr::memchr(b'/', authority).map_or(head.len(), |slash| scheme + 3 + slash)
+        }
+        _ => 0,
+    };
+    (path, query)
+}
+
+/// The path with its escapes decoded once, if it has any. What is no escape stays.
+fn decoded(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'%', path)?;
+    Some(percent_encoding::percent_decode(path).collect())
+}
+
+fn base_of(path: &[u8]) -> usize {
+    path.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |slash| slash + 1)
+}
+
+/// Items of one kind, for one collection.
+pub(super) fn only(kind: Kind, base: Base) -> impl Fn(Kind) -> Option<Base> {
+    move |found| (found == kind).then_some(base)
+}

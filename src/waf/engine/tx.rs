@@ -1,0 +1,155 @@
+//! `TX`, the variables of one transaction: those with names known at compile time in slots, others by name.
+
+use std::collections::HashMap;
+
+use super::plan::{Plan, Slot};
+
+/// Variables with names that were not known at compile time.
+const MEMBERS: usize = 4_096;
+/// Bytes of one value; what is longer is cut.
+const VALUE_BYTES: usize = 64 << 10;
+/// Bytes of all values with such names.
+const MEMBERS_BYTES: usize = 4 << 20;
+
+/// One variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TxRef {
+    Slot(Slot),
+    /// By its place among those with other names.
+    Member(u32),
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    set: bool,
+    value: Vec<u8>,
+}
+
+/// The variables of one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Tx {
+    cells: Vec<Cell>,
+    members: Vec<(Vec<u8>, Cell)>,
+    /// By name, those of `members` in use.
+    places: HashMap<Vec<u8>, u32>,
+    /// How many of `members` are in use; the rest is kept for its memory.
+    used: usize,
+    bytes: usize,
+}
+
+impl Tx {
+    /// The values that the plan begins with, and nothing else.
+    pub(super) fn reset(&mut self, plan: &Plan) {
+        self.cells.resize_with(plan.initial.len(), Cell::default);
+        for (cell, initial) in self.cells.iter_mut().zip(&plan.initial) {
+            cell.set = initial.is_some();
+            if let Some(initial) = initial {
+                cell.value.clear();
+                cell.value.extend_from_slice(initial);
+            }
+        }
+        self.used = 0;
+        self.bytes = 0;
+        self.places.clear();
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&[u8]> {
+        self.cells.get(slot as usize).filter(|cell| cell.set).map(|cell| cell.value.as_slice())
+    }
+
+    pub(super) fn value(&self, at: TxRef) -> Option<&[u8]> {
+        match at {
+            TxRef::Slot(slot) => self.get(slot),
+            TxRef::Member(at) => {
+                let (_, cell) = self.members.get(at as usize).filter(|_| (at as usize) < self.used)?;
+                cell.set.then_some(cell.value.as_slice())
+            }
+        }
+    }
+
+    pub(super) fn name<'a>(&'a self, plan: &'a Plan, at: TxRef) -> &'a [u8] {
+        match at {
+            TxRef::Slot(slot) => plan.slots.get(slot as usize).map_or(b"", |name| name),
+            TxRef::Member(at) => self.members.get(at as usize).map_or(b"", |(name, _)| name),
+        }
+    }
+
+    /// The variable of this name, which is in lower case, if it is set.
+    pub(super) fn find(&self, plan: &Plan, name: &[u8]) -> Option<TxRef> {
+        if let Some(slot) = plan.places.get(name) {
+            return self.get(*slot).map(|_| TxRef::Slot(*slot));
+        }
+        self.member(name).map(TxRef::Member)
+    }
+
+    fn member(&self, name: &[u8]) -> Option<u32> {
+        let at = *self.places.get(name)?;
+        self.members.get(at as usize).filter(|(_, cell)| cell.set).map(|_| at)
+    }
+
+    /// All that are set, in no promised order.
+    pub(super) fn all(&self) -> impl Iterator<Item = TxRef> {
+        let slots = self.cells.iter().zip(0..).filter(|(cell, _)| cell.set);
+        let members = self.members.iter().take(self.used).zip(0..).filter(|((_, cell), _)| cell.set);
+        slots.map(|(_, slot)| TxRef::Slot(slot)).chain(members.map(|(_, at)| TxRef::Member(at)))
+    }
+
+    pub(super) fn set(&mut self, slot: Slot, value: &[u8]) {
+        if let Some(cell) = self.cells.get_mut(slot as usize) {
+            cell.set = true;
+            cell.value.clear();
+            cell.value.extend_from_slice(value.get(..VALUE_BYTES).unwrap_or(value));
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) {
+        if let Some(cell) = self.cells.get_mut(slot as usize) {
+            cell.set = false;
+        }
+    }
+
+    pub(super) fn remove_named(&mut self, plan: &Plan, name: &[u8]) {
+        match self.find(plan, name) {
+            Some(TxRef::Slot(slot)) => self.remove(slot),
+            Some(TxRef::Member(at)) => {
+                if let Some((_, cell)) = self.members.get_mut(at as usize) {
+                    cell.set = false;
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Sets the variable of this name, which is in lower case. Whether there was room for it.
+    pub(super) fn set_named(&mut self, plan: &Plan, name: &[u8], value: &[u8]) -> bool {
+        if let Some(slot) = plan.places.get(name) {
+            self.set(*slot, value);
+            return true;
+        }
+        let value = value.get(..VALUE_BYTES).unwrap_or(value);
+        if self.bytes + name.len() + value.len() > MEMBERS_BYTES {
+            return false;
+        }
+        let at = match self.places.get(name) {
+            Some(at) => *at as usize,
+            None if self.used >= MEMBERS => return false,
+            None => {
+                self.places.insert(name.to_vec(), u32::try_from(self.used).unwrap_or(u32::MAX));
+                self.used += 1;
+                self.used - 1
+            }
+        };
+        if self.members.len() <= at {
+            self.members.resize_with(at + 1, Default::default);
+        }
+        if let Some((known, cell)) = self.members.get_mut(at) {
+            known.clear();
+            known.extend_from_slice(name);
+            cell.set = true;
+            cell.value.clear();
+            cell.value.extend_from_slice(value);
+            self.bytes += name.len() + value.len();
+        }
+        true
+    }
+}

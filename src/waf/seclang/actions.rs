@@ -1,0 +1,347 @@
+//! What rules do, as SecLang writes it: `id:1,phase:2,deny,t:lowercase,setvar:'tx.score=+5'`.
+
+use super::Problem;
+use super::targets;
+use crate::waf::ir::{
+    Action, Control, Disruptive, EngineState, Phase, RuleSet, SetVariable, Severity, Switch, Template,
+    Update, Variable,
+};
+use crate::waf::transform::Transformation;
+
+/// What a rule says becomes of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Disrupt {
+    /// Whatever `SecDefaultAction` says.
+    Block,
+    This(Disruptive),
+}
+
+/// A list of actions. What was not written is `None`.
+#[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an action of its own")]
+pub(super) struct Actions {
+    pub(super) id: Option<u64>,
+    pub(super) phase: Option<Phase>,
+    pub(super) disrupt: Option<Disrupt>,
+    pub(super) status: Option<u16>,
+    pub(super) log: Option<bool>,
+    pub(super) audit: Option<bool>,
+    pub(super) message: Option<Template>,
+    pub(super) data: Option<Template>,
+    pub(super) severity: Option<Severity>,
+    pub(super) tags: Vec<Box<str>>,
+    pub(super) version: Option<Box<str>>,
+    pub(super) revision: Option<Box<str>>,
+    pub(super) skip: Option<u32>,
+    pub(super) skip_after: Option<Box<str>>,
+    pub(super) chain: bool,
+    pub(super) capture: bool,
+    pub(super) multi_match: bool,
+    /// Whether `t:none` was there, which forgets the default's transformations.
+    pub(super) forget_transformations: bool,
+    pub(super) transformations: Vec<Transformation>,
+    pub(super) list: Vec<Action>,
+}
+
+/// Reads a list of actions.
+pub(super) fn actions(text: &[u8]) -> Result<Actions, Problem> {
+    let mut found = Actions::default();
+    for item in items(text)? {
+        let split = item.iter().position(|byte| *byte == b':');
+        let (name, value) = match split {
+            Some(at) => (item.get(..at), item.get(at + 1..)),
+            None => (Some(item), None),
+        };
+        let name = String::from_utf8_lossy(name.unwrap_or_default().trim_ascii()).to_ascii_lowercase();
+        action(&mut found, &name, &unquoted(value.unwrap_or_default()))?;
+    }
+    Ok(found)
+}
+
+/// Splits at commas that are not within single quotes.
+fn items(text: &[u8]) -> Result<Vec<&[u8]>, Problem> {
+    let mut found = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'\'' if !escaped => quoted = !quoted,
+            b',' if !quoted => {
+                found.push(text.get(start..at).unwrap_or_default().trim_ascii());
+                start = at + 1;
+            }
+            _ => {}
+        }
+        escaped = *byte == b'\\' && !escaped;
+    }
+    if quoted {
+        return Err("a quote within the actions is not closed".into());
+    }
+    found.push(text.get(start..).unwrap_or_default().trim_ascii());
+    found.retain(|item| !item.is_empty());
+    Ok(found)
+}
+
+fn unquoted(value: &[u8]) -> Vec<u8> {
+    let value = value.trim_ascii();
+    let inside = value.strip_prefix(b"'").and_then(|value| value.strip_suffix(b"'")).unwrap_or(value);
+    let mut text = Vec::with_capacity(inside.len());
+    let mut bytes = inside.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        if *byte == b'\\' && bytes.peek() == Some(&&b'\'') {
+            continue;
+        }
+        text.push(*byte);
+    }
+    text
+}
+
+fn string(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim().to_owned()
+}
+
+fn number<N: std::str::FromStr>(what: &str, value: &[u8]) -> Result<N, Problem> {
+    let text = string(value);
+    text.parse().map_err(|_| format!("expected a number for {what}, found {text:?}").into())
+}
+
+fn action(found: &mut Actions, name: &str, value: &[u8]) -> Result<(), Problem> {
+    if disruptive(found, name, value)? || about(found, name, value)? {
+        return Ok(());
+    }
+    match name {
+        "chain" => found.chain = true,
+        "capture" => found.capture = true,
+        "multimatch" => found.multi_match = true,
+        "skip" => found.skip = Some(number("skip", value)?),
+        "skipafter" => found.skip_after = Some(string(value).into()),
+        "t" => transformation(found, &string(value))?,
+        "setvar" => found.list.push(Action::Set(set_variable(value)?)),
+        "expirevar" => found.list.push(expire(value)?),
+        "initcol" => found.list.push(begin(value)?),
+        "setsid" => found.list.push(Action::Begin(Variable::Session, Template::parse(value)?)),
+        "setuid" => found.list.push(Action::Begin(Variable::User, Template::parse(value)?)),
+        "setrsc" => found.list.push(Action::Begin(Variable::Resource, Template::parse(value)?)),
+        "setenv" => {
+            let (name, value) = halves(value, b'=').ok_or("expected setenv:name=value")?;
+            found.list.push(Action::Environment(string(name).into(), Template::parse(value)?));
+        }
+        "ctl" => found.list.extend(control(value)?.map(Action::Control)),
+        "exec" | "proxy" | "pause" | "deprecatevar" | "append" | "prepend" | "xmlns" => {
+            return Err(Problem::Unsupported(format!("the action {name} is not done here")));
+        }
+        // What is logged is redacted by whoever writes the log.
+        "sanitisearg"
+        | "sanitisematched"
+        | "sanitisematchedbytes"
+        | "sanitiserequestheader"
+        | "sanitiseresponseheader" => {}
+        _ => return Err(format!("no action is called {name:?}").into()),
+    }
+    Ok(())
+}
+
+fn disruptive(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Problem> {
+    let disrupt = match name {
+        "pass" => Disrupt::This(Disruptive::Pass),
+        "block" => Disrupt::Block,
+        "deny" => Disrupt::This(Disruptive::Deny),
+        "drop" => Disrupt::This(Disruptive::Drop),
+        "redirect" => Disrupt::This(Disruptive::Redirect(Template::parse(value)?)),
+        "allow" => Disrupt::This(match string(value).as_str() {
+            "" => Disruptive::Allow,
+            "phase" => Disruptive::AllowPhase,
+            "request" => Disruptive::AllowRequest,
+            other => {
+                return Err(format!("expected allow, allow:phase or allow:request, found {other:?}").into());
+            }
+        }),
+        _ => return Ok(false),
+    };
+    found.disrupt = Some(disrupt);
+    Ok(true)
+}
+
+/// What a rule says of itself.
+fn about(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Problem> {
+    match name {
+        "id" => found.id = Some(number("id", value)?),
+        "phase" => found.phase = Some(phase(&string(value))?),
+        "status" => {
+            let status = number("status", value)?;
+            if !(100..=599).contains(&status) {
+                return Err(format!("expected a status from 100 to 599, found {status}").into());
+            }
+            found.status = Some(status);
+        }
+        "log" => found.log = Some(true),
+        "nolog" => found.log = Some(false),
+        "auditlog" => found.audit = Some(true),
+        "noauditlog" => found.audit = Some(false),
+        "msg" => found.message = Some(Template::parse(value)?),
+        "logdata" => found.data = Some(Template::parse(value)?),
+        "severity" => found.severity = Some(severity(&string(value))?),
+        "tag" => found.tags.push(string(value).into()),
+        "ver" => found.version = Some(string(value).into()),
+        "rev" => found.revision = Some(string(value).into()),
+        "maturity" | "accuracy" => {
+            number::<u8>(name, value)?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn phase(text: &str) -> Result<Phase, Problem> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" => Ok(Phase::RequestHeaders),
+        "2" | "request" => Ok(Phase::RequestBody),
+        "3" => Ok(Phase::ResponseHeaders),
+        "4" | "response" => Ok(Phase::ResponseBody),
+        "5" | "logging" => Ok(Phase::Logging),
+        _ => Err(format!("expected a phase from 1 to 5, found {text:?}").into()),
+    }
+}
+
+fn severity(text: &str) -> Result<Severity, Problem> {
+    let by_number = text.parse().ok().and_then(|number: usize| Severity::ALL.get(number));
+    let by_name = || Severity::ALL.iter().find(|severity| severity.name().eq_ignore_ascii_case(text));
+    let found = by_number.or_else(by_name).copied();
+    found.ok_or_else(|| format!("expected a severity such as CRITICAL or 2, found {text:?}").into())
+}
+
+fn transformation(found: &mut Actions, name: &str) -> Result<(), Problem> {
+    if name.eq_ignore_ascii_case("none") {
+        found.forget_transformations = true;
+        found.transformations.clear();
+        return Ok(());
+    }
+    let known = Transformation::from_name(name);
+    found.transformations.push(known.ok_or_else(|| format!("no transformation is called {name:?}"))?);
+    Ok(())
+}
+
+/// What is before and after the first `mark` outside a macro.
+fn halves(text: &[u8], mark: u8) -> Option<(&[u8], &[u8])> {
+    let mut depth = 0_usize;
+    let at = text.iter().position(|byte| {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        *byte == mark && depth == 0
+    })?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// `tx.name`: a collection and one of its variables.
+fn member(text: &[u8]) -> Result<(Variable, Template), Problem> {
+    let split = text.iter().position(|byte| matches!(byte, b'.' | b':'));
+    let (collection, name) = split
+        .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+        .ok_or_else(|| format!("expected a variable such as tx.name, found {:?}", string(text)))?;
+    let collection = string(collection);
+    let variable =
+        Variable::from_name(&collection).filter(|variable| lasting(*variable) || *variable == Variable::Tx);
+    let variable = variable.ok_or_else(|| format!("no variable of {collection:?} can be set"))?;
+    Ok((variable, Template::parse(name.trim_ascii())?))
+}
+
+/// Whether the collection lasts longer than a request.
+fn lasting(variable: Variable) -> bool {
+    use Variable::{Global, Ip, Resource, Session, User};
+    matches!(variable, Global | Ip | Resource | Session | User)
+}
+
+fn set_variable(text: &[u8]) -> Result<SetVariable, Problem> {
+    if let Some(removed) = text.strip_prefix(b"!") {
+        let (collection, name) = member(removed)?;
+        return Ok(SetVariable { collection, name, update: Update::Remove });
+    }
+    let (target, value) = halves(text, b'=').unwrap_or((text, b"1"));
+    let (collection, name) = member(target)?;
+    let update = match value {
+        [b'+', amount @ ..] => Update::Add(Template::parse(amount)?),
+        [b'-', amount @ ..] => Update::Subtract(Template::parse(amount)?),
+        text => Update::Set(Template::parse(text)?),
+    };
+    Ok(SetVariable { collection, name, update })
+}
+
+fn expire(text: &[u8]) -> Result<Action, Problem> {
+    let (target, seconds) = halves(text, b'=').ok_or("expected expirevar:collection.name=seconds")?;
+    let (collection, name) = member(target)?;
+    Ok(Action::Expire(collection, name, Template::parse(seconds)?))
+}
+
+fn begin(text: &[u8]) -> Result<Action, Problem> {
+    let (collection, key) = halves(text, b'=').ok_or("expected initcol:collection=key")?;
+    let collection = string(collection);
+    let variable = Variable::from_name(&collection).filter(|variable| lasting(*variable));
+    let variable = variable.ok_or_else(|| format!("no collection that lasts is called {collection:?}"))?;
+    Ok(Action::Begin(variable, Template::parse(key)?))
+}
+
+/// One `ctl`; nothing, if it is about what does not exist here.
+fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
+    let (name, value) = halves(text, b'=').ok_or("expected ctl:option=value")?;
+    let text = string(value);
+    let switch = || match text.to_ascii_lowercase().as_str() {
+        "on" | "relevantonly" => Ok(Switch::On),
+        "off" => Ok(Switch::Off),
+        _ => Err(Problem::from(format!("expected On or Off, found {text:?}"))),
+    };
+    let target = || {
+        let (rules, target) = halves(value, b';').ok_or("expected rules;target")?;
+        let mut found = targets::targets(target)?;
+        match (found.pop(), found.is_empty()) {
+            (Some(target), true) => Ok((string(rules), target)),
+            _ => Err(Problem::from("expected one target")),
+        }
+    };
+    let name = string(name).to_ascii_lowercase();
+    Ok(Some(match name.as_str() {
+        "ruleremovebyid" => Control::RemoveRules(ids(&text)?),
+        "ruleremovebytag" => Control::RemoveRules(RuleSet::Tag(text.into())),
+        "ruleremovebymsg" => Control::RemoveRules(RuleSet::Message(text.into())),
+        "ruleremovetargetbyid" => {
+            target().and_then(|(rules, at)| Ok(Control::RemoveTarget(ids(&rules)?, at)))?
+        }
+        "ruleremovetargetbytag" => {
+            target().map(|(rules, at)| Control::RemoveTarget(RuleSet::Tag(rules.into()), at))?
+        }
+        "ruleremovetargetbymsg" => {
+            target().map(|(rules, at)| Control::RemoveTarget(RuleSet::Message(rules.into()), at))?
+        }
+        "ruleengine" => Control::Engine(engine_state(&text)?),
+        "requestbodyprocessor" => Control::BodyProcessor(text.to_ascii_uppercase().into()),
+        "forcerequestbodyvariable" => Control::ForceRequestBody(switch()?),
+        "requestbodyaccess" => Control::RequestBody(switch()?),
+        "responsebodyaccess" => Control::ResponseBody(switch()?),
+        "auditengine" => Control::Audit(switch()?),
+        // Audit events have one form, and there is no debug log.
+        "auditlogparts" | "debugloglevel" => return Ok(None),
+        "hashengine" | "hashenforcement" | "requestbodylimit" | "responsebodylimit" => {
+            return Err(Problem::Unsupported(format!("ctl:{name} is not done here")));
+        }
+        _ => return Err(format!("ctl has no option {name:?}").into()),
+    }))
+}
+
+/// `942100` or `942100-942199`.
+pub(super) fn ids(text: &str) -> Result<RuleSet, Problem> {
+    let text = text.trim().trim_matches(|quote| matches!(quote, '"' | '\''));
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let wrong = |_| format!("expected an id or a range such as 942100-942199, found {text:?}");
+    Ok(RuleSet::Ids(first.trim().parse().map_err(wrong)?, last.trim().parse().map_err(wrong)?))
+}
+
+/// `On`, `Off` or `DetectionOnly`.
+pub(super) fn engine_state(text: &str) -> Result<EngineState, Problem> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" => Ok(EngineState::On),
+        "off" => Ok(EngineState::Off),
+        "detectiononly" => Ok(EngineState::DetectionOnly),
+        _ => Err(format!("expected On, Off or DetectionOnly, found {text:?}").into()),
+    }
+}

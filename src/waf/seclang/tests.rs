@@ -1,0 +1,138 @@
+//! What is read, and what is told of it.
+
+use super::{Loaded, Unsupported, load, load_text};
+use crate::waf::ir::{Disruptive, Operator, Phase, Selector, Step, Variable};
+use crate::waf::testing::Files;
+
+fn read(text: &str) -> Loaded {
+    load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse)
+        .unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let read = load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse);
+    read.unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+fn rules(loaded: &Loaded) -> Vec<&crate::waf::ir::Rule> {
+    let steps = loaded.program.steps.iter();
+    steps.filter_map(|step| if let Step::Rule(rule) = step { Some(&**rule) } else { None }).collect()
+}
+
+#[test]
+fn reads_a_rule_as_the_core_rule_set_writes_it() {
+    let loaded = read(
+        "SecRule REQUEST_COOKIES|!REQUEST_COOKIES:/__utm/|ARGS_NAMES|XML:/* \"@rx (?i)\\bunion\\b\" \\\n    \"id:942001,\\\n    phase:2,\\\n    deny,\\\n    capture,\\\n    t:none,t:urlDecodeUni,\\\n    msg:'It\\'s SQL, with a comma',\\\n    tag:'attack-sqli',\\\n    severity:'CRITICAL',\\\n    setvar:'tx.score=+%{tx.critical_anomaly_score}'\"",
+    );
+    let rule = rules(&loaded)[0];
+    let meta = &rule.meta;
+    assert_eq!((meta.id, meta.phase, &meta.disruptive), (942_001, Phase::RequestBody, &Disruptive::Deny));
+    assert_eq!(&*meta.tags[0], "attack-sqli");
+    let link = &rule.links[0];
+    assert!(
+        link.capture
+            && matches!(&link.operator, Operator::Regex(pattern) if &*pattern.text == b"(?i)\\bunion\\b")
+    );
+    let variables: Vec<_> = link.targets.iter().map(|target| (target.variable, target.excluded)).collect();
+    let cookies = Variable::RequestCookies;
+    let expected = [(cookies, false), (cookies, true), (Variable::ArgsNames, false), (Variable::Xml, false)];
+    assert_eq!(variables, expected);
+    assert!(matches!(link.targets[1].selector, Selector::Pattern(_)));
+}
+
+#[test]
+fn tells_all_that_is_wrong_at_once_with_its_line() {
+    let text = "SecRule ARGS \"@nothing x\" \"id:1\"\nSecRule NOTHING \"@rx x\" \"id:2\"\nSecRule ARGS \"@rx x\" \"id:3,nothing\"\nSecNothing On\nSecRule ARGS \"@rx x\" \"phase:1\"\nSecRule ARGS \"@rx x\" \"id:4,t:nothing\"\nSecRule ARGS \"@rbl example.org\" \"id:5\"\nSecRule ARGS \"@rx x\" \"id:6,exec:/bin/x\"";
+    assert_eq!(
+        faults(text),
+        [
+            "a.conf:1: no operator is called @nothing",
+            "a.conf:2: no variable is called \"NOTHING\"",
+            "a.conf:3: no action is called \"nothing\"",
+            "a.conf:4: no directive SecNothing with 1 arguments is known",
+            "a.conf:5: the rule has no id",
+            "a.conf:6: no transformation is called \"nothing\"",
+            "a.conf:7: @rbl looks things up over the network for each request",
+            "a.conf:8: the action exec is not done here",
+        ]
+    );
+}
+
+#[test]
+fn leaves_out_a_whole_chain_and_says_so() {
+    let text = "SecRule ARGS \"@rx x\" \"id:1,phase:1,pass,chain\"\nSecRule REMOTE_ADDR \"@rbl example.org\"\nSecAction \"id:2,phase:1,pass\"";
+    let loaded = load_text(&Files::default(), &[("a.conf", text)], Unsupported::LeaveOut).unwrap();
+    assert_eq!(rules(&loaded).iter().map(|rule| rule.meta.id).collect::<Vec<_>>(), [2]);
+    assert!(loaded.notes[0].to_string().starts_with("a.conf:2: left out: @rbl"));
+}
+
+#[test]
+fn a_fault_in_a_chain_does_not_swallow_the_rule_after_it() {
+    let text = "SecRule ARGS \"@rx x\" \"id:1,phase:1,pass,nothing,chain\"\nSecRule ARGS \"@rx y\" \"\"\nSecRule ARGS \"@rx z\" \"phase:1\"";
+    assert_eq!(faults(text), ["a.conf:1: no action is called \"nothing\"", "a.conf:3: the rule has no id"]);
+}
+
+#[test]
+fn a_chain_must_go_on() {
+    assert_eq!(faults("SecRule ARGS \"@rx x\" \"id:1,chain\""), ["a.conf:1: the chain has no next rule"]);
+}
+
+#[test]
+fn includes_files_and_reads_data_beside_them() {
+    let files = Files(
+        [
+            ("crs/main.conf", "Include rules/*.conf"),
+            ("crs/rules/one.conf", "SecRule ARGS \"@pmFromFile words.data\" \"id:1\""),
+            ("crs/rules/two.conf", "SecRule ARGS \"@pmFromFile none.data\" \"id:2\""),
+            ("crs/rules/words.data", "# comment\nalpha\n\n beta \n"),
+        ]
+        .into(),
+    );
+    let faults = load(&files, &["crs/main.conf"], Unsupported::Refuse).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].to_string().starts_with("crs/rules/two.conf:1: cannot read crs/rules/none.data"));
+    let loaded = load(&files, &["crs/rules/one.conf"], Unsupported::Refuse).unwrap();
+    let Operator::Phrases(phrases) = &rules(&loaded)[0].links[0].operator else { panic!() };
+    assert_eq!(phrases.iter().map(|phrase| &**phrase).collect::<Vec<_>>(), [&b"alpha"[..], b"beta"]);
+}
+
+#[test]
+fn files_that_include_themselves_are_told() {
+    let files = Files([("a.conf", "Include a.conf")].into());
+    let faults = load(&files, &["a.conf"], Unsupported::Refuse).unwrap_err();
+    assert!(faults[0].what.contains("include each other"), "{faults:?}");
+}
+
+#[test]
+fn inherits_from_the_default_action_unless_told_otherwise() {
+    let loaded = read(
+        "SecDefaultAction \"phase:2,nolog,deny,status:406,t:lowercase\"\nSecRule ARGS \"@rx x\" \"id:1,phase:2,block,log\"\nSecRule ARGS \"@rx x\" \"id:2,phase:2,t:none,pass\"\nSecRule ARGS \"@rx x\" \"id:3,phase:1,block\"",
+    );
+    let rules = rules(&loaded);
+    let of = |at: usize| {
+        let meta = &rules[at].meta;
+        (&meta.disruptive, meta.status, meta.log, rules[at].links[0].transformations.len())
+    };
+    assert_eq!(of(0), (&Disruptive::Deny, 406, true, 1));
+    assert_eq!(of(1), (&Disruptive::Pass, 406, false, 0));
+    assert_eq!(of(2), (&Disruptive::Pass, 403, true, 0));
+}
+
+#[test]
+fn settings_are_read() {
+    let loaded = read(
+        "SecRuleEngine DetectionOnly\nSecRequestBodyLimit 1000\nSecRequestBodyLimitAction ProcessPartial\nSecResponseBodyMimeType text/plain application/JSON\nSecArgumentSeparator ;\nSecComponentSignature \"OWASP_CRS/4\"\nSecTmpDir /tmp",
+    );
+    let settings = &loaded.program.settings;
+    assert_eq!(settings.request_body_bytes, Some(1_000));
+    assert!(settings.request_body_partial);
+    assert_eq!(
+        settings.response_types.iter().map(|kind| &**kind).collect::<Vec<_>>(),
+        ["text/plain", "application/json"]
+    );
+    assert_eq!(settings.argument_separator, b';');
+    assert_eq!(
+        faults("SecRuleEngine Maybe"),
+        ["a.conf:1: expected On, Off or DetectionOnly, found \"Maybe\""]
+    );
+}

@@ -1,0 +1,304 @@
+//! The web application firewall: the Core Rule Set's own tests, attacks that reach no backend, and what a shop's visitors do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::harness::tools::edgeward;
+use crate::harness::{Edge, Origin, Reply, eventually};
+
+/// What is known to fail, and why.
+const FAILURES: &str = include_str!("waf/crs-failures.txt");
+
+/// The Core Rule Set, if it is beside the repository.
+fn crs() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/crs");
+    let named = std::env::var_os("EDGEWARD_CRS").map(PathBuf::from);
+    let found = named.into_iter().chain([beside]).find(|path| path.join("rules").is_dir());
+    if found.is_none() {
+        eprintln!("skipped: no Core Rule Set at ../shared/crs or $EDGEWARD_CRS");
+    }
+    found
+}
+
+fn run(rules: &Path, tests: &Path) -> (Option<i32>, Value) {
+    let of = |path: &Path| path.to_str().unwrap().to_owned();
+    let output = edgeward(&["waf", "test", "--rules", &of(rules), "--tests", &of(tests), "--json"]);
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+#[test]
+fn the_core_rule_set_passes_its_own_tests() {
+    let Some(crs) = crs() else { return };
+    let (code, outcome) = run(&crs, &crs.join("tests"));
+    let count = |key: &str| outcome[key].as_u64().unwrap();
+    let (passed, failed) = (count("passed"), count("failed"));
+    println!("{passed} passed, {failed} failed");
+    assert!(passed > 3_000 && failed * 200 <= passed + failed, "{passed} passed, {failed} failed");
+    let expected: BTreeMap<_, _> = FAILURES
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once(": ").expect("a line is `RULE-TEST.STAGE: reason`"))
+        .collect();
+    let failures = outcome["failures"].as_array().unwrap();
+    let name = |failure: &Value| format!("{}-{}.{}", failure["rule"], failure["test"], failure["stage"]);
+    let found: Vec<_> = failures.iter().map(name).collect();
+    assert_eq!(found.len() as u64, failed);
+    assert!(found.iter().eq(expected.keys()), "{failures:#?}");
+    assert_eq!(code, Some(i32::from(failed > 0)));
+}
+
+#[test]
+fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
+    let folder = crate::harness::Folder::new();
+    folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,log,msg:'evil'\"\n");
+    let test = |ids: &str| {
+        format!(
+            "rule_id: 1\ntests:\n- test_id: 7\n  stages:\n  - input: {{ uri: '/?a=evil' }}\n    output: {{ log: {ids} }}\n"
+        )
+    };
+    folder.write("1.yaml", test("{ expect_ids: [1] }"));
+    let at = |name: &str| folder.path().join(name);
+    let (code, outcome) = run(&at("a.conf"), folder.path());
+    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(0), &1.into(), &0.into()));
+    folder.write("1.yaml", test("{ no_expect_ids: [1] }"));
+    let (code, outcome) = run(&at("a.conf"), folder.path());
+    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &0.into(), &1.into()));
+    assert_eq!((&outcome["failures"][0]["rule"], &outcome["failures"][0]["test"]), (&1.into(), &7.into()));
+    folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,frobnicate\"\n");
+    assert_eq!(run(&at("a.conf"), folder.path()).0, Some(64));
+    assert_eq!(run(&at("b.conf"), folder.path()).0, Some(64));
+}
+
+/// A few rules, so that it does not take the Core Rule Set.
+const RULES: &str = include_str!("../../conf/files/waf.conf");
+
+fn policy(filter: &str) -> String {
+    format!(
+        "server: {{ drain: 200ms }}
+access_log: {{ to: access.log }}
+admin: {{ address: '{{admin}}' }}
+listeners: [{{ address: '{{listen}}' }}]
+waf: {{ crs: '{{crs}}', audit: {{ to: waf.json }} }}
+upstreams: {{ app: {{ backends: ['{{origin}}'] }} }}
+routes: [{{ name: shop, match: {{ path: /** }}, upstream: app, filters: [{{ waf: {filter} }}] }}]
+"
+    )
+}
+
+fn running(filter: &str, crs: &Path) -> (Edge, Origin) {
+    let origin = Origin::start(|request| {
+        let key = request.target().starts_with("/key");
+        Reply::text(if key { "-----BEGIN RSA PRIVATE KEY-----" } else { "ok" })
+    });
+    let edge = Edge::policy(&policy(filter)).with("origin", origin.address()).with("crs", crs.display());
+    (edge.file("waf.conf", RULES).start(), origin)
+}
+
+/// Requests as browsers and programs send them: content type and body.
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const UPLOAD: &str = "multipart/form-data; boundary=XbX";
+
+fn send(edge: &Edge, method: &str, target: &str, kind: &str, body: &str) -> (u16, String) {
+    let mut headers =
+        vec![("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"), ("Accept", "*/*")];
+    if !body.is_empty() {
+        headers.push(("Content-Type", kind));
+    }
+    let answer = edge.client("listen").request(method, target, &headers, body.as_bytes());
+    (answer.status, if answer.status == 200 { String::new() } else { answer.reason() })
+}
+
+fn passed() -> (u16, String) {
+    (200, String::new())
+}
+
+fn blocked() -> (u16, String) {
+    (403, "waf_blocked".to_owned())
+}
+
+const GOOD: [(&str, &str, &str, &str); 5] = [
+    ("GET", "/products?page=2&sort=price", "", ""),
+    ("POST", "/login", FORM, "user=ana&password=a+long+word"),
+    ("POST", "/orders", JSON, r#"{"items":[{"sku":"A-1","quantity":2}],"note":"please ring twice"}"#),
+    (
+        "POST",
+        "/photos",
+        UPLOAD,
+        "--XbX\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\nJFIF\r\n--XbX--\r\n",
+    ),
+    ("POST", "/graphql", JSON, r#"{"query":"{ products(first: 10) { name price } }","variables":{}}"#),
+];
+
+const ATTACKS: [(&str, &str, &str, &str); 5] = [
+    ("GET", "/products?id=1%27%20OR%20%271%27=%271%27%20UNION%20SELECT%20password%20FROM%20users--", "", ""),
+    ("GET", "/search?q=%3Cscript%3Ealert(document.cookie)%3C/script%3E", "", ""),
+    ("POST", "/login", FORM, "user=admin'+OR+'1'='1'+--+&password=x"),
+    ("POST", "/orders", JSON, r#"{"note":"<script>alert(1)</script>"}"#),
+    ("POST", "/orders", JSON, r#"{"id":"1' UNION SELECT password FROM users --"}"#),
+];
+
+#[test]
+fn attacks_reach_no_backend_and_a_shops_traffic_does() {
+    let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(send(&edge, "GET", "/.env", "", ""), blocked());
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+        assert_eq!(origin.last().body, body.as_bytes());
+    }
+    let line = edge.logged("a refusal", |line| line["path"] == "/search");
+    assert_eq!((&line["reason"], &line["why"]), (&"waf_blocked".into(), &"1002 ARGS:q".into()));
+    edge.wait_for_metric("edgeward_waf_matches_total{rule=\"1002\"}", 2.0);
+}
+
+#[test]
+fn what_was_found_is_told_without_secrets() {
+    let (edge, _origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    assert_eq!(send(&edge, "GET", "/search?q=%3Cscript%3E", "", ""), blocked());
+    assert_eq!(send(&edge, "GET", "/login?password=%3Cscript%3E", "", ""), blocked());
+    let told = eventually("two lines", || {
+        let lines = edge.lines("waf.json");
+        (lines.len() == 2).then_some(lines)
+    });
+    for (line, path, variable, value) in
+        [(&told[0], "/search", "ARGS:q", Some("<script>")), (&told[1], "/login", "ARGS:password", None)]
+    {
+        assert_eq!((&line["path"], &line["decision"]), (&path.into(), &"refused".into()), "{line}");
+        let rule = &line["rules"][0];
+        assert_eq!((&rule["id"], &rule["variable"]), (&1002.into(), &variable.into()), "{line}");
+        assert_eq!((rule["value"].as_str(), rule["value_bytes"].as_u64()), (value, Some(8)), "{line}");
+    }
+}
+
+#[test]
+fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
+    let folder = crate::harness::Folder::new();
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/waf.yaml");
+    let explain = |request: &str, more: &[&str]| {
+        folder.write("request", request);
+        let path = folder.path().join("request");
+        let output = edgeward(&[&["waf", "explain", policy, path.to_str().unwrap()], more].concat());
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+    };
+    let attack =
+        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n{\"note\":\"<script>\"}";
+    let (code, told) = explain(attack, &[]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.starts_with("route shop: waf_blocked\n"), "{told}");
+    assert!(told.contains("ARGS:json.note = <script>"), "{told}");
+    assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
+    let (code, told) = explain(attack, &["--json", "--route", "comments"]);
+    let findings: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &findings[0]["rules"][0]["id"]), (1, &1002.into()));
+    assert_eq!(
+        explain("GET / HTTP/1.1\nHost: a\n\n", &[]),
+        (0, "route shop: passes\nno rule found anything\n".to_owned())
+    );
+    let (code, told) = explain("GET / HTTP/1.1\n\n", &["--route", "nowhere"]);
+    assert_eq!((code, told.as_str()), (64, "error: no route is called nowhere\n"));
+    assert_eq!(explain("nothing", &[]).0, 64);
+}
+
+#[test]
+fn the_core_rule_set_protects_a_shop() {
+    let Some(crs) = crs() else { return };
+    let (edge, origin) = running("{ rules: [crs], paranoia: 1, max_time: 1m }", &crs.canonicalize().unwrap());
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(send(&edge, "GET", "/show?file=..%2f..%2f..%2fetc%2fpasswd", "", ""), blocked());
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
+    let line = edge.logged("a refusal", |line| line["path"] == "/search");
+    assert!(line["why"].as_str().unwrap().starts_with("score "), "{line}");
+}
+
+#[test]
+fn the_core_rule_set_of_the_system_protects_a_shop() {
+    let directory = Path::new("/usr/share/modsecurity-crs");
+    if !directory.is_dir() {
+        eprintln!("skipped: the package modsecurity-crs is not installed");
+        return;
+    }
+    let (edge, origin) = running("{ rules: [crs], max_time: 1m }", directory);
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
+}
+
+#[test]
+fn the_core_rule_set_is_tuned_by_the_policy() {
+    let Some(crs) = crs() else { return };
+    let crs = crs.canonicalize().unwrap();
+    let attack = ATTACKS[1];
+    for (more, expected) in [
+        ("inbound_threshold: 5", blocked()),
+        ("inbound_threshold: 500", passed()),
+        ("exclude: [{ tag: attack-xss }]", passed()),
+        ("exclude: [{ tag: attack-xss, target: 'ARGS:q' }]", passed()),
+        ("exclude: [{ tag: attack-xss, target: 'ARGS:other' }]", blocked()),
+    ] {
+        let (edge, _origin) = running(&format!("{{ rules: [crs], max_time: 1m, {more} }}"), &crs);
+        assert_eq!(send(&edge, attack.0, attack.1, attack.2, attack.3), expected, "{more}");
+    }
+}
+
+#[test]
+fn in_shadow_an_attack_passes_and_is_counted() {
+    let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m, mode: shadow }", Path::new("/nowhere"));
+    for (method, target, kind, body) in [ATTACKS[1], ATTACKS[2]] {
+        assert_eq!(send(&edge, method, target, kind, body), passed());
+    }
+    assert_eq!(origin.count(), 2);
+    let line = edge.logged("the search", |line| line["path"] == "/search");
+    assert_eq!(line["shadow_refusals"][0], "waf:waf_blocked");
+    assert_eq!(edge.metrics().sum("edgeward_shadow_refusals_total", &["waf_blocked"]), 2.0);
+}
+
+#[test]
+fn the_policy_says_what_becomes_of_a_body_over_the_limit() {
+    let filler = "x".repeat(100_000);
+    let (early, late) =
+        (format!("user=admin'+OR+'1'='1&b={filler}"), format!("b={filler}&user=admin'+OR+'1'='1"));
+    let too_large = (413, "waf_body_too_large".to_owned());
+    for (over_limit, of_early, of_late) in [
+        ("reject", too_large.clone(), too_large),
+        ("inspect_prefix", blocked(), passed()),
+        ("skip", passed(), passed()),
+    ] {
+        let filter =
+            format!("{{ rules: [waf.conf], max_time: 1m, max_body: 32KiB, over_limit: {over_limit} }}");
+        let (edge, origin) = running(&filter, Path::new("/nowhere"));
+        assert_eq!(send(&edge, "POST", "/", FORM, &early), of_early, "{over_limit}");
+        assert_eq!(send(&edge, "POST", "/", FORM, &late), of_late, "{over_limit}");
+        let expected = usize::from(of_early.0 == 200) + usize::from(of_late.0 == 200);
+        assert_eq!(origin.count(), expected);
+        if of_late.0 == 200 {
+            assert_eq!(origin.last().body, late.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_a_response_does_not_leave() {
+    let (edge, _origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    let mut client = edge.client("listen");
+    client.send("GET /key HTTP/1.1\r\nHost: a\r\n\r\n");
+    let came = client.rest().unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&came).contains("PRIVATE"));
+    edge.logged("the refusal", |line| line["path"] == "/key" && line["reason"] == "waf_blocked");
+    assert_eq!(send(&edge, "GET", "/other", "", ""), passed());
+}
