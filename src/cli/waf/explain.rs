@@ -88,7 +88,8 @@ fn read(file: &Path) -> Result<Saved, String> {
 }
 
 impl Saved {
-    /// Lines may end without a carriage return, as editors leave them. A body ends where `Content-Length` says.
+    /// Lines may end without a carriage return, as editors leave them. A body ends where
+    /// `Content-Length` says; a length that is missing is added.
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let wrong = "expected a request as it is sent: POST /path HTTP/1.1, headers, an empty line, a body";
         let mut rest = bytes;
@@ -106,6 +107,10 @@ impl Saved {
         let length = saved.header("content-length").and_then(|length| length.parse().ok());
         let body = length.and_then(|length: usize| rest.get(..length)).unwrap_or(rest);
         saved.body = Bytes::copy_from_slice(body);
+        // Without, it would be a request that no client sends.
+        if !saved.body.is_empty() && length.is_none() && saved.header("transfer-encoding").is_none() {
+            saved.headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
+        }
         Ok(saved)
     }
 
@@ -253,6 +258,8 @@ mod tests {
             assert_eq!((&*saved.method, &*saved.target, &*saved.host()), ("POST", "/a?b=c", "a.example"));
             assert_eq!(&saved.body[..], b"body");
         }
+        let saved = Saved::parse(b"POST / HTTP/1.1\n\nbody").unwrap();
+        assert_eq!(saved.header("content-length"), Some("4"));
         assert_eq!(Saved::parse(b"GET / HTTP/1.1\nHost: [::1]:80").unwrap().host(), "[::1]");
         for wrong in [&b""[..], b"GET", b"GET / HTTP/1.1\nno header\n\n"] {
             Saved::parse(wrong).unwrap_err();
