@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 11] = [
     &["values"],
     &["http", "net"],
     &["state", "telemetry"],
-    &["auth", "expr"],
+    &["auth", "cache", "expr"],
     &["tls", "upstream", "outbound"],
     &["filters"],
     &["config"],
