@@ -46,9 +46,10 @@ impl Default for Rules {
 /// What is to be known of a stored response to judge it at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    received_at: SystemTime,
-    /// `corrected_initial_age` of RFC 9111 §4.2.3.
-    initial_age: Duration,
+    /// In milliseconds of Unix time, because a million of these are kept.
+    received_at_ms: u64,
+    /// `corrected_initial_age` of RFC 9111 §4.2.3, in milliseconds.
+    initial_age_ms: u64,
     lifetime: u32,
     stale_while_revalidate: u32,
     stale_if_error: u32,
@@ -100,8 +101,8 @@ impl Freshness {
             Scope::Fields(_) | Scope::Nothing => Reuse::Usual,
         };
         Self {
-            received_at: response.received_at,
-            initial_age: initial_age(response),
+            received_at_ms: unix_millis(response.received_at),
+            initial_age_ms: millis(initial_age(response)),
             lifetime: lifetime(response, directives, rules).unwrap_or(0),
             stale_while_revalidate: directives.stale_while_revalidate.unwrap_or(rules.stale_while_revalidate),
             stale_if_error: directives.stale_if_error.unwrap_or(rules.stale_if_error),
@@ -112,7 +113,8 @@ impl Freshness {
     /// How old the response is (RFC 9111 §4.2.3), for `Age`. A wall clock that was set back adds nothing.
     #[must_use]
     pub fn age(&self, now: SystemTime) -> Duration {
-        self.initial_age.saturating_add(now.duration_since(self.received_at).unwrap_or_default())
+        let resident = unix_millis(now).saturating_sub(self.received_at_ms);
+        Duration::from_millis(self.initial_age_ms.saturating_add(resident))
     }
 
     /// The whole seconds it stays fresh, negative once it is stale, for `ttl` in `Cache-Status`.
@@ -129,7 +131,7 @@ impl Freshness {
             Reuse::Usual => self.stale_while_revalidate.max(self.stale_if_error),
             Reuse::Fresh | Reuse::Never => 0,
         });
-        self.reuse != Reuse::Never && self.initial_age < seconds(lasting)
+        self.reuse != Reuse::Never && Duration::from_millis(self.initial_age_ms) < seconds(lasting)
     }
 
     /// The same response, stale since `when` if not before: a purge that leaves it for want of a better one.
@@ -252,6 +254,14 @@ fn is_enough(age: Duration, lifetime: u32, asked: &RequestDirectives) -> bool {
 
 const fn seconds(count: u32) -> Duration {
     Duration::from_secs(count as u64)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 fn whole_seconds(duration: Duration) -> u32 {
