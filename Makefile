@@ -55,7 +55,8 @@ packages:
 
 test-packages:
 	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl systemd procps \
-		python3 python3-yaml python3-jsonschema
+		python3 python3-yaml python3-jsonschema nodejs npm chromium
+	@.ci/provider $(TARGET)/provider
 
 clean:
 	cargo clean

@@ -29,7 +29,7 @@ def as_json(value):
 
 def maps(value, path=()):
     """Every map of a policy whose keys are known, with its path; not those whose keys are names."""
-    named = path and path[-1] in ("upstreams", "chains", "headers", "query", "set", "add", "pages", "json")
+    named = path and path[-1] in ("upstreams", "chains", "headers", "query", "set", "add", "pages", "json", "claims")
     if isinstance(value, dict) and "json" not in path:
         if not named:
             yield path

@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use edgeward::auth::jose::{Algorithm, SigningKey};
 use edgeward::config::Document;
 use edgeward::filters::chain::{Outcome, Shadows};
 use edgeward::filters::{Exchange, Facts, Origin, Slots};
@@ -39,7 +40,7 @@ type Part = (&'static str, fn());
 fn main() {
     // `cargo bench` passes `--bench`.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("check_head", head),
         ("normalise", path),
         ("router", router),
@@ -47,6 +48,7 @@ fn main() {
         ("access_log", access_log),
         ("ip_set", ip_set),
         ("chain", chain),
+        ("jwt", jwt),
     ];
     println!("{:<44} {:>10}   range", "part", "median");
     for (name, part) in parts {
@@ -100,7 +102,7 @@ fn snapshot(routes: usize) -> Snapshot {
         "listeners: [{ address: \"127.0.0.1:80\" }]\nchains:\n  eight:\n    - compress: {}\n    - error_pages: {}\n    \
          - response_headers: { security: strict }\n    - cors: { origins: [\"https://app.example.com\"] }\n    \
          - ip_access: { deny: [198.51.100.0/24] }\n    - rate_limit: { limit: 4000000000/1s }\n    \
-         - request_limits: { max_query_args: 32 }\n    - request_headers: { set: { x-client: \"{client.ip}\" } }\nroutes:\n",
+         - request_limits: { max_query_args: 32 }\n    - request_headers: { set: { x-client: \"{ip.src}\" } }\nroutes:\n",
     );
     for route in 0..routes {
         let filters = if route == 0 { "filters: [{ chain: eight }], " } else { "" };
@@ -204,16 +206,7 @@ fn chain() {
     };
     let route = snapshot.route(&question).0.clone();
     assert_eq!(route.chain.kinds().count(), 8);
-    let facts = Facts {
-        client_ip: Ipv4Addr::new(203, 0, 113, 9).into(),
-        peer_ip: Ipv4Addr::new(203, 0, 113, 9).into(),
-        scheme: "https",
-        host: "h0.example.com".into(),
-        route: route.name.clone(),
-        request_id: "951073e7c01c6756de61fe7726aa7abf".into(),
-        received_ns: 1,
-        client_certificate: None,
-    };
+    let facts = facts(&route.name);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut pass = || {
         let (mut slots, mut shadows) = (Slots::default(), Shadows::default());
@@ -222,5 +215,75 @@ fn chain() {
         assert!(matches!(outcome, Outcome::Pass));
     };
     time("chain of 8 filters, request (and block_on)", &mut pass);
+    time("block_on of nothing, for comparison", || runtime.block_on(std::future::ready(())));
+}
+
+fn facts(route: &Arc<str>) -> Facts {
+    Facts {
+        client_ip: Ipv4Addr::new(203, 0, 113, 9).into(),
+        peer_ip: Ipv4Addr::new(203, 0, 113, 9).into(),
+        scheme: "https",
+        host: "h0.example.com".into(),
+        route: Arc::clone(route),
+        request_id: "951073e7c01c6756de61fe7726aa7abf".into(),
+        received_ns: 1,
+        time: SystemTime::now(),
+        tls: None,
+        listener: "127.0.0.1:443".into(),
+        segments: Vec::new(),
+        sent_target: None,
+        has_body: false,
+    }
+}
+
+/// RFC 7515 appendix A.3.
+const KEY: &str = r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+const PRIVATE: &str = r#""d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI""#;
+
+/// A token by ES256 that is verified for the first time, and again and again.
+fn jwt() {
+    let policy = format!(
+        "listeners: [{{ address: \"127.0.0.1:80\" }}]\nissuers: {{ corp: {{ issuer: \"https://id.example.com\", \
+         audience: orders-api, jwks: {{ inline: {{ \"keys\": [{{ {KEY} }}] }} }} }} }}\nroutes: [{{ name: a, filters: \
+         [{{ jwt: {{ issuer: corp, scopes: [orders:read], hide_credentials: false }} }}], respond: {{}} }}]\n"
+    );
+    let materials = Materials::dry().expect("metrics");
+    let document = Document::parse("bench", policy.as_bytes()).expect("YAML");
+    let snapshot = compile(&document, &materials, None).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let key =
+        SigningKey::from_jwk(format!("{{{KEY},{PRIVATE}}}").as_bytes(), Algorithm::Es256).expect("a key");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a time").as_secs();
+    let token = |id: usize| {
+        let claims = format!(
+            r#"{{"iss":"https://id.example.com","aud":"orders-api","sub":"user-{id}","scope":"orders:read orders:write","iat":{now},"exp":{},"client_id":"shop"}}"#,
+            now + 3600
+        );
+        let token = key.sign_parts(br#"{"alg":"ES256","typ":"at+jwt"}"#, claims.as_bytes()).expect("a token");
+        let mut request = RequestHeader::build("GET", b"/orders/7", Some(8)).expect("a request");
+        request.insert_header("authorization", format!("Bearer {token}")).expect("a header");
+        request
+    };
+    let headers = HeaderMap::new();
+    let question =
+        Question { host: "h", path: "/orders/7", query: "", method: &Method::GET, headers: &headers };
+    let route = snapshot.route(&question).0.clone();
+    let facts = facts(&route.name);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let pass = |request: &mut RequestHeader| {
+        let (mut slots, mut shadows) = (Slots::default(), Shadows::default());
+        let mut exchange = Exchange::new(request, &facts, Origin::Upstream, &mut slots, 0);
+        let outcome = runtime.block_on(route.chain.request(&mut exchange, &mut shadows));
+        assert!(matches!(outcome, Outcome::Pass));
+    };
+    let mut known = token(0);
+    time("jwt, ES256, remembered (and block_on)", || pass(&mut known));
+    let mut many: Vec<_> = (1..2048).map(token).collect();
+    let began = Instant::now();
+    many.iter_mut().for_each(&pass);
+    println!(
+        "{:<44} {:>7.0} ns",
+        "jwt, ES256, for the first time",
+        began.elapsed().as_secs_f64() * 1e9 / 2047.0
+    );
     time("block_on of nothing, for comparison", || runtime.block_on(std::future::ready(())));
 }

@@ -33,6 +33,8 @@ pub mod filters;
 
 pub mod config;
 
+pub mod consumers;
+
 pub mod policy;
 
 pub mod proxy;

@@ -10,7 +10,7 @@ def version(binary):
 
 
 def start(b, sc):
-    if sc.need in ("cache", "jwt", "waf"):
+    if sc.need in ("cache", "waf"):
         raise NA(f"no {sc.need} filter yet")
     tls = ""
     if sc.tls:
@@ -19,7 +19,13 @@ def start(b, sc):
         tls = f"\n    tls: {{ certificates: [{{ cert: {b.cert}, key: {b.key} }}], tickets: {{ mode: off }}, protocols: {protocols} }}"
     filters = ""
     if sc.need == "ratelimit":
-        filters = "\n    filters: [{ rate_limit: { key: { header: x-api-key }, limit: 100000/1s, headers: false } }]"
+        key = 'http.request.headers["x-api-key"][0]'
+        filters = f"\n    filters: [{{ rate_limit: {{ key: '{key}', limit: 100000/1s, headers: false }} }}]"
+    issuers = ""
+    if sc.need == "jwt":
+        keys = f"secret: {{ file: {b.write('secret', b.secret)} }}" if sc.alg == "HS256" else f"jwks: {{ file: {b.jwks} }}"
+        issuers = f"issuers:\n  bench: {{ issuer: bench, audience: api, algorithms: [{sc.alg}], {keys} }}"
+        filters = "\n    filters: [{ jwt: { issuer: bench } }]"
     if sc.need == "routes":
         routes = "\n".join(
             f"  - {{ name: r{n}, match: {{ host: {host}, path: {prefix}** }}, upstream: origin }}"
@@ -35,6 +41,7 @@ listeners:
   - address: 127.0.0.1:{b.port}{tls}
 upstreams:
   origin: {{ backends: ["127.0.0.1:{b.origin}"], timeouts: {{ idle: 600s }} }}
+{issuers}
 routes:
 {routes}
 """)

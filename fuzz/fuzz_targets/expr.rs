@@ -4,11 +4,11 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use edgeward::expr::fields::{Name, SCHEME};
-use edgeward::expr::list::{Entries, ListKind};
-use edgeward::expr::{Condition, Context, Expression, Lists, NamedList, Phase, Scalar, Truth, Values, Visit};
+use edgeward::expr::list::{EntriesBuilder, ListKind};
+use edgeward::expr::{Condition, Context, Expression, Lists, Phase, Scalar, Truth, Values, Visit, enclosed};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value as Json;
 
@@ -19,8 +19,9 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
         ("people", ListKind::String, b"alice\nbob"),
         ("ports", ListKind::Int, b"80\n8000..8080"),
     ] {
-        let entries = Entries::parse_file(kind, content).expect("a list");
-        lists.insert(name, NamedList::new(entries).into());
+        let mut entries = EntriesBuilder::new(kind);
+        entries.push_file(content).expect("a list");
+        lists.insert(name, Arc::new(entries.finish()));
     }
     lists
 });
@@ -32,8 +33,11 @@ fuzz_target!(|data: &[u8]| {
         None => (data, &b"a"[..]),
     };
     let source = String::from_utf8_lossy(source);
-    let context = Context { scheme: &SCHEME, lists: &LISTS, phase: Phase::Log };
+    let context = Context { scheme: &SCHEME, lists: &LISTS, phase: Phase::Response };
     let request = Request { sent, claims: serde_json::from_slice(sent).unwrap_or(Json::Null) };
+    if let Ok(Some(inside)) = enclosed(&source) {
+        assert!(source[inside.len()..].starts_with('}') && source.starts_with(inside), "{source:?}");
+    }
     if let Ok(value) = Expression::compile(&source, &context) {
         let _any = value.text(&request);
     }

@@ -37,8 +37,10 @@ fuzz_target!(|data: &[u8]| {
     };
     assert!(!diagnostics.is_empty(), "refused without a reason");
     for diagnostic in &diagnostics {
-        assert!(!diagnostic.message.is_empty() && diagnostic.line <= lines, "{diagnostic}");
-        assert_eq!(Path::new(&diagnostic.file), Path::new(&*DIRECTORY));
+        assert!(!diagnostic.message.is_empty(), "{diagnostic}");
+        // A store of keys is a file of its own, and has mistakes of its own.
+        let in_policy = Path::new(&diagnostic.file) == Path::new(&*DIRECTORY);
+        assert!(!in_policy || diagnostic.line <= lines, "{diagnostic}");
     }
     // What is told on a terminal moves nothing on it.
     assert!(diagnostics.to_string().chars().all(|character| character == '\n' || !character.is_control()));

@@ -5,10 +5,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use edgeward::auth::replay::Seen;
 use edgeward::auth::signature::digest;
 use edgeward::auth::signature::http::{Component, Message, Policy, Refusal, Signer};
 use edgeward::auth::signature::key::{SigningKey, VerifyingKey};
-use edgeward::auth::signature::replay::Seen;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 

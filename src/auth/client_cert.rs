@@ -3,7 +3,13 @@
 //! These are claims of ours. The copies that a client sends must be taken out of every request (RFC 9440 §2.4), also
 //! where no certificate was asked for.
 
+use http::HeaderName;
 use sfv::{FieldType, Item, List};
+
+/// The client's certificate.
+pub const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+/// The certificates above it.
+pub const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 
 /// The value of `Client-Cert`: the certificate that the client proved to own, as DER (RFC 9440 §2.2).
 pub fn client_cert(der: &[u8]) -> String {

@@ -24,6 +24,8 @@ pub struct Metadata {
     introspection_endpoint: Option<String>,
     userinfo_endpoint: Option<String>,
     end_session_endpoint: Option<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// An endpoint that metadata may name.
@@ -129,6 +131,12 @@ impl Metadata {
             return Err(DiscoveryError::Insecure(name));
         }
         Ok(url)
+    }
+
+    /// Whether answers to authorization requests always name the issuer (RFC 9207 §3).
+    #[must_use]
+    pub const fn names_itself_in_answers(&self) -> bool {
+        self.authorization_response_iss_parameter_supported
     }
 
     /// The issuer is the operator's word by now, and plain only where they accepted the danger.

@@ -40,6 +40,11 @@ pub trait Keys: Sized + Send + Sync + 'static {
 
     /// Keys that can be used. A document without any replaces nothing.
     fn count(&self) -> usize;
+
+    /// What is odd about single keys, for the log.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How an issuer is treated.
@@ -82,6 +87,9 @@ impl Default for Settings {
 pub trait Observer: Send + Sync {
     /// An attempt has ended.
     fn fetched(&self, outcome: Outcome<'_>);
+
+    /// Something is odd about a key that has come.
+    fn odd(&self, _note: &str) {}
 }
 
 /// How an attempt ended.
@@ -352,6 +360,9 @@ impl<K: Keys> KeySet<K> {
 
     fn replace(&self, keys: K, confirmed_ns: u64) {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        for note in keys.notes() {
+            self.observer.odd(&note);
+        }
         let current = Current { keys, generation, confirmed_ns: AtomicU64::new(confirmed_ns) };
         self.kept.current.store(Some(Arc::new(current)));
     }

@@ -1,6 +1,7 @@
 //! The command line: one module a command. Exit 64 for a wrong policy or wrong arguments, 1 for a failed start.
 
 mod check;
+mod keys;
 mod run;
 mod schema;
 
@@ -80,6 +81,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make, rotate, list, retire and prune API keys.
+    #[command(after_help = keys::HELP)]
+    Keys {
+        #[command(subcommand)]
+        command: keys::Keys,
+    },
     /// Print the JSON Schema of policies, for editors.
     #[command(after_help = SCHEMA_HELP)]
     Schema {
@@ -111,6 +118,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run { policy, upgrade } => return run::run(policy, upgrade),
         Command::Check { policy, json } => return check::check(&policy, json),
+        Command::Keys { command } => return keys::keys(command),
         Command::Schema { markdown } => print(&if markdown { schema::markdown() } else { schema::json() }),
         Command::Version => print(&version()),
         Command::Completions { shell } => print(&completions(shell)),

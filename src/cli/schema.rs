@@ -5,6 +5,7 @@
 //! What the schema accepts may still be refused by `edgeward check`, which sees how parts belong together; what it
 //! refuses is refused there too.
 
+mod expressions;
 mod notes;
 mod reference;
 
@@ -16,6 +17,7 @@ pub(super) use reference::markdown;
 
 use crate::config::spec::Policy;
 use crate::filters::Spec;
+use crate::filters::group::Way;
 use crate::filters::table::{self, KINDS, Visitor};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -28,10 +30,9 @@ pub(super) fn json() -> String {
 fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let policy = Value::from(generator.subschema_for::<Policy>());
-    let (filter, kinds) = filters(&mut generator);
+    let filters = filters(&mut generator);
     let mut definitions = generator.take_definitions(true);
-    definitions.extend(kinds);
-    definitions.insert("Filter".to_owned(), filter);
+    definitions.extend(filters);
     type_filter_lists(&mut definitions);
     let mut root = Map::from_iter([
         ("$schema".to_owned(), DIALECT.into()),
@@ -46,34 +47,59 @@ fn schema() -> Value {
     root
 }
 
-/// The schema of an entry in a list of filters, and those of the kinds it may name.
-fn filters(generator: &mut SchemaGenerator) -> (Value, Map<String, Value>) {
-    let mut choices = Map::new();
-    let mut kinds = Map::new();
+/// The schemas of entries in a list of filters and in a group, and those of the kinds they may name.
+fn filters(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let (mut choices, mut members) = (Map::new(), Map::new());
+    let mut definitions = Map::new();
     for kind in KINDS {
-        let Some(spec) = table::visit(kind, SchemaOf(&mut *generator)) else { continue };
-        let reference = format!("#/$defs/{kind}");
-        choices.insert((*kind).to_owned(), json!({ "$ref": reference }));
-        kinds.insert((*kind).to_owned(), spec);
+        let Some((spec, authenticates)) = table::visit(kind, SchemaOf(&mut *generator)) else { continue };
+        let reference = json!({ "$ref": format!("#/$defs/{kind}") });
+        if authenticates {
+            members.insert((*kind).to_owned(), reference.clone());
+        }
+        choices.insert((*kind).to_owned(), reference);
+        definitions.insert((*kind).to_owned(), spec);
     }
     let chain =
         json!({ "type": "string", "description": "All filters of a chain in `chains`, by its name." });
     choices.insert("chain".to_owned(), chain);
-    let filter = json!({
-        "description": "One filter, written as `- kind: { … }`, or a chain of them, `- chain: NAME`.",
-        "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-        "properties": choices,
+    for way in Way::BOTH {
+        choices.insert(way.kind().to_owned(), group(way));
+        members.insert(way.kind().to_owned(), group(way));
+    }
+    let entry = |description: &str, choices: Map<String, Value>| {
+        json!({
+            "description": description,
+            "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
+            "properties": choices,
+        })
+    };
+    let filter = "One filter, written as `- kind: { … }`, a chain of them, `- chain: NAME`, or a group of them, \
+                  `- any_of: […]`.";
+    definitions.insert("Filter".to_owned(), entry(filter, choices));
+    let member = "A filter that finds out who calls, or a group of them.";
+    definitions.insert("Authenticator".to_owned(), entry(member, members));
+    definitions
+}
+
+/// The schema of `any_of` and `all_of`: a list, or a map that has it.
+fn group(way: Way) -> Value {
+    let list = json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/Authenticator" } });
+    let map = json!({
+        "type": "object", "additionalProperties": false, "required": ["filters"],
+        "properties": { "filters": list, "when": when(), "mode": mode() },
     });
-    (filter, kinds)
+    json!({ "description": way.doc(), "oneOf": [list, map] })
 }
 
 /// Makes the schema of a kind. It is a definition of its own, named as the kind.
 struct SchemaOf<'a>(&'a mut SchemaGenerator);
 
 impl Visitor for SchemaOf<'_> {
-    type Output = Value;
+    /// With whether the filter may stand in a group.
+    type Output = (Value, bool);
 
-    fn visit<S: Spec>(self) -> Value {
+    fn visit<S: Spec>(self) -> (Value, bool) {
         let mut schema = Value::from(S::json_schema(self.0));
         let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
         if let Some(properties) = properties {
@@ -82,7 +108,7 @@ impl Visitor for SchemaOf<'_> {
                 properties.insert("mode".to_owned(), mode());
             }
         }
-        schema
+        (schema, S::NOTHING_SHOWN.is_some())
     }
 }
 

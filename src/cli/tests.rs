@@ -16,6 +16,11 @@ fn names_that_others_rely_on_are_kept() {
         "run policy.yaml --upgrade",
         "check policy.yaml",
         "check --json policy.yaml",
+        "keys new partner-a --store keys.yaml --expires 90d --scope a --scope b --tag t",
+        "keys rotate partner-a --overlap 30d --policy policy.yaml",
+        "keys list --store keys.yaml --json",
+        "keys retire k1 --store keys.yaml --force",
+        "keys prune --store keys.yaml --state-directory state",
         "schema",
         "schema --markdown",
         "version",
@@ -24,7 +29,21 @@ fn names_that_others_rely_on_are_kept() {
         let words = std::iter::once("edgeward").chain(line.split(' '));
         assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
     }
-    for line in ["", "run", "run a b", "check", "serve policy.yaml", "completions cmd.exe"] {
+    for line in [
+        "",
+        "run",
+        "run a b",
+        "check",
+        "serve policy.yaml",
+        "completions cmd.exe",
+        "keys",
+        "keys new a",
+        "keys new --store k",
+        "keys rotate a --store k",
+        "keys list --store a --policy b",
+        "keys retire a --store k --force --unused-for 1d",
+        "keys new a/\" --store k",
+    ] {
         let words = std::iter::once("edgeward").chain(line.split_terminator(' '));
         assert!(Arguments::try_parse_from(words).is_err(), "{line}");
     }
@@ -33,7 +52,9 @@ fn names_that_others_rely_on_are_kept() {
 #[test]
 fn every_example_in_a_help_text_parses() {
     let mut seen = 0;
-    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, COMPLETIONS_HELP] {
+    let of_keys =
+        [keys::HELP, keys::NEW_HELP, keys::ROTATE_HELP, keys::LIST_HELP, keys::RETIRE_HELP, keys::PRUNE_HELP];
+    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, COMPLETIONS_HELP].iter().chain(&of_keys) {
         let examples = help.lines().filter_map(|line| line.strip_prefix("  edgeward "));
         for example in examples {
             let words = example.split(['>', '|', '&']).next().unwrap_or_default().split_whitespace();

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::fault::unquoted;
 use super::path::Path;
 use super::yaml::{Document, Position};
+use crate::auth::keys::digest::NOT_A_DIGEST;
 use crate::values::Problem;
 use crate::values::secret::WRITTEN_IN_THE_CLEAR;
 
@@ -110,6 +111,13 @@ impl Diagnostics {
         }])
     }
 
+    /// What is wrong with this file and with another.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }
@@ -161,7 +169,7 @@ impl Diagnostic {
             narrow(&mut position, part, document.text());
         }
         let mut excerpt = Excerpt::new(document.text(), &position);
-        if message.contains(WRITTEN_IN_THE_CLEAR) {
+        if [WRITTEN_IN_THE_CLEAR, NOT_A_DIGEST].iter().any(|secret| message.contains(secret)) {
             excerpt = excerpt.map(Excerpt::masked);
         }
         Self {

@@ -48,6 +48,13 @@ impl Node {
         Some(entries.iter().map(|entry| (entry.0.as_str(), node(entry))).collect())
     }
 
+    /// The items in their order; none if it is no list.
+    #[must_use]
+    pub fn items(&self) -> Vec<Self> {
+        let Tree::List(items) = &self.tree else { return Vec::new() };
+        items.iter().map(|(index, tree)| Self::new(tree.clone(), self.path.index(*index))).collect()
+    }
+
     /// The value under `key`, if this is a map that has one, and this without it.
     #[must_use]
     pub fn take(&self, key: &str) -> (Option<Self>, Self) {

@@ -13,7 +13,7 @@ use super::fault::Kind;
 use super::node::Node;
 use super::path::Path;
 use super::tree::Tree;
-use super::wording::nearest;
+use crate::values::nearest::nearest;
 
 /// Issues reported of one value. Reading again costs the whole value each time.
 const MOST_ISSUES: usize = 100;
@@ -27,7 +27,7 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
     let mut attempt = Attempt { root: node.path(), issues: Vec::new(), removed: Vec::new() };
     let (kind, issue) = match parse(node.tree(), node.path()) {
         Ok(value) => return (Some(value), Vec::new()),
-        Err(fault) => fault,
+        Err(fault) => *fault,
     };
     let mut rest = node.tree().clone();
     let mut value = None;
@@ -38,7 +38,10 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
                 value = Some(remainder);
                 break;
             }
-            Err((kind, issue)) => next = attempt.take_out(&mut rest, &kind, issue),
+            Err(fault) => {
+                let (kind, issue) = *fault;
+                next = attempt.take_out(&mut rest, &kind, issue);
+            }
         }
     }
     if attempt.issues.len() >= MOST_ISSUES {
@@ -47,8 +50,9 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
     (value, attempt.issues)
 }
 
-fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, (Kind, Issue)> {
-    T::deserialize(Reader { tree, trail: Trail::Start(path) }).map_err(|fault| fault.into_issue(path))
+fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, Box<(Kind, Issue)>> {
+    T::deserialize(Reader { tree, trail: Trail::Start(path) })
+        .map_err(|fault| Box::new(fault.into_issue(path)))
 }
 
 struct Attempt<'a> {
@@ -64,7 +68,7 @@ impl Attempt<'_> {
     fn take_out(&mut self, rest: &mut Tree, kind: &Kind, issue: Issue) -> bool {
         let faulty = issue.path.clone();
         if let (Kind::Unknown { found, names }, Target::Key) = (kind, issue.target)
-            && let (Some(meant), Some(map)) = (nearest(found, names), faulty.parent())
+            && let (Some(meant), Some(map)) = (nearest(found, names.iter().copied()), faulty.parent())
         {
             self.removed.push(map.key(meant));
         }

@@ -5,19 +5,20 @@ use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
+use crate::values::nearest::nearest;
 use crate::values::text::quoted;
 
 /// Lists of names longer than this are not printed whole.
-const MOST_NAMES: usize = 12;
+const MOST_NAMES: usize = 32;
 
-/// Names longer than this are not compared with others: no name of ours comes near it.
-const LONGEST_NAME: usize = 64;
+/// A text longer than this is no word.
+const LONGEST_WORD: usize = 64;
 
 /// `unknown {noun} "{found}"` with the nearest of the right names, or else all of them if there are at most
-/// 12.
+/// 32.
 pub fn unknown(noun: &str, found: &str, names: &[&str]) -> String {
     let found_quoted = quoted(found);
-    if let Some(name) = nearest(found, names) {
+    if let Some(name) = nearest(found, names.iter().copied()) {
         return format!("unknown {noun} {found_quoted}, did you mean \"{name}\"?");
     }
     match names {
@@ -27,22 +28,6 @@ pub fn unknown(noun: &str, found: &str, names: &[&str]) -> String {
         }
         _ => format!("unknown {noun} {found_quoted}"),
     }
-}
-
-/// The name that `found` is most likely meant to be; `None` if it is too far from all of them.
-pub fn nearest<'a>(found: &str, names: &[&'a str]) -> Option<&'a str> {
-    if found.len() > LONGEST_NAME {
-        return None;
-    }
-    let found = folded(found);
-    names
-        .iter()
-        .map(|name| (distance(&found, &folded(name)), *name))
-        .filter(|(distance, name)| {
-            *distance <= (found.len().max(name.len()) / 3).max(1) && *distance < found.len()
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }
 
 /// Names as a choice: `one of a, b, c`, or the only one there is.
@@ -154,38 +139,9 @@ pub(super) fn advice(expected: &str, unexpected: Unexpected<'_>) -> Option<Strin
 fn is_simple(text: &str) -> bool {
     let inside =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '/');
-    text.len() <= LONGEST_NAME
+    text.len() <= LONGEST_WORD
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(inside)
-}
-
-/// Lower case, and one way to join words: `rateLimit` still differs from `rate_limit`, by the one character
-/// it lacks.
-fn folded(name: &str) -> Vec<char> {
-    name.chars()
-        .flat_map(char::to_lowercase)
-        .map(|character| if character == '-' { '_' } else { character })
-        .collect()
-}
-
-/// Fewest insertions, deletions, replacements and swaps of neighbours that turn one into the other (Damerau
-/// 1964, in the form that edits no part twice).
-fn distance(from: &[char], to: &[char]) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (row, from_character) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, to_character) in to.iter().enumerate() {
-            let replaced = last[column] + usize::from(from_character != to_character);
-            let mut fewest = replaced.min(last[column + 1] + 1).min(current[column] + 1);
-            if row > 0 && column > 0 && *from_character == to[column - 1] && from[row - 1] == *to_character {
-                fewest = fewest.min(before_last[column - 1] + 1);
-            }
-            current.push(fewest);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

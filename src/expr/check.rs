@@ -7,11 +7,11 @@ use memchr::memmem::Finder;
 use super::ast::{Base, ItemKind, Members, Node, NodeKind, Operand, Order, Pattern};
 use super::ast::{Item, Literal};
 use super::error::{Error, Span};
-use super::nearest::suggestion;
 use super::program::{List, Part, Term, Test};
 use super::scheme::{Field, Kind, Type};
 use super::set::{IntSet, Set, StringSet, networks};
 use super::{Context, pattern};
+use crate::values::nearest::suggestion;
 
 mod call;
 mod operand;
@@ -22,7 +22,7 @@ const MAX_ERRORS: usize = 16;
 /// An error was noted, and there is no result.
 pub(super) struct Reported;
 
-type Checked<T> = Result<T, Reported>;
+type Checked<T> = std::result::Result<T, Reported>;
 
 /// What an operand stands for.
 enum Typed<F: 'static> {
@@ -44,28 +44,32 @@ pub(super) struct Checker<'s, F: 'static> {
     context: &'s Context<'s, F>,
     errors: Vec<Error>,
     frames: Vec<Frame<'s, F>>,
+    uses: Vec<(F, Span)>,
 }
+
+/// What a source comes to, and the fields it uses, with their places.
+pub(super) type Result<T, F> = std::result::Result<(T, Box<[(F, Span)]>), Vec<Error>>;
 
 impl<'s, F: Copy> Checker<'s, F> {
     pub(super) const fn new(source: &'s str, context: &'s Context<'s, F>) -> Self {
-        Self { source, context, errors: Vec::new(), frames: Vec::new() }
+        Self { source, context, errors: Vec::new(), frames: Vec::new(), uses: Vec::new() }
     }
 
     /// The whole source as a condition.
-    pub(super) fn condition(mut self, node: &Node<'s>) -> Result<Test<F>, Vec<Error>> {
+    pub(super) fn condition(mut self, node: &Node<'s>) -> Result<Test<F>, F> {
         let test = self.test(node);
         self.finish(test)
     }
 
     /// The whole source as a value.
-    pub(super) fn value(mut self, node: &Node<'s>) -> Result<(Term<F>, Kind), Vec<Error>> {
+    pub(super) fn value(mut self, node: &Node<'s>) -> Result<(Term<F>, Kind), F> {
         let value = self.typed(node).and_then(|typed| self.single(typed, node.span));
         self.finish(value)
     }
 
-    fn finish<T>(self, checked: Checked<T>) -> Result<T, Vec<Error>> {
+    fn finish<T>(self, checked: Checked<T>) -> Result<T, F> {
         match checked {
-            Ok(value) if self.errors.is_empty() => Ok(value),
+            Ok(value) if self.errors.is_empty() => Ok((value, self.uses.into())),
             _ => Err(self.errors),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Names, types and meanings are what users rely on; a field that a request has not is missing in it.
 
+use std::fmt;
+
 use super::scheme::Keys::{Dotted, Exact, Folded};
 use super::scheme::Kind::{Bool, Bytes, Int, Ip, Json};
 use super::scheme::Phase::{RequestHead, Response};
@@ -50,6 +52,8 @@ pub enum Name {
     RequestHeadersValues,
     /// `http.request.method`
     RequestMethod,
+    /// `http.request.scheme`
+    RequestScheme,
     /// `http.request.timestamp.sec`
     RequestTimestampSec,
     /// `http.request.uri`
@@ -128,8 +132,36 @@ pub enum Name {
     TlsVersion,
 }
 
+impl Name {
+    /// The filters that find it out; none where it needs none.
+    #[must_use]
+    pub const fn found_by(self) -> &'static [&'static str] {
+        match self {
+            Self::BasicAuthUser => &["basic_auth"],
+            Self::ConsumerKeyId | Self::ConsumerName | Self::ConsumerScopes | Self::ConsumerTags => {
+                &["api_key"]
+            }
+            Self::JwtAud
+            | Self::JwtClaims
+            | Self::JwtClientId
+            | Self::JwtIss
+            | Self::JwtScopes
+            | Self::JwtSub => &["jwt", "oauth2_introspection", "oidc_login"],
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    /// As expressions name it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = FIELDS.iter().find(|field| field.id == *self);
+        formatter.write_str(field.map_or("", |field| field.name))
+    }
+}
+
 /// By name.
-const FIELDS: [Field<Name>; 54] = [
+const FIELDS: [Field<Name>; 55] = [
     field(
         Name::AuthMethod,
         "auth.method",
@@ -157,7 +189,7 @@ const FIELDS: [Field<Name>; 54] = [
         "consumer.name",
         One(Bytes),
         RequestHead,
-        "Consumer that the API key or the client certificate belongs to.",
+        "Consumer that the API key belongs to.",
     ),
     field(Name::ConsumerScopes, "consumer.scopes", Array(Bytes), RequestHead, "Scopes of the API key."),
     field(Name::ConsumerTags, "consumer.tags", Array(Bytes), RequestHead, "Tags of the consumer."),
@@ -211,6 +243,13 @@ const FIELDS: [Field<Name>; 54] = [
         One(Bytes),
         RequestHead,
         "Method, in the case it was sent: `GET`.",
+    ),
+    field(
+        Name::RequestScheme,
+        "http.request.scheme",
+        One(Bytes),
+        RequestHead,
+        "`https` or `http`, as the client spoke it to us.",
     ),
     field(
         Name::RequestTimestampSec,

@@ -26,9 +26,9 @@ pub mod functions;
 mod json;
 mod lexer;
 pub mod list;
-mod nearest;
 mod parser;
 mod pattern;
+pub mod policy;
 mod program;
 mod scheme;
 mod set;
@@ -45,6 +45,7 @@ pub use truth::{Missing, Truth, Why};
 
 use check::Checker;
 use eval::{Fuel, Machine};
+use lexer::{Lexer, TokenKind};
 use program::{Term, Test};
 
 /// Longest source, in bytes.
@@ -73,6 +74,7 @@ pub struct Context<'c, F: 'static> {
 #[derive(Debug)]
 pub struct Condition<F> {
     test: Test<F>,
+    uses: Box<[(F, Span)]>,
     source: Box<str>,
 }
 
@@ -80,14 +82,19 @@ impl<F: Copy> Condition<F> {
     /// Compiles a condition, or tells everything that is wrong with it. The errors are never empty.
     pub fn compile(source: &str, context: &Context<'_, F>) -> Result<Self, Vec<Error>> {
         let node = parser::parse(source).map_err(|error| vec![error])?;
-        let test = Checker::new(source, context).condition(&node)?;
-        Ok(Self { test, source: source.into() })
+        let (test, uses) = Checker::new(source, context).condition(&node)?;
+        Ok(Self { test, uses, source: source.into() })
     }
 
     /// Decides. Allocates only where a function makes a string that no field has (`upper("a")` does, `lower("a")` does
     /// not), or where `values` does.
     pub fn evaluate<V: Values<Field = F> + ?Sized>(&self, values: &V) -> Truth<'_> {
         Machine::new(values, &Fuel::full()).decide(&self.test)
+    }
+
+    /// The fields it names, each time it does, and where in the source.
+    pub fn uses(&self) -> &[(F, Span)] {
+        &self.uses
     }
 
     /// The expression as written.
@@ -101,6 +108,7 @@ impl<F: Copy> Condition<F> {
 pub struct Expression<F> {
     term: Term<F>,
     kind: Kind,
+    uses: Box<[(F, Span)]>,
     source: Box<str>,
 }
 
@@ -108,8 +116,8 @@ impl<F: Copy> Expression<F> {
     /// Compiles an expression that yields one value, not an array or a map. The errors are never empty.
     pub fn compile(source: &str, context: &Context<'_, F>) -> Result<Self, Vec<Error>> {
         let node = parser::parse(source).map_err(|error| vec![error])?;
-        let (term, kind) = Checker::new(source, context).value(&node)?;
-        Ok(Self { term, kind, source: source.into() })
+        let ((term, kind), uses) = Checker::new(source, context).value(&node)?;
+        Ok(Self { term, kind, uses, source: source.into() })
     }
 
     /// What kind of value it yields. One of kind [`Kind::Json`] yields whatever the document holds.
@@ -133,9 +141,34 @@ impl<F: Copy> Expression<F> {
         Machine::new(values, &Fuel::full()).text(&self.term)
     }
 
+    /// The fields it names, each time it does, and where in the source.
+    pub fn uses(&self) -> &[(F, Span)] {
+        &self.uses
+    }
+
     /// The expression as written.
     pub fn source(&self) -> &str {
         &self.source
+    }
+}
+
+/// The expression at the start of a text, up to the `}` that ends it; `None` where none does. Braces in strings and those
+/// of sets are the expression's own.
+///
+/// # Errors
+/// What cannot be a part of an expression, and where.
+pub fn enclosed(text: &str) -> Result<Option<&str>, Error> {
+    let mut lexer = Lexer::new(text);
+    let mut open = 0_usize;
+    loop {
+        let token = lexer.next()?;
+        match token.kind {
+            TokenKind::End => return Ok(None),
+            TokenKind::Symbol("{") => open += 1,
+            TokenKind::Symbol("}") if open == 0 => return Ok(text.get(..token.span.start)),
+            TokenKind::Symbol("}") => open -= 1,
+            _ => {}
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 use super::ast::{Node, NodeKind, Operand, Order, Pattern};
 use super::error::{Error, Span};
 use super::lexer::{Lexer, Token, TokenKind, unescape};
-use super::nearest::suggestion;
 use super::{MAX_DEPTH, MAX_LENGTH};
+use crate::values::nearest::suggestion;
 
 mod operand;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::nearest::nearest;
+use crate::values::nearest::nearest;
 
 /// The kind of a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -83,6 +83,7 @@ impl StringSet {
     }
 
     /// How many different strings.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|group| group.count).sum()
     }
@@ -121,6 +122,7 @@ impl IntSet {
     }
 
     /// How many ranges are left after merging.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -21,6 +21,7 @@ use credentials::Presented;
 use users::Users;
 use verifier::{Outcome, Verifier};
 
+use super::credentials::realm;
 use super::header_edits::{Head, editable};
 use super::{Caller, Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
 use crate::values::Problem;
@@ -67,6 +68,7 @@ const fn default_hide_credentials() -> bool {
 impl super::Spec for Spec {
     const KIND: &'static str = KIND;
     const DECIDES: bool = true;
+    const NOTHING_SHOWN: Option<&'static str> = Some("basic_auth_missing");
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let verifier = Verifier::of_process().map_err(Problem::whole)?;
@@ -120,14 +122,15 @@ impl Filter for BasicAuth {
         // Picked for known users as well, so that not even this much time tells them apart.
         let decoy = self.users.decoy(self.verifier.ticket(&[&name]).number());
         let hash = known.map_or(decoy, |user| &user.hash);
-        let ticket = self.verifier.ticket(&[&name, &password, hash.text()]);
+        let is_known = known.is_some();
+        let listed = if is_known { "known" } else { "unknown" };
+        let ticket = self.verifier.ticket(&[&name, &password, hash.text(), listed]);
         let now_ns = exchange.facts.received_ns;
         let admitted = known.map(|user| &user.name);
         if let Some(outcome) = self.verifier.remembered(&ticket, now_ns) {
             return Step::Now(self.conclude(exchange, outcome, admitted));
         }
         let hash = Arc::clone(hash);
-        let is_known = known.is_some();
         // The password is checked first, so that an unknown user takes no less time.
         let check = move || hash.verify(&password) & is_known;
         Step::Later(Box::pin(async move {
@@ -173,13 +176,9 @@ fn forwarding(name: &str) -> Result<HeaderName, String> {
     }
 }
 
-/// `Basic realm="…", charset="UTF-8"` with the realm as a quoted string (RFC 9110 §5.6.4).
-fn challenge(realm: &str) -> Result<HeaderValue, String> {
-    if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err("expected printable ASCII characters".to_owned());
-    }
-    let escaped = realm.replace('\\', "\\\\").replace('"', "\\\"");
-    HeaderValue::try_from(format!("Basic realm=\"{escaped}\", charset=\"UTF-8\""))
+/// `Basic realm="…", charset="UTF-8"`.
+fn challenge(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(format!("Basic {}, charset=\"UTF-8\"", realm(text)?))
         .map_err(|error| error.to_string())
 }
 

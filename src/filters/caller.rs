@@ -1,6 +1,9 @@
 //! Who calls, as the filters of a chain found out: what expressions, limits, logs and upstreams go by.
 
+use std::fmt;
 use std::sync::Arc;
+
+use http::HeaderValue;
 
 use crate::auth::jose::{Claims, Verified};
 use crate::auth::keys::Key;
@@ -14,6 +17,34 @@ pub struct Caller {
     pub subject: Box<str>,
     /// How it was proved.
     pub proof: Proof,
+}
+
+/// The text of a token, as it came. Does not print itself.
+#[derive(Clone)]
+pub struct TokenText {
+    /// Holds the text from `start` on, so that nothing is copied.
+    value: HeaderValue,
+    start: usize,
+}
+
+impl TokenText {
+    /// The part of a field's value that begins at `start`.
+    #[must_use]
+    pub const fn new(value: HeaderValue, start: usize) -> Self {
+        Self { value, start }
+    }
+
+    /// The text. Whoever calls this must not print, log or store it.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.value.as_bytes().get(self.start..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
 }
 
 /// How a caller proved who it is.

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::condition::Condition;
-use super::{Exchange, Fields, Filter, Phases, Refusal, Reply, Step, Verdict};
+use super::{Condition, Exchange, Fields, Filter, Hold, Phases, Refusal, Reply, Step, Verdict};
 
 /// One filter of a chain.
 pub struct Link {
@@ -30,10 +29,19 @@ pub struct Link {
 /// The filters of one route, with a dense list for each phase.
 pub struct Chain {
     links: Box<[Link]>,
-    request: Box<[usize]>,
-    request_body: Box<[usize]>,
-    response: Box<[usize]>,
-    response_body: Box<[usize]>,
+    request: Box<[Place]>,
+    request_body: Box<[Place]>,
+    response: Box<[Place]>,
+    response_body: Box<[Place]>,
+}
+
+/// Where a filter is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Among the links.
+    link: usize,
+    /// What it keeps of an exchange, and whether it is passed by.
+    slot: usize,
 }
 
 /// What became of a request's head.
@@ -104,11 +112,21 @@ impl Chain {
     /// A chain of these filters. Filters in shadow mode stay out of both response phases.
     #[must_use]
     pub fn new(links: Vec<Link>) -> Self {
+        let mut next = 0;
+        let places: Vec<Place> = links
+            .iter()
+            .enumerate()
+            .map(|(link, Link { filter, .. })| {
+                let slot = next;
+                next += slots(&**filter);
+                Place { link, slot }
+            })
+            .collect();
         let of = |phase, in_shadow| {
             let takes_part =
                 |link: &Link| link.filter.phases().contains(phase) && (in_shadow || !link.shadow);
-            let links = links.iter().enumerate();
-            links.filter(|(_, link)| takes_part(link)).map(|(position, _)| position).collect()
+            let places = links.iter().zip(&places).filter(|(link, _)| takes_part(link));
+            places.map(|(_, place)| *place).collect()
         };
         Self {
             request: of(Phases::REQUEST, true),
@@ -119,14 +137,34 @@ impl Chain {
         }
     }
 
-    /// The names of its filters, in order.
+    /// The names of its filters, each followed by those of the filters in it.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.links.iter().map(|link| link.kind)
+        each(&self.links).map(|link| link.kind)
     }
 
     /// The request headers by which its filters tell upstreams who calls.
     pub fn vouched(&self) -> impl Iterator<Item = &HeaderName> {
-        self.links.iter().flat_map(|link| link.filter.vouches_for())
+        each(&self.links).flat_map(|link| link.filter.vouches_for())
+    }
+
+    /// The request headers by which its filters are given credentials.
+    pub fn secret_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        each(&self.links).flat_map(|link| link.filter.secret_headers())
+    }
+
+    /// The query parameters by which its filters are given credentials.
+    pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        each(&self.links).flat_map(|link| link.filter.secret_parameters())
+    }
+
+    /// The cookies that are between browsers and its filters alone.
+    pub fn secret_cookies(&self) -> impl Iterator<Item = &str> {
+        each(&self.links).filter_map(|link| link.filter.secret_cookie())
+    }
+
+    /// The paths that its filters answer themselves, with the filter's name.
+    pub fn answers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        each(&self.links).flat_map(|link| link.filter.answers().iter().map(|path| (link.kind, &**path)))
     }
 
     /// Whether any filter looks at response heads.
@@ -154,13 +192,15 @@ impl Chain {
             if link.is_passed_by(exchange, position, None) {
                 continue;
             }
-            let untouched: Option<RequestHeader> = link.shadow.then(|| exchange.request.clone());
+            let untouched: Option<(RequestHeader, Hold)> =
+                link.shadow.then(|| (exchange.request.clone(), exchange.slots.hold));
             let verdict = match link.filter.on_request(exchange.at(position)) {
                 Step::Now(verdict) => verdict,
                 Step::Later(verdict) => verdict.await,
             };
-            if let Some(untouched) = untouched {
-                *exchange.request = untouched;
+            if let Some((request, hold)) = untouched {
+                *exchange.request = request;
+                exchange.slots.hold = hold;
                 match verdict {
                     Verdict::Next => {}
                     Verdict::Respond(_) => shadows.push(link, position, RESPONDS),
@@ -244,14 +284,36 @@ impl Chain {
         Ok(())
     }
 
-    fn along<'a>(&'a self, phase: &'a [usize]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
-        phase.iter().filter_map(|&position| Some((position, self.links.get(position)?)))
+    fn along<'a>(&'a self, phase: &'a [Place]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
+        phase.iter().filter_map(|place| Some((place.slot, self.links.get(place.link)?)))
     }
+}
+
+/// These filters, each followed by those in it. Groups hold groups no deeper than a policy may nest them.
+pub fn each(links: &[Link]) -> impl Iterator<Item = &Link> {
+    let mut open = vec![links.iter()];
+    std::iter::from_fn(move || {
+        loop {
+            match open.last_mut()?.next() {
+                Some(link) => {
+                    open.push(link.filter.members().iter());
+                    return Some(link);
+                }
+                None => _ = open.pop(),
+            }
+        }
+    })
+}
+
+/// How many slots a filter takes: its own, and those of the filters in it.
+#[must_use]
+pub fn slots(filter: &dyn Filter) -> usize {
+    1 + each(filter.members()).count()
 }
 
 impl Link {
     /// Whether the exchange is none of the filter's. Decided once, in the first phase the filter takes part in.
-    fn is_passed_by(
+    pub(super) fn is_passed_by(
         &self,
         exchange: &mut Exchange<'_>,
         position: usize,

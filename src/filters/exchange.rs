@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
-use super::Caller;
+use super::{Caller, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -34,6 +35,24 @@ pub struct Facts {
     pub listener: Arc<str>,
     /// What the path has where the route's template has `{name}`, percent-decoded.
     pub segments: Vec<(Arc<str>, Box<str>)>,
+    /// The path and query as the client wrote them, where that is not how they stand in the request: what it signed.
+    pub sent_target: Option<Box<str>>,
+    /// Whether a body comes: its length is not zero, or not known. Without one, [`Filter::on_request_body`] may not be
+    /// called.
+    ///
+    /// [`Filter::on_request_body`]: super::Filter::on_request_body
+    pub has_body: bool,
+}
+
+/// How much of a request's body a filter wants to have seen before an upstream hears of the request.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// So many bytes wait, until more have come or all have. Of a body without a length, what is beyond 48 KiB waits
+    /// while the upstream has the head already, and of the body nothing.
+    pub first: u64,
+    /// Beyond those, the piece that came last waits for the next one, so that no upstream has all of a body before its
+    /// end was seen.
+    pub last: bool,
 }
 
 /// Who made a response.
@@ -108,10 +127,60 @@ impl<'r> Exchange<'r> {
         self.slots.callers.push(caller);
     }
 
+    /// Has the body wait. What several filters ask for holds together. In shadow mode nothing waits.
+    pub fn hold_body(&mut self, hold: Hold) {
+        let held = &mut self.slots.hold;
+        held.first = held.first.max(hold.first);
+        held.last |= hold.last;
+    }
+
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
+    /// The token that proved last who calls.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenText> {
+        self.slots.token.as_ref()
+    }
+
     /// Who calls, as the filters before this one found out, in their order.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.slots.callers
+    }
+
+    /// Where the filter that sees it keeps what it keeps.
+    pub(super) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What an alternative that does not let the request pass has to leave as it was.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            request: self.request.clone(),
+            callers: self.slots.callers.len(),
+            token: self.slots.token.clone(),
+            hold: self.slots.hold,
+        }
+    }
+
+    /// Undoes what these filters did since the mark.
+    pub(super) fn back_to(&mut self, mark: Mark, positions: Range<usize>) {
+        *self.request = mark.request;
+        self.slots.callers.truncate(mark.callers);
+        self.slots.token = mark.token;
+        self.slots.hold = mark.hold;
+        for slot in self.slots.kept.iter_mut().take(positions.end).skip(positions.start) {
+            *slot = None;
+        }
+    }
+
+    /// Names the API key that the request presents, for the log: its id, whether or not it is good.
+    pub fn name_key(&mut self, id: &str) {
+        self.slots.key_id = id.into();
     }
 
     /// The same exchange, as the filter at `position` sees it.
@@ -119,6 +188,14 @@ impl<'r> Exchange<'r> {
         self.position = position;
         self
     }
+}
+
+/// An exchange at one moment.
+pub(super) struct Mark {
+    request: RequestHeader,
+    callers: usize,
+    token: Option<TokenText>,
+    hold: Hold,
 }
 
 /// The value of a cookie, as sent. The first one counts when a name is repeated.
@@ -136,14 +213,31 @@ pub fn cookie<'a>(request: &'a RequestHeader, name: &str) -> Option<&'a str> {
 pub struct Slots {
     kept: Vec<Option<Box<dyn Any + Send + Sync>>>,
     callers: Vec<Caller>,
+    /// Of an API key that was refused.
+    key_id: Box<str>,
+    pub(super) hold: Hold,
+    token: Option<TokenText>,
     pub(super) conditions: Conditions,
 }
 
 impl Slots {
+    /// How much of the body is to wait.
+    #[must_use]
+    pub const fn hold(&self) -> Hold {
+        self.hold
+    }
+
     /// Who calls, in the order in which filters found out.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.callers
+    }
+
+    /// The id of the API key that was presented; empty without one.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        let proven = self.callers.iter().find_map(Caller::key);
+        proven.map_or(&self.key_id, |key| key.id.as_str())
     }
 }
 
@@ -201,6 +295,8 @@ impl Sample {
             tls: None,
             listener: "0.0.0.0:443".into(),
             segments: Vec::new(),
+            sent_target: None,
+            has_body: false,
         };
         Self { request, facts, slots: Slots::default() }
     }

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use std::time::UNIX_EPOCH;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Caller, Exchange};
+use super::{Caller, Exchange, Facts};
 use crate::auth::jose::Claims;
 use crate::auth::keys::Key;
 use crate::expr::fields::Name;
@@ -19,26 +19,34 @@ use crate::expr::{Scalar, Values, Visit};
 use crate::tls::{ClientIdentity, TlsFacts};
 
 /// An exchange, as expressions see it.
-pub struct Fields<'v, 'r> {
-    exchange: &'v Exchange<'r>,
+pub struct Fields<'v> {
+    request: &'v RequestHeader,
+    facts: &'v Facts,
+    callers: &'v [Caller],
     response: Option<&'v ResponseHeader>,
 }
 
-impl<'v, 'r> Fields<'v, 'r> {
+impl<'v> Fields<'v> {
     /// Before there is a response.
     #[must_use]
-    pub const fn of_request(exchange: &'v Exchange<'r>) -> Self {
-        Self { exchange, response: None }
+    pub const fn new(request: &'v RequestHeader, facts: &'v Facts, callers: &'v [Caller]) -> Self {
+        Self { request, facts, callers, response: None }
+    }
+
+    /// The same of an exchange.
+    #[must_use]
+    pub fn of_request(exchange: &'v Exchange<'_>) -> Self {
+        Self::new(exchange.request, exchange.facts, exchange.callers())
     }
 
     /// With the head of the response.
     #[must_use]
-    pub const fn of_response(exchange: &'v Exchange<'r>, response: &'v ResponseHeader) -> Self {
-        Self { exchange, response: Some(response) }
+    pub fn of_response(exchange: &'v Exchange<'_>, response: &'v ResponseHeader) -> Self {
+        Self { response: Some(response), ..Self::of_request(exchange) }
     }
 
     fn headers(&self) -> &HeaderMap {
-        &self.exchange.request.headers
+        &self.request.headers
     }
 
     fn header(&self, name: &HeaderName) -> Option<Scalar<'_>> {
@@ -46,7 +54,7 @@ impl<'v, 'r> Fields<'v, 'r> {
     }
 
     fn tls(&self) -> Option<&TlsFacts> {
-        self.exchange.facts.tls.as_deref()
+        self.facts.tls.as_deref()
     }
 
     fn certificate(&self) -> Option<&ClientIdentity> {
@@ -55,7 +63,7 @@ impl<'v, 'r> Fields<'v, 'r> {
 
     /// The caller that proved itself last, in the way asked for.
     fn last<'a, T>(&'a self, by: impl Fn(&'a Caller) -> Option<T>) -> Option<T> {
-        self.exchange.callers().iter().rev().find_map(by)
+        self.callers.iter().rev().find_map(by)
     }
 
     fn claims(&self) -> Option<&Claims> {
@@ -67,7 +75,7 @@ impl<'v, 'r> Fields<'v, 'r> {
     }
 
     fn query(&self) -> &str {
-        self.exchange.request.uri.query().unwrap_or_default()
+        self.request.uri.query().unwrap_or_default()
     }
 
     fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -112,14 +120,14 @@ impl<'v, 'r> Fields<'v, 'r> {
     }
 
     fn of_uri(&self, field: Name) -> Option<Scalar<'_>> {
-        let uri = &self.exchange.request.uri;
+        let uri = &self.request.uri;
         Some(match field {
             Name::RequestUri => uri.path_and_query()?.as_str().into(),
             Name::RequestUriPath => uri.path().into(),
             Name::RequestUriQuery => self.query().into(),
             Name::RequestUriPathExtension => extension(uri.path())?,
             Name::RequestFullUri => {
-                let facts = self.exchange.facts;
+                let facts = self.facts;
                 let target = uri.path_and_query().map_or("", |target| target.as_str());
                 Scalar::Bytes(Cow::Owned([facts.scheme, "://", &facts.host, target].concat().into_bytes()))
             }
@@ -137,11 +145,11 @@ impl<'v, 'r> Fields<'v, 'r> {
     }
 }
 
-impl Values for Fields<'_, '_> {
+impl Values for Fields<'_> {
     type Field = Name;
 
     fn scalar(&self, field: Name) -> Option<Scalar<'_>> {
-        let (request, facts) = (&*self.exchange.request, self.exchange.facts);
+        let (request, facts) = (self.request, self.facts);
         Some(match field {
             Name::RequestMethod => request.method.as_str().into(),
             Name::IpSrc => facts.client_ip.into(),
@@ -151,6 +159,7 @@ impl Values for Fields<'_, '_> {
             Name::HttpReferer => self.header(&header::REFERER)?,
             Name::HttpCookie => self.header(&header::COOKIE)?,
             Name::HttpXForwardedFor => self.header(&HeaderName::from_static("x-forwarded-for"))?,
+            Name::RequestScheme => facts.scheme.into(),
             Name::RequestVersion => version(request.version).into(),
             Name::RequestTimestampSec => {
                 let since = facts.time.duration_since(UNIX_EPOCH).ok()?;
@@ -173,7 +182,7 @@ impl Values for Fields<'_, '_> {
         match field {
             Name::JwtClaims => self.claims()?.all().get(key).map(Scalar::from),
             Name::Path => {
-                let mut segments = self.exchange.facts.segments.iter();
+                let mut segments = self.facts.segments.iter();
                 segments.find(|(name, _)| **name == *key).map(|(_, text)| Scalar::from(&**text))
             }
             _ => None,
@@ -205,12 +214,13 @@ impl Values for Fields<'_, '_> {
                 let names = names.san_dns.iter().chain(&names.san_uri).chain(&names.san_email);
                 all(names.map(String::as_str), visit)
             }
-            (Name::Path, _) => all(self.exchange.facts.segments.iter().map(|(_, text)| &**text), visit),
+            (Name::Path, _) => all(self.facts.segments.iter().map(|(_, text)| &**text), visit),
             _ => None,
         }
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what `each` returns of what is there")]
 fn all<'v, T: Into<Scalar<'v>>>(values: impl Iterator<Item = T>, visit: &mut Visit<'_, 'v>) -> Option<()> {
     for value in values {
         if visit(value.into()) == ControlFlow::Break(()) {

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::Exchange;
 use super::template::Template;
+use super::{Expressions, Fields};
+use crate::expr::Phase;
 use crate::values::Problem;
 use crate::values::text::quoted;
 
@@ -92,7 +93,9 @@ impl Edits {
         remove: &[String],
         set: &BTreeMap<String, String>,
         add: &BTreeMap<String, String>,
+        (expressions, phase): (Expressions<'_>, Phase),
     ) -> Result<Self, Problem> {
+        let templates = |section, edits| templates(section, edits, expressions, phase);
         let mut names = Vec::new();
         let mut prefixes = Vec::new();
         for (index, pattern) in remove.iter().enumerate() {
@@ -111,11 +114,12 @@ impl Edits {
         self.names.is_empty() && self.prefixes.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
-    /// Fills in all templates, while the headers they name are still there.
+    /// Fills in all templates, while the headers they name are still there. The fields are those of the phase in which the
+    /// edits are made.
     #[must_use]
-    pub fn fill(&self, exchange: &Exchange<'_>) -> Filled {
+    pub fn fill(&self, fields: &Fields<'_>) -> Filled {
         let fill = |edits: &[(HeaderName, Template)]| {
-            edits.iter().map(|(_, template)| template.header_value(exchange)).collect()
+            edits.iter().map(|(_, template)| template.header_value(fields)).collect()
         };
         Filled { set: fill(&self.set), add: fill(&self.add) }
     }
@@ -182,6 +186,8 @@ fn editable_prefix(prefix: &str) -> Result<Box<str>, String> {
 fn templates(
     section: &str,
     edits: &BTreeMap<String, String>,
+    expressions: Expressions<'_>,
+    phase: Phase,
 ) -> Result<Vec<(HeaderName, Template)>, Problem> {
     let mut seen = HashSet::new();
     let compile = |(name, value): (&String, &String)| {
@@ -190,8 +196,7 @@ fn templates(
         if !seen.insert(header.clone()) {
             return Err(Problem::new(at(), "written twice: header names ignore case"));
         }
-        let template = value.parse().map_err(|error| Problem::new(at(), error))?;
-        Ok((header, template))
+        Ok((header, Template::compile(&at(), value, expressions, phase)?))
     };
     edits.iter().map(compile).collect()
 }

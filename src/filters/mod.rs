@@ -4,25 +4,39 @@
 //! metric and logs nothing, for the [chain](chain) does that once for all of them. Adding one touches its own
 //! module, one line in [`table`], one integration test; its page in the reference is generated from its `Spec`.
 
+pub mod api_key;
+pub mod authorize;
 pub mod basic_auth;
 mod caller;
 pub mod chain;
 pub mod compress;
-pub mod condition;
 pub mod cors;
+mod credentials;
 pub mod error_pages;
 pub mod exchange;
 mod fields;
+pub mod forward_auth;
+pub mod group;
 pub mod header_edits;
+pub mod http_signature;
 pub mod ip_access;
+pub mod jwt;
 mod media_type;
+pub mod mtls;
+pub mod oauth2_introspection;
+mod oauth_server;
+pub mod oidc_login;
 pub mod rate_limit;
+mod remote;
 pub mod request_headers;
 pub mod request_limits;
 pub mod response_headers;
 pub mod table;
 pub mod template;
+mod token;
+pub mod token_exchange;
 pub mod verdict;
+pub mod webhook_signature;
 
 #[cfg(test)]
 mod testing;
@@ -36,12 +50,16 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-pub use caller::{Caller, Proof};
-pub use condition::{Condition, Expression, Expressions};
-pub use exchange::{Exchange, Facts, Origin, Slots};
+pub use caller::{Caller, Proof, TokenText};
+use chain::Link;
+pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
+use crate::auth::Issuers;
+use crate::auth::keys::Keyring;
+pub use crate::expr::policy::{Condition, Expression, Expressions};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 use crate::values::Problem;
@@ -60,12 +78,41 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
+    /// The filters in it, if it is made of others. What they tell of themselves (headers, parameters, cookies) the chain asks
+    /// them.
+    fn members(&self) -> &[Link] {
+        &[]
+    }
+
+    /// The request headers by which this filter is given credentials. No log shows their values.
+    fn secret_headers(&self) -> Vec<&HeaderName> {
+        Vec::new()
+    }
+
+    /// The query parameters by which this filter is given credentials. No log shows their values, also where the filter
+    /// was not asked.
+    fn secret_parameters(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The name of a cookie that is between browsers and this filter alone. It and its parts (`NAME.2`) go to no upstream, also
+    /// on routes without the filter.
+    fn secret_cookie(&self) -> Option<&str> {
+        None
+    }
+
+    /// The paths that this filter answers itself. Some route with it must take them.
+    fn answers(&self) -> &[Box<str>] {
+        &[]
+    }
+
     /// The request's head, before anything is sent upstream. Edits of `exchange.request` reach the upstream.
     fn on_request<'a>(&'a self, _exchange: &'a mut Exchange<'_>) -> Step<'a> {
         Step::NEXT
     }
 
-    /// A piece of the request body, as it passes. `end` marks the last call.
+    /// A piece of the request body, as it passes, to be looked at: each piece is shown once, also where it is sent to a
+    /// second backend. `end` marks the last call. [`Exchange::hold_body`] has pieces wait until they were seen.
     fn on_request_body(
         &self,
         _exchange: &mut Exchange<'_>,
@@ -102,6 +149,9 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     const KIND: &'static str;
     /// Whether it can refuse. Only such a filter may run in `mode: shadow`.
     const DECIDES: bool;
+    /// Of a filter that finds out who calls, by the head of a request alone: the reason with which it refuses a client that
+    /// has shown nothing to go by. Such a filter may stand in `any_of` and `all_of`.
+    const NOTHING_SHOWN: Option<&'static str> = None;
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;
@@ -119,6 +169,12 @@ pub struct Site<'a> {
     pub expressions: Expressions<'a>,
     /// What we ourselves ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The API keys of consumers; `None` if the policy knows of no consumers and no store.
+    pub ring: Option<&'a Arc<Keyring>>,
+    /// Who issues tokens, and what is remembered of them.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
 }

@@ -5,26 +5,25 @@
 //! response's header fields are made from.
 
 mod key;
+mod told;
 
-use std::io::Write;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::key::{IpPrefix, KeyPart, KeySpec, OnMissing};
+pub use self::key::{IpPrefix, KeySpec, OnMissing};
 use self::key::{Key, Missing};
+pub(super) use self::told::{Counted, Fields, refusal};
 use super::{Exchange, Filter, Phases, Refusal, Site, Step};
 use crate::state::Quotas;
-use crate::state::quota::{Decision, Limit, LimitError};
+use crate::state::quota::{Limit, LimitError};
 use crate::values::{Problem, Rate};
 
-/// Limits how many requests each client, key or route may make.
+/// Limits how many requests each client, consumer or route may make.
 ///
 /// The count is exact (GCRA, ITU-T I.371): a `limit` of `100/1m` lets one more request pass every 600 ms, and up to
 /// `burst` at once after a pause. So in any stretch of time `t` at most `burst + limit × t` pass. A request beyond
@@ -32,7 +31,8 @@ use crate::values::{Problem, Rate};
 ///
 /// ```yaml
 /// - rate_limit: { limit: 100/1m }
-/// - rate_limit: { limit: 5/1s, burst: 10, key: { header: x-api-key } }
+/// - rate_limit: { limit: 5/1s, burst: 10, key: jwt.sub }
+/// - rate_limit: { limit: 1/1s, key: [ip, 'http.request.headers["x-device"][0]'] }
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,15 +41,15 @@ pub struct Spec {
     pub limit: Rate,
     /// How many may come at once, e.g. `20`. Default: the count of `limit`.
     pub burst: Option<NonZeroU32>,
-    /// By what requests are counted: `ip`, `route` (all requests of the route together), `{ header: NAME }`,
-    /// `{ cookie: NAME }`, or a list of these, whose combination counts. Default `ip`. Clients choose headers and
-    /// cookies freely: check them with another filter before this one, or add a limit by `ip`.
+    /// By what requests are counted: `ip`, `route` (all requests of the route together), an expression such as `jwt.sub`
+    /// or `http.request.headers["x-device"][0]`, or a list of these, whose combination counts. Default `ip`. Clients
+    /// choose headers and cookies freely: check them with another filter before this one, or add a limit by `ip`.
     #[serde(default)]
     pub key: KeySpec,
-    /// What happens to a request without the header or cookie of `key`, or with an empty one. Default `ip`: it counts
-    /// for the client's address, apart from those that have one.
+    /// What happens to a request in which a value of `key` is missing or empty. Default `ip`: it counts for the client's
+    /// address, apart from those that have one.
     pub on_missing: Option<OnMissing>,
-    /// How many leading bits of an address make one client. Default `{ v4: 32, v6: 64 }`: whoever has IPv6 has a whole
+    /// How many leading bits of an address make one client, also where an expression of `key` is one. Default `{ v4: 32, v6: 64 }`: whoever has IPv6 has a whole
     /// /64 to send from.
     pub ip_prefix: Option<IpPrefix>,
     /// Limits of the same name, on whatever routes, share their counts; give them the same `limit` and `key`. It is
@@ -102,14 +102,15 @@ impl super::Spec for Spec {
         };
         Ok(Box::new(RateLimit {
             limit,
-            key: Key::compile(self.key, self.on_missing, self.ip_prefix, site.route)?,
+            key: Key::compile(self.key, self.on_missing, self.ip_prefix, site.route, site.expressions)?,
             status,
-            fields: self.headers.then(|| Fields::new(&told_as, self.limit)).transpose()?,
+            fields: self.headers.then(|| Fields::new(&told_as, &limit)).transpose()?,
             quotas: Arc::clone(&site.state.quotas),
         }))
     }
 }
 
+/// Longest name of a limit.
 const NAME_BYTES: usize = 64;
 
 fn checked_name(name: &str) -> Result<&str, Problem> {
@@ -136,12 +137,6 @@ struct RateLimit {
     quotas: Arc<Quotas>,
 }
 
-/// What a response tells of the decision on its request.
-struct Counted {
-    remaining: u32,
-    reset_after: Duration,
-}
-
 impl Filter for RateLimit {
     fn phases(&self) -> Phases {
         match self.fields {
@@ -158,14 +153,12 @@ impl Filter for RateLimit {
         };
         let decision = self.quotas.check(&self.limit, key.as_bytes(), 1, exchange.facts.received_ns);
         if self.fields.is_some() {
-            let Decision { remaining, reset_after, .. } = decision;
-            exchange.keep(Counted { remaining, reset_after });
+            exchange.keep(Counted::from(decision));
         }
         if decision.allowed {
             return Step::NEXT;
         }
-        let wait = whole_seconds(decision.retry_after).max(1);
-        Refusal::new(self.status, "rate_limit").header(RETRY_AFTER, wait.into()).into()
+        refusal(self.status, &decision).into()
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
@@ -173,50 +166,6 @@ impl Filter for RateLimit {
             fields.append(counted, response);
         }
         Ok(())
-    }
-}
-
-/// Rounded up: a client that waits so long never comes too early.
-const fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_add((duration.subsec_nanos() > 0) as u64)
-}
-
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// The header fields of one limit, as far as they are known beforehand.
-struct Fields {
-    /// `"default";q=100;w=60`
-    policy: HeaderValue,
-    /// `"default";r=`
-    start: Box<str>,
-}
-
-impl Fields {
-    fn new(name: &str, limit: Rate) -> Result<Self, Problem> {
-        let (quota, period) = (limit.count(), limit.period());
-        let policy = match period.subsec_nanos() {
-            0 => format!("\"{name}\";q={quota};w={}", period.as_secs()),
-            // A window is told in whole seconds, or not at all.
-            _ => format!("\"{name}\";q={quota}"),
-        };
-        let policy = HeaderValue::try_from(policy).map_err(|error| Problem::new("name", error))?;
-        Ok(Self { policy, start: format!("\"{name}\";r=").into() })
-    }
-
-    /// Appends, because several limits of a route make one list.
-    fn append(&self, counted: &Counted, response: &mut ResponseHeader) {
-        // A name of 64 bytes and two numbers of 20 digits fit.
-        let mut line = [0_u8; NAME_BYTES + 64];
-        let mut rest = line.as_mut_slice();
-        let written =
-            write!(rest, "{}{};t={}", self.start, counted.remaining, whole_seconds(counted.reset_after));
-        let unused = rest.len();
-        let text = line.get(..line.len() - unused).unwrap_or_default();
-        if let (Ok(()), Ok(value)) = (written, HeaderValue::from_bytes(text)) {
-            _ = response.append_header(RATE_LIMIT, value);
-            _ = response.append_header(RATE_LIMIT_POLICY, self.policy.clone());
-        }
     }
 }
 

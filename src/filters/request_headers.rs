@@ -9,20 +9,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::header_edits::Edits;
-use super::{Exchange, Filter, Phases, Site, Step};
+use super::{Exchange, Expressions, Fields, Filter, Phases, Site, Step};
+use crate::expr::Phase;
 use crate::values::Problem;
 
 /// Edits the request's headers towards the upstream: first `remove`, then `set`, then `add`.
 ///
-/// Values are templates: `{client.ip}`, `{request.id}`, `{route}`, `{host}`, `{scheme}`, `{header.NAME}` and
-/// `{cookie.NAME}`, with `{{` and `}}` for the braces themselves. They see the request as it came to this filter. What
-/// is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the connection
+/// Values are templates: texts with expressions in braces, such as `{ip.src}`, `{request.id}`, `{jwt.sub}` or
+/// `{http.request.headers["x-tenant"][0]}`, with `{{` and `}}` for the braces themselves. They see the request as it came
+/// to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the connection
 /// cannot be named, nor can `host`, which the rewrite of the route changes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Headers that get this one value, whatever the client sent; with an empty value where a template finds nothing.
-    /// Default: none. Example: `{ x-client-ip: "{client.ip}" }`.
+    /// Default: none. Example: `{ x-client-ip: "{ip.src}" }`.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
     /// Headers that are added next to those of the same name. Default: none. Example: `{ x-hop: edge }`.
@@ -38,14 +39,14 @@ impl super::Spec for Spec {
     const KIND: &'static str = "request_headers";
     const DECIDES: bool = false;
 
-    fn compile(self, _site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        Ok(Box::new(self.build()?))
+    fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        Ok(Box::new(self.build(site.expressions)?))
     }
 }
 
 impl Spec {
-    fn build(&self) -> Result<RequestHeaders, Problem> {
-        let edits = Edits::compile(&self.remove, &self.set, &self.add)?;
+    fn build(&self, expressions: Expressions<'_>) -> Result<RequestHeaders, Problem> {
+        let edits = Edits::compile(&self.remove, &self.set, &self.add, (expressions, Phase::RequestHead))?;
         if edits.is_empty() {
             return Err(Problem::whole("nothing is edited: name headers in set, add or remove"));
         }
@@ -61,7 +62,7 @@ impl Filter for RequestHeaders {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let filled = self.0.fill(exchange);
+        let filled = self.0.fill(&Fields::of_request(exchange));
         self.0.remove(exchange.request);
         self.0.write(exchange.request, filled);
         Step::NEXT

@@ -10,15 +10,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::header_edits::{Edits, Head};
-use super::{Exchange, Filter, Phases, Refusal, Site};
+use super::{Exchange, Expressions, Fields, Filter, Phases, Refusal, Site};
+use crate::expr::Phase;
 use crate::values::Problem;
 
 /// Edits the response's headers: first `remove`, then `security`, then `set`, then `add`. Refusals and other answers of
 /// Edgeward itself are edited as well.
 ///
-/// Values are templates: `{client.ip}`, `{request.id}`, `{route}`, `{host}`, `{scheme}`, `{header.NAME}` and
-/// `{cookie.NAME}` (both of the request, as the filters edited it), with `{{` and `}}` for the braces themselves.
-/// What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the
+/// Values are templates: texts with expressions in braces, such as `{request.id}`, `{route.name}` or
+/// `{http.response.code}`, with `{{` and `}}` for the braces themselves. They see the request as the filters edited it, and
+/// the response as it came to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the
 /// connection cannot be named.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,14 +68,14 @@ impl super::Spec for Spec {
     const KIND: &'static str = "response_headers";
     const DECIDES: bool = false;
 
-    fn compile(self, _site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        Ok(Box::new(self.build()?))
+    fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        Ok(Box::new(self.build(site.expressions)?))
     }
 }
 
 impl Spec {
-    fn build(&self) -> Result<ResponseHeaders, Problem> {
-        let edits = Edits::compile(&self.remove, &self.set, &self.add)?;
+    fn build(&self, expressions: Expressions<'_>) -> Result<ResponseHeaders, Problem> {
+        let edits = Edits::compile(&self.remove, &self.set, &self.add, (expressions, Phase::Response))?;
         if edits.is_empty() && self.security == Security::Off {
             return Err(Problem::whole(
                 "nothing is edited: name headers in set, add or remove, or a preset in security",
@@ -95,11 +96,12 @@ impl Filter for ResponseHeaders {
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
+        let filled = self.edits.fill(&Fields::of_response(exchange, response));
         self.edits.remove(response);
         if self.security == Security::Strict {
             secure(response, exchange.facts.scheme == "https");
         }
-        self.edits.write(response, self.edits.fill(exchange));
+        self.edits.write(response, filled);
         Ok(())
     }
 }

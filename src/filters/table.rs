@@ -1,8 +1,9 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, basic_auth, compress, cors, error_pages, ip_access, rate_limit, request_headers, request_limits,
-    response_headers,
+    Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
+    ip_access, jwt, mtls, oauth2_introspection, oidc_login, rate_limit, request_headers, request_limits,
+    response_headers, token_exchange, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -29,6 +30,16 @@ macro_rules! table {
 table![
     ip_access,
     basic_auth,
+    api_key,
+    jwt,
+    oidc_login,
+    mtls,
+    http_signature,
+    webhook_signature,
+    oauth2_introspection,
+    forward_auth,
+    token_exchange,
+    authorize,
     cors,
     rate_limit,
     request_limits,

@@ -59,15 +59,19 @@ pub struct Refusal {
     pub reason: &'static str,
     /// One sentence for the client, never about internals.
     pub detail: Option<Cow<'static, str>>,
+    /// What exactly brought it about, for the access log alone. May name fields of expressions, never their values.
+    pub why: Option<Box<str>>,
     /// Headers the status calls for, e.g. `Retry-After` or `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the client is sent in place of a problem document, where somebody else decided and said it in their words.
+    pub answer: Option<Box<Reply>>,
 }
 
 impl Refusal {
     /// A refusal with nothing but its status and reason.
     #[must_use]
     pub const fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason, detail: None, headers: Vec::new() }
+        Self { status, reason, detail: None, why: None, headers: Vec::new(), answer: None }
     }
 
     /// The same, with a header.
@@ -77,16 +81,30 @@ impl Refusal {
         self
     }
 
+    /// The same, with what brought it about, for the access log.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<Box<str>>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
     /// The same, with a sentence for the client.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
         self
     }
+
+    /// The same, in the words of whoever decided.
+    #[must_use]
+    pub fn answered(mut self, reply: Reply) -> Self {
+        self.answer = Some(Box::new(reply));
+        self
+    }
 }
 
 /// A whole response made here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reply {
     /// Status and headers; framing headers are added when it is sent.
     pub head: ResponseHeader,

@@ -2,18 +2,20 @@
 //!
 //! * [`head`] and [`framing`] are the strict front door: one reading of a request, or none at all.
 //! * [`path`] gives every later stage one and the same path.
-//! * [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
+//! * [`cookie`], [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
 //! * [`fetch`] and [`url`] say how requests of our own are put; who sends them lies above.
 //! * [`structured`] reads structured fields, whose syntax is a crate's.
 //!
 //! Everything here is pure: no sockets, no clock, no state between requests.
 
+pub mod cookie;
 pub mod fetch;
 pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod path;
 pub mod problem;
+pub mod query;
 pub mod structured;
 pub mod trace;
 pub mod url;

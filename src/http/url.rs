@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -60,6 +61,13 @@ impl Url {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether it leads to this machine: `localhost`, or a loopback address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        address.map_or(&*self.host == "localhost", |address| address.to_canonical().is_loopback())
     }
 
     /// The port, written or the scheme's own.
@@ -214,6 +222,20 @@ mod tests {
         assert_eq!(url.with_target("/a b"), Err(UrlError::Target));
         assert_eq!(url.with_target("@evil.example/"), Err(UrlError::Target));
         assert_eq!(parse("https://a").unwrap().with_target(".evil.example/"), Err(UrlError::Target));
+    }
+
+    #[test]
+    fn knows_what_leads_to_this_machine() {
+        for here in
+            ["http://localhost:1", "http://127.0.0.9/", "http://[::1]:1/", "http://[::ffff:127.0.0.1]/"]
+        {
+            assert!(parse(here).unwrap().is_loopback(), "{here}");
+        }
+        for there in
+            ["http://localhost.example", "http://128.0.0.1", "http://[::2]/", "http://127.0.0.1.example"]
+        {
+            assert!(!parse(there).unwrap().is_loopback(), "{there}");
+        }
     }
 
     #[test]

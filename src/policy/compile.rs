@@ -5,18 +5,24 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use boring::error::ErrorStack;
 use http::HeaderName;
 
 use super::door::{Door, DoorLimits};
+use super::issuers;
 use super::links::Links;
 use super::lists;
 use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
+use crate::auth::client_cert;
+use crate::auth::keys::{ConsumerSpec, Keyring};
+use crate::auth::{Issuers, Memory};
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
+use crate::consumers::{Consumers, Kept, Parts};
 use crate::filters::Expressions;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
@@ -46,6 +52,10 @@ pub struct Materials {
     pub lookup: Arc<dyn Lookup>,
     /// What we ourselves ask of others.
     pub outbound: Arc<Outbound>,
+    /// What is counted and told of API keys.
+    pub consumers: Arc<Kept>,
+    /// Tokens that were verified, and keys of issuers.
+    pub memory: Arc<Memory>,
 }
 
 /// Why there is nothing to make policies with.
@@ -57,6 +67,9 @@ pub enum MaterialsError {
     /// The resolver's configuration is of no use.
     #[error("cannot read the resolver's configuration: {0}")]
     Resolver(#[from] io::Error),
+    /// The system has no randomness.
+    #[error("no randomness: {0}")]
+    Randomness(#[from] ErrorStack),
 }
 
 impl Materials {
@@ -65,7 +78,7 @@ impl Materials {
     /// # Errors
     /// See [`MaterialsError`].
     pub fn new() -> Result<Self, MaterialsError> {
-        Self::with(Logs::new)
+        Self::with(Logs::new, false)
     }
 
     /// For a look at a policy: nothing is written anywhere.
@@ -73,17 +86,20 @@ impl Materials {
     /// # Errors
     /// As [`Materials::new`].
     pub fn dry() -> Result<Self, MaterialsError> {
-        Self::with(Logs::dry)
+        Self::with(Logs::dry, true)
     }
 
-    fn with(logs: fn(Arc<Metrics>) -> Logs) -> Result<Self, MaterialsError> {
+    fn with(logs: fn(Arc<Metrics>) -> Logs, dry: bool) -> Result<Self, MaterialsError> {
         let version = env!("CARGO_PKG_VERSION");
         let metrics = Arc::new(Metrics::new(Build { version, revision: crate::REVISION, tls: "boringssl" })?);
         let logs = logs(metrics.clone());
         let state = Arc::new(State::new(Clock::system()));
         let lookup: Arc<dyn Lookup> = Arc::new(System::new()?);
         let outbound = Outbound::new(lookup.clone(), state.clock.clone());
-        Ok(Self { state, metrics, backends: Registry::default(), logs, lookup, outbound })
+        let consumers = Kept::new(state.clock.clone(), metrics.clone(), outbound.clone(), dry);
+        let memory = Arc::new(Memory::new(state.clock.clone())?);
+        let backends = Registry::default();
+        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory })
     }
 }
 
@@ -99,11 +115,14 @@ pub fn compile(
     let mut issues = Vec::new();
     let base = FilePath::new(document.name()).parent().unwrap_or(FilePath::new("")).to_owned();
     let policy = document.root().read::<Policy>(&mut issues);
-    let mut compiler = Compiler { materials, before, base, issues };
+    let mut compiler = Compiler { materials, before, base, issues, elsewhere: None };
     let snapshot = policy.map(|policy| compiler.snapshot(document, &policy));
-    match snapshot {
-        Some(snapshot) if compiler.issues.is_empty() => Ok(snapshot),
-        _ => Err(Diagnostics::new(document, compiler.issues)),
+    match (snapshot, compiler.elsewhere) {
+        (Some(snapshot), None) if compiler.issues.is_empty() => Ok(snapshot),
+        (_, elsewhere) => {
+            let wrong = Diagnostics::new(document, compiler.issues);
+            Err(elsewhere.into_iter().fold(wrong, Diagnostics::and))
+        }
     }
 }
 
@@ -112,14 +131,24 @@ struct Compiler<'a> {
     before: Option<&'a Snapshot>,
     base: PathBuf,
     issues: Vec<Issue>,
+    /// What is wrong in another file.
+    elsewhere: Option<Diagnostics>,
 }
 
 impl Compiler<'_> {
     fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
         self.log_level(&policy.log);
         let doors = self.doors(policy);
-        let services = self.services(policy);
-        let Routed { router, routes, unrouted } = self.routes(policy, &services);
+        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
+        let expressions = Expressions { lists: &lists, finders: None };
+        let services = self.services(policy, expressions);
+        let (ring, consumers) = self.consumers(policy);
+        let (issuers, mut chores) =
+            issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
+        chores.extend(consumers.iter().flat_map(Consumers::chores));
+        let known = (&issuers, ring.as_ref());
+        let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
+        self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -141,8 +170,11 @@ impl Compiler<'_> {
                 watch: policy.server.watch,
             },
             vouched: vouched(&routes, &unrouted),
-            chores: Vec::new(),
-            files: self.files(document),
+            secret_parameters: secret_parameters(&routes, &unrouted),
+            secret_cookies: secret_cookies(&routes, &unrouted),
+            chores,
+            files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
+            consumers,
             redacted: redacted(document.root().tree()).to_string(),
             services,
             router,
@@ -249,7 +281,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn services(&mut self, policy: &Policy) -> BTreeMap<String, Arc<Service>> {
+    fn services(&mut self, policy: &Policy, expressions: Expressions<'_>) -> BTreeMap<String, Arc<Service>> {
         let mut services = BTreeMap::new();
         for (name, node) in &policy.upstreams {
             let Some(spec) = node.read::<upstream::Spec>(&mut self.issues) else { continue };
@@ -259,7 +291,7 @@ impl Compiler<'_> {
             match upstream::compile(
                 name,
                 spec,
-                &upstream::Site { registry, events: &events, base: &self.base },
+                &upstream::Site { registry, events: &events, base: &self.base, expressions },
             ) {
                 Ok(upstream) => {
                     services.insert(name.clone(), Arc::new(Service::new(upstream, counters)));
@@ -270,7 +302,41 @@ impl Compiler<'_> {
         services
     }
 
-    fn routes(&mut self, policy: &Policy, services: &BTreeMap<String, Arc<Service>>) -> Routed {
+    /// Who may call; none at all if the policy knows of nobody and has no store. If something is wrong with them, filters
+    /// find a ring without keys, so that nothing follows from it.
+    fn consumers(&mut self, policy: &Policy) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
+        if policy.consumers.is_empty() && policy.api_keys.is_none() {
+            return (None, None);
+        }
+        let before = self.issues.len();
+        let read = |node: &Node| node.read::<ConsumerSpec>(&mut self.issues);
+        let consumers = policy.consumers.iter().filter_map(read).collect();
+        if self.issues.len() > before {
+            return (Some(Arc::default()), None);
+        }
+        let parts = Parts {
+            inline: crate::auth::keys::Document { consumers },
+            keys: policy.api_keys.as_ref(),
+            state_directory: policy.server.state_directory.as_deref(),
+            base: &self.base,
+        };
+        match Consumers::compile(parts, &self.materials.consumers) {
+            Ok(consumers) => (Some(consumers.ring.clone()), Some(consumers)),
+            Err(wrong) => {
+                self.problems(&Path::root(), wrong.policy);
+                self.elsewhere = wrong.store;
+                (Some(Arc::default()), None)
+            }
+        }
+    }
+
+    fn routes(
+        &mut self,
+        policy: &Policy,
+        services: &BTreeMap<String, Arc<Service>>,
+        (issuers, ring): (&Issuers, Option<&Arc<Keyring>>),
+        expressions: Expressions<'_>,
+    ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
         let mut specs = Vec::new();
         for node in &policy.routes {
@@ -280,12 +346,14 @@ impl Compiler<'_> {
             specs
                 .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
         }
-        let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
-            expressions: Expressions { lists: &lists },
+            expressions,
             outbound: &self.materials.outbound,
+            ring,
+            issuers,
+            paths: policy.paths,
             base: &self.base,
             issues: &mut self.issues,
         };
@@ -330,6 +398,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// What holds credentials on one route is logged on none.
+    fn check_logged_headers(&mut self, spec: &spec::AccessLog, routes: &[Arc<Route>], unrouted: &Arc<Route>) {
+        let at = Path::root().key("access_log").key("request_headers");
+        for (index, name) in spec.request_headers.iter().enumerate() {
+            let holds = |route: &&Arc<Route>| {
+                route.chain.secret_headers().any(|secret| name.eq_ignore_ascii_case(secret.as_str()))
+            };
+            if let Some(route) = routes.iter().chain([unrouted]).find(holds) {
+                let message = format!("{name} holds credentials on the route {}", route.name);
+                self.issue(at.index(index), message);
+            }
+        }
+    }
+
     fn admin(&mut self, spec: &spec::Admin) -> Option<AdminDoor> {
         let at = Path::root().key("admin");
         let token = match spec.token.as_ref().map(|token| token.resolve(&self.base)).transpose() {
@@ -345,8 +427,9 @@ impl Compiler<'_> {
         Some(AdminDoor { address: spec.address.clone(), token })
     }
 
-    /// The policy and every file it names: whatever text in it is the path of a file.
-    fn files(&self, document: &Document) -> Vec<PathBuf> {
+    /// The policy and every file it names: whatever text in it is the path of a file. But not the one that is followed by
+    /// itself.
+    fn files(&self, document: &Document, followed: Option<&FilePath>) -> Vec<PathBuf> {
         let mut files = vec![PathBuf::from(document.name())];
         // What is written to changes all the time, and says nothing.
         let read = |(key, _): &&(String, Tree)| !matches!(key.as_str(), "access_log" | "log");
@@ -360,7 +443,7 @@ impl Compiler<'_> {
                 Tree::List(items) => nodes.extend(items.iter().map(|(_, tree)| tree)),
                 Tree::Text(text) if !text.is_empty() && text.len() < 4096 && !text.contains('\0') => {
                     let path = self.base.join(text);
-                    if path.is_file() {
+                    if path.is_file() && followed != Some(path.as_path()) {
                         files.push(path);
                     }
                 }
@@ -373,11 +456,33 @@ impl Compiler<'_> {
     }
 }
 
-/// The names under which filters tell upstreams who calls, each once.
+/// The names under which filters tell upstreams who calls, each once; those of RFC 9440 also where no filter uses them
+/// (its section 2.4).
 fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
     let routes = routes.iter().chain([unrouted]);
     let mut names: Vec<HeaderName> = routes.flat_map(|route| route.chain.vouched()).cloned().collect();
+    names.extend([client_cert::CLIENT_CERT, client_cert::CLIENT_CERT_CHAIN]);
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    names.dedup();
+    names
+}
+
+/// The query parameters by which filters are given credentials, each once.
+fn secret_parameters(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<Box<str>> =
+        routes.flat_map(|route| route.chain.secret_parameters()).map(Into::into).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The cookies that are between browsers and filters alone, each once.
+fn secret_cookies(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
+    let routes = routes.iter().chain([unrouted]);
+    let mut names: Vec<Box<str>> =
+        routes.flat_map(|route| route.chain.secret_cookies()).map(Into::into).collect();
+    names.sort_unstable();
     names.dedup();
     names
 }
@@ -402,7 +507,7 @@ fn https_port<'a>(listeners: impl Iterator<Item = &'a spec::Listener>) -> u16 {
 
 /// The policy as JSON, without what might be a secret.
 fn redacted(tree: &Tree) -> serde_json::Value {
-    const SECRET: [&str; 5] = ["users", "token", "secret", "password", "credential"];
+    const SECRET: [&str; 6] = ["users", "token", "secret", "password", "credential", "sha256"];
     let hide = |key: &str, tree: &Tree| {
         let secret = SECRET.iter().any(|word| key.contains(word)) && !matches!(tree, Tree::Map(_));
         if secret { serde_json::Value::from("***") } else { redacted(tree) }

@@ -1,16 +1,21 @@
 //! From lists of filters as written to the chain of a route.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::auth::Issuers;
+use crate::auth::keys::Keyring;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
-use crate::filters::chain::{Chain, Link};
+use crate::expr::policy::Finders;
+use crate::filters::chain::{Chain, Link, each};
+use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
 
@@ -20,6 +25,8 @@ const CHAIN: &str = "chain";
 const DEEPEST: usize = 8;
 /// Filters of one route: one bit for each says whether a request is passed by.
 const MOST: usize = 64;
+/// Groups may stand in groups, once.
+const DEEPEST_GROUP: usize = 1;
 
 /// Whether a filter's decisions count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -32,6 +39,39 @@ enum Mode {
     Shadow,
 }
 
+/// `any_of` or `all_of` as a map. The list alone says the same.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupSpec {
+    filters: Vec<Node>,
+}
+
+/// Where a filter is compiled.
+struct Place<'p> {
+    route: &'p str,
+    /// How many filters of each kind came before.
+    ordinals: HashMap<&'static str, usize>,
+    /// The kinds that came before, and this one.
+    before: Vec<&'static str>,
+    /// All kinds on the route.
+    all: &'p [&'static str],
+}
+
+/// What every filter takes beside its own keys.
+struct Common {
+    mode: Option<(Mode, Node)>,
+    when: Option<Node>,
+}
+
+/// A filter that was read and compiled.
+struct Compiled {
+    kind: &'static str,
+    decides: bool,
+    /// The reasons for refusing a client that has shown nothing to go by; none where it does not find out who calls.
+    nothing_shown: Vec<&'static str>,
+    filter: Box<dyn Filter>,
+}
+
 /// Makes chains, and collects what is wrong with their filters.
 pub(super) struct Links<'a> {
     /// Chains by name.
@@ -42,6 +82,12 @@ pub(super) struct Links<'a> {
     pub expressions: Expressions<'a>,
     /// What filters ask of others.
     pub outbound: &'a Arc<Outbound>,
+    /// The keys of consumers, if there are any.
+    pub ring: Option<&'a Arc<Keyring>>,
+    /// Who issues tokens.
+    pub issuers: &'a Issuers,
+    /// How paths are normalised.
+    pub paths: Rules,
     /// Where relative paths start.
     pub base: &'a Path,
     /// What is wrong.
@@ -50,34 +96,53 @@ pub(super) struct Links<'a> {
 
 impl Links<'_> {
     /// The chain of a route: these lists, one after the other.
-    pub fn chain<'n>(&mut self, route: &str, lists: impl IntoIterator<Item = &'n [Node]>) -> Chain {
+    pub fn chain(&mut self, route: &str, kinds: &[&'static str], lists: &[&[Node]]) -> Chain {
         let mut links = Vec::new();
-        let mut ordinals = HashMap::new();
+        let mut place = Place { route, ordinals: HashMap::new(), before: Vec::new(), all: kinds };
         let mut lists_of = None;
         for list in lists {
             lists_of = list.first().or(lists_of);
-            self.list(route, list, &mut ordinals, &mut links, 0);
+            self.list(&mut place, list, &mut links, 0);
         }
-        if let Some(first) = lists_of.filter(|_| links.len() > MOST) {
-            self.issues
-                .push(first.issue(format_args!("expected at most {MOST} filters, found {}", links.len())));
-            links.truncate(MOST);
+        let filters = each(&links).count();
+        if let Some(first) = lists_of.filter(|_| filters > MOST) {
+            self.issues.push(first.issue(format_args!("expected at most {MOST} filters, found {filters}")));
+            links.clear();
         }
         Chain::new(links)
     }
 
-    fn list(
-        &mut self,
-        route: &str,
-        list: &[Node],
-        ordinals: &mut HashMap<&'static str, usize>,
-        links: &mut Vec<Link>,
-        depth: usize,
-    ) {
+    /// The kinds of filters in these lists, with those of chains and groups, as far as there are such filters.
+    pub fn kinds(&self, lists: &[&[Node]]) -> Vec<&'static str> {
+        let (mut kinds, mut visited) = (Vec::new(), HashSet::new());
+        let mut open: Vec<Node> = lists.iter().copied().flatten().cloned().collect();
+        while let Some(node) = open.pop() {
+            for (name, body) in node.as_map().unwrap_or_default() {
+                if name == CHAIN {
+                    let chain = body.as_str().and_then(|chain| self.chains.get_key_value(chain));
+                    open.extend(
+                        chain
+                            .filter(|(name, _)| visited.insert(*name))
+                            .map_or(&[][..], |(_, list)| list)
+                            .iter()
+                            .cloned(),
+                    );
+                } else if Way::of(name).is_some() {
+                    open.extend(body.take("filters").0.unwrap_or(body).items());
+                }
+                kinds.extend(table::KINDS.iter().find(|kind| **kind == name));
+            }
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    fn list(&mut self, place: &mut Place<'_>, list: &[Node], links: &mut Vec<Link>, depth: usize) {
         for node in list {
             let Some((name, body)) = self.entry(node) else { continue };
             if name != CHAIN {
-                links.extend(self.filter(route, &name, &body, ordinals));
+                links.extend(self.link(place, &name, &body));
                 continue;
             }
             let Some(chain) = body.read::<String>(self.issues) else { continue };
@@ -89,7 +154,7 @@ impl Links<'_> {
             if depth == DEEPEST {
                 self.issues.push(body.issue("chains name each other in a circle, or too deeply"));
             } else {
-                self.list(route, list, ordinals, links, depth + 1);
+                self.list(place, list, links, depth + 1);
             }
         }
     }
@@ -111,70 +176,178 @@ impl Links<'_> {
         None
     }
 
-    fn filter(
+    /// A filter of a chain, or a group of them.
+    fn link(&mut self, place: &mut Place<'_>, name: &str, node: &Node) -> Option<Link> {
+        let before = place.before.clone();
+        let (common, compiled) = if let Some(way) = Way::of(name) {
+            self.group(place, way, node, 0)?
+        } else {
+            let groups = Way::BOTH.map(Way::kind);
+            self.filter(place, name, node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups))?
+        };
+        let shadow = common.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
+        if let (true, false, Some((_, node))) = (shadow, compiled.decides, common.mode) {
+            let message = format!("`{}` decides nothing, so it has no shadow", compiled.kind);
+            self.issues.push(node.issue(message));
+        }
+        let Compiled { kind, filter, .. } = compiled;
+        let finders = Finders { before: &before, all: place.all };
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        Some(Link { kind, shadow, when, filter })
+    }
+
+    /// `any_of` or `all_of`: a list of filters, or a map that has one.
+    fn group(
         &mut self,
-        route: &str,
-        name: &str,
+        place: &mut Place<'_>,
+        way: Way,
         node: &Node,
-        ordinals: &mut HashMap<&'static str, usize>,
-    ) -> Option<Link> {
+        depth: usize,
+    ) -> Option<(Common, Compiled)> {
+        let (common, members) = if node.as_map().is_some() {
+            let (common, rest) = self.common(node);
+            (common, rest.read::<GroupSpec>(self.issues)?.filters)
+        } else {
+            (Common { mode: None, when: None }, node.read::<Vec<Node>>(self.issues)?)
+        };
+        if members.is_empty() {
+            self.issues.push(node.issue("expected filters that find out who calls, such as `basic_auth`"));
+        }
+        let (mut links, mut nothing_shown) = (Vec::new(), Vec::new());
+        for node in &members {
+            if let Some((link, reasons)) = self.member(place, way, node, depth) {
+                links.push(link);
+                nothing_shown.extend(reasons);
+            }
+        }
+        // With one of them missing, all that follows would follow from that.
+        if links.len() < members.len() {
+            return None;
+        }
+        let filter = Box::new(Group::new(way, links, &nothing_shown));
+        Some((common, Compiled { kind: way.kind(), decides: true, nothing_shown, filter }))
+    }
+
+    /// A filter of a group, and the reasons with which it refuses a client that has shown nothing.
+    fn member(
+        &mut self,
+        place: &mut Place<'_>,
+        of: Way,
+        node: &Node,
+        depth: usize,
+    ) -> Option<(Link, Vec<&'static str>)> {
+        let (name, body) = self.entry(node)?;
+        let before = place.before.clone();
+        let (common, compiled) = match Way::of(&name) {
+            Some(_) if depth == DEEPEST_GROUP => {
+                self.issues.push(node.issue("groups stand in groups once at most"));
+                return None;
+            }
+            Some(way) => self.group(place, way, &body, depth + 1)?,
+            None => self.filter(place, &name, &body, authenticators().chain(Way::BOTH.map(Way::kind)))?,
+        };
+        if let Some((_, mode)) = &common.mode {
+            self.issues.push(mode.issue(format_args!("`mode` belongs to `{}` as a whole", of.kind())));
+        }
+        if compiled.nothing_shown.is_empty() {
+            let message = format!("`{name}` does not find out who calls: it stands beside `{}`", of.kind());
+            self.issues.push(node.key_issue(&name, message));
+        }
+        self.refuse_optional(of, &body);
+        let Compiled { kind, filter, nothing_shown, .. } = compiled;
+        let finders = Finders { before: &before, all: place.all };
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        Some((Link { kind, shadow: false, when, filter }, nothing_shown))
+    }
+
+    /// An alternative that lets everybody in would leave the others without a say.
+    fn refuse_optional(&mut self, of: Way, body: &Node) {
+        let (Some(optional), _) = body.take("optional") else { return };
+        // What is wrong with it was told when the filter was read.
+        if optional.read::<bool>(&mut Vec::new()) == Some(true) {
+            let message =
+                format_args!("lets in who shows nothing, which `{}` is there to prevent", of.kind());
+            self.issues.push(optional.issue(message));
+        }
+    }
+
+    /// Takes off what every filter takes.
+    fn common(&mut self, node: &Node) -> (Common, Node) {
         let (mode, node) = node.take("mode");
         let mode = mode.and_then(|node| Some((node.read::<Mode>(self.issues)?, node)));
         let (when, node) = node.take("when");
-        let compile = Compile { route, node: &node, links: self, ordinals };
-        let Some(compiled) = table::visit(name, compile) else {
-            let mut names = table::KINDS.to_vec();
-            names.push(CHAIN);
-            self.issues.push(Issue::new(
-                node.path().clone(),
-                Target::Key,
-                wording::unknown("filter", name, &names),
-            ));
-            return None;
-        };
-        let (kind, decides, filter) = compiled?;
-        let shadow = mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
-        if let (true, false, Some((_, node))) = (shadow, decides, mode) {
-            let message = format!("`{kind}` decides nothing, so it has no shadow");
-            self.issues.push(node.issue(message));
-        }
-        let when = when.and_then(|when| self.condition(&when, filter.phases()));
-        Some(Link { kind, shadow, when, filter })
+        (Common { mode, when }, node)
     }
-}
 
-impl Links<'_> {
+    /// A filter by its name, which is one of `names`.
+    fn filter<'n>(
+        &mut self,
+        place: &mut Place<'_>,
+        name: &str,
+        node: &Node,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Option<(Common, Compiled)> {
+        let (common, node) = self.common(node);
+        if let Some(compiled) = table::visit(name, Compile { node: &node, links: self, place }) {
+            return Some((common, compiled?));
+        }
+        let message = wording::unknown("filter", name, &names.collect::<Vec<_>>());
+        self.issues.push(Issue::new(node.path().clone(), Target::Key, message));
+        None
+    }
+
     /// What stands under `when`, which is asked in the first phase the filter takes part in.
-    fn condition(&mut self, node: &Node, phases: Phases) -> Option<Condition> {
+    fn condition(&mut self, node: &Node, phases: Phases, finders: Finders<'_>) -> Option<Condition> {
         let source = node.read::<String>(self.issues)?;
         let early = phases.contains(Phases::REQUEST) || phases.contains(Phases::REQUEST_BODY);
         let phase = if early { Phase::RequestHead } else { Phase::Response };
-        let compiled = self.expressions.condition("", &source, phase);
+        let expressions = Expressions { finders: Some(finders), ..self.expressions };
+        let compiled = expressions.condition("", &source, phase);
         compiled.map_err(|problem| self.issues.push(node.problem(&problem))).ok()
     }
 }
 
-/// Reads and compiles a spec once its type is known.
-struct Compile<'a, 'l> {
-    route: &'a str,
-    node: &'a Node,
-    links: &'a mut Links<'l>,
-    ordinals: &'a mut HashMap<&'static str, usize>,
+/// The filters that may stand in a group.
+fn authenticators() -> impl Iterator<Item = &'static str> {
+    table::KINDS.iter().copied().filter(|kind| table::visit(kind, Authenticates).unwrap_or(false))
 }
 
-impl Visitor for Compile<'_, '_> {
-    type Output = Option<(&'static str, bool, Box<dyn Filter>)>;
+struct Authenticates;
 
-    fn visit<S: Spec>(self) -> Self::Output {
+impl Visitor for Authenticates {
+    type Output = bool;
+
+    fn visit<S: Spec>(self) -> bool {
+        S::NOTHING_SHOWN.is_some()
+    }
+}
+
+/// Reads and compiles a spec once its type is known.
+struct Compile<'a, 'l, 'p> {
+    node: &'a Node,
+    links: &'a mut Links<'l>,
+    place: &'a mut Place<'p>,
+}
+
+impl Visitor for Compile<'_, '_, '_> {
+    type Output = Option<Compiled>;
+
+    fn visit<S: Spec>(self) -> Option<Compiled> {
         let before = self.links.issues.len();
+        // What it finds out itself, its own expressions may use; and nothing is to follow from what is wrong with it.
+        self.place.before.push(S::KIND);
         let spec = self.node.read::<S>(self.links.issues)?;
-        let ordinal = self.ordinals.entry(S::KIND).or_insert(0);
+        let ordinal = self.place.ordinals.entry(S::KIND).or_insert(0);
+        let finders = Finders { before: &self.place.before, all: self.place.all };
         let site = Site {
-            route: self.route,
+            route: self.place.route,
             ordinal: *ordinal,
             state: self.links.state,
-            expressions: self.links.expressions,
+            expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,
+            ring: self.links.ring,
+            issuers: self.links.issuers,
+            paths: self.links.paths,
             base: self.links.base,
         };
         *ordinal += 1;
@@ -182,7 +355,10 @@ impl Visitor for Compile<'_, '_> {
             return None;
         }
         match spec.compile(&site) {
-            Ok(filter) => Some((S::KIND, S::DECIDES, filter)),
+            Ok(filter) => {
+                let nothing_shown = S::NOTHING_SHOWN.into_iter().collect();
+                Some(Compiled { kind: S::KIND, decides: S::DECIDES, nothing_shown, filter })
+            }
             Err(problem) => {
                 self.links.issues.push(Issue::from_problem(self.node.path(), &problem));
                 None

@@ -42,7 +42,7 @@ fn entries(spec: &List, base: &FilePath) -> Result<Entries, Vec<Problem>> {
                 );
             }
             Err(error) => {
-                problems.push(Problem::new("file", format_args!("cannot read {}: {error}", path.display())))
+                problems.push(Problem::new("file", format_args!("cannot read {}: {error}", path.display())));
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod compile;
 mod door;
+mod issuers;
 mod links;
 mod lists;
 mod pattern;

@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use regex::Regex;
 
@@ -13,13 +13,13 @@ use super::links::Links;
 use super::pattern::Pattern;
 use super::rewrite::Template;
 use super::route::{Action, Response, Rewrite, Route};
-use super::router::{Conditions, PathPattern, Router, Test};
+use super::router::{Answer, Conditions, PathPattern, Question, Router, Test};
 use super::service::Service;
 use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
-use crate::filters::chain::Chain;
+use crate::expr::policy::is_found;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::HashKey;
+use crate::values::OneOrMany;
 
 /// A file that is sent as a body.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -64,7 +64,8 @@ impl Routes<'_> {
             self.enter(&mut router, specs, index, &patterns);
             routes.push(Arc::new(self.route(spec, &patterns, at)));
         }
-        let chain = self.links.chain(UNROUTED, [self.common]);
+        let kinds = self.links.kinds(&[self.common]);
+        let chain = self.links.chain(UNROUTED, &kinds, &[self.common]);
         let unrouted = Arc::new(Route {
             name: UNROUTED.into(),
             chain,
@@ -76,7 +77,45 @@ impl Routes<'_> {
             websocket: false,
             metrics: self.metrics.route(UNROUTED),
         });
+        self.check_answers(&router, specs, &routes, &unrouted);
         Routed { router, routes, unrouted }
+    }
+
+    /// Paths that a filter answers itself must lead to a route that runs it.
+    fn check_answers(
+        &mut self,
+        router: &Router,
+        specs: &[(Path, spec::Route)],
+        routes: &[Arc<Route>],
+        unrouted: &Arc<Route>,
+    ) {
+        let headers = HeaderMap::new();
+        for ((at, spec), route) in specs.iter().zip(routes) {
+            for (kind, path) in route.chain.answers() {
+                for host in sample_hosts(&spec.matching) {
+                    let host = &*host;
+                    let question =
+                        Question { host, path, query: "", method: &Method::GET, headers: &headers };
+                    let taker = match router.find(&question) {
+                        Answer::Route(index) => routes.get(index).unwrap_or(unrouted),
+                        Answer::NotFound | Answer::MethodNotAllowed(_) => unrouted,
+                    };
+                    if taker.chain.answers().any(|answer| answer == (kind, path)) {
+                        continue;
+                    }
+                    let message = if taker.name == unrouted.name {
+                        format!("`{kind}` answers GET {path}, which no route takes")
+                    } else {
+                        format!(
+                            "`{kind}` answers GET {path}, which the route \"{}\" takes without it",
+                            taker.name
+                        )
+                    };
+                    self.issue(at.clone(), message);
+                    break;
+                }
+            }
+        }
     }
 
     fn issue(&mut self, path: Path, message: impl std::fmt::Display) {
@@ -93,7 +132,7 @@ impl Routes<'_> {
             return vec![PathPattern::Template(Pattern { segments: Vec::new(), open: true })];
         };
         let at = at.key("path");
-        let many = matches!(paths, spec::OneOrMany::Many(_));
+        let many = matches!(paths, OneOrMany::Many(_));
         let mut patterns = Vec::new();
         for (index, path) in paths.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };
@@ -142,7 +181,7 @@ impl Routes<'_> {
 
     fn hosts(&mut self, spec: &spec::Match, at: &Path) -> Vec<Option<String>> {
         let Some(hosts) = &spec.host else { return vec![None] };
-        let many = matches!(hosts, spec::OneOrMany::Many(_));
+        let many = matches!(hosts, OneOrMany::Many(_));
         let mut good = Vec::new();
         for (index, host) in hosts.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };
@@ -208,10 +247,12 @@ impl Routes<'_> {
             })
             .collect();
         let captures = common_captures(spec, &patterns);
-        let chain = self.links.chain(&spec.name, [self.common, &spec.filters]);
+        let lists = [self.common, &spec.filters];
+        let kinds = self.links.kinds(&lists);
+        let chain = self.links.chain(&spec.name, &kinds, &lists);
         Route {
             name: spec.name.as_str().into(),
-            action: self.action(spec, &chain, &captures, at),
+            action: self.action(spec, &kinds, &captures, at),
             chain,
             rewrite: self.rewrite(&spec.rewrite, &captures, &at.key("rewrite")),
             timeout: spec.timeout.map(|timeout| *timeout),
@@ -222,14 +263,14 @@ impl Routes<'_> {
         }
     }
 
-    fn action(&mut self, spec: &spec::Route, chain: &Chain, captures: &[&str], at: &Path) -> Action {
+    fn action(&mut self, spec: &spec::Route, kinds: &[&str], captures: &[&str], at: &Path) -> Action {
         let given = [spec.upstream.is_some(), spec.respond.is_some(), spec.redirect.is_some()];
         if given.iter().filter(|given| **given).count() != 1 {
             self.issue(at.clone(), "expected exactly one of `upstream`, `respond` and `redirect`");
             return Action::Nothing;
         }
         let action = if let Some(name) = &spec.upstream {
-            self.upstream(name, chain, &at.key("upstream"))
+            self.upstream(name, kinds, &at.key("upstream"))
         } else if let Some(respond) = &spec.respond {
             self.respond(respond, &at.key("respond"))
         } else if let Some(redirect) = &spec.redirect {
@@ -240,13 +281,12 @@ impl Routes<'_> {
         action.unwrap_or(Action::Nothing)
     }
 
-    fn upstream(&mut self, name: &str, chain: &Chain, at: &Path) -> Option<Action> {
+    fn upstream(&mut self, name: &str, kinds: &[&str], at: &Path) -> Option<Action> {
         if let Some(service) = self.services.get(name) {
-            if let Some(HashKey::Filter(kind)) = service.hash_key()
-                && !chain.kinds().any(|other| *other == **kind)
-            {
+            let uses = service.hash_key().map_or(&[][..], |key| key.expression().uses());
+            if let Some((field, _)) = uses.iter().find(|(field, _)| !is_found(*field, kinds)) {
                 let message =
-                    format!("\"{name}\" balances by what `{kind}` finds out, which this route does not run");
+                    format!("\"{name}\" balances by {field}, which no filter of this route finds out");
                 self.issue(at.clone(), message);
             }
             return Some(Action::Upstream(service.clone()));
@@ -325,6 +365,12 @@ impl Routes<'_> {
         let strip_prefix = spec.strip_prefix.as_ref().map(|prefix| prefix.trim_end_matches('/').into());
         Rewrite { path, strip_prefix, host }
     }
+}
+
+/// A host of each pattern of a route.
+fn sample_hosts(spec: &spec::Match) -> Vec<String> {
+    let Some(hosts) = &spec.host else { return vec![String::new()] };
+    hosts.as_slice().iter().map(|host| host.to_ascii_lowercase().replace('*', "any")).collect()
 }
 
 /// The captures that every path of a route defines: only these can be relied on.

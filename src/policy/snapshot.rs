@@ -12,6 +12,7 @@ use super::door::Door;
 use super::route::Route;
 use super::router::{Answer, Question, Router};
 use super::service::Service;
+use crate::consumers::Consumers;
 use crate::http::path::Rules;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
@@ -38,6 +39,12 @@ pub struct Snapshot {
     /// The request headers by which filters tell upstreams who calls. What clients send under these names, or under what
     /// many servers cannot tell from them, is removed from every request.
     pub vouched: Vec<HeaderName>,
+    /// Who calls, by which keys.
+    pub consumers: Option<Arc<Consumers>>,
+    /// The query parameters by which filters are given credentials; no log shows their values.
+    pub secret_parameters: Vec<Box<str>>,
+    /// The cookies that are between browsers and filters alone. They and their parts go to no upstream.
+    pub secret_cookies: Vec<Box<str>>,
     /// What goes on in the background while the policy is in force.
     pub chores: Vec<Arc<dyn Chore>>,
     /// The policy file and every file it names.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::body::Body;
 use super::connection::Connection;
 use super::upstream::Attempts;
 use crate::filters::chain::{Decision, Shadows};
@@ -42,10 +43,8 @@ pub struct Context {
     pub interim: u16,
     /// The status the client was sent; 0 if none.
     pub status: u16,
-    /// Bytes of the request's body so far.
-    pub body_bytes: u64,
-    /// Whether the connection still waits for the body (HTTP/2).
-    pub body_open: bool,
+    /// The request's body.
+    pub body: Body,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// Counts it as in flight.

@@ -83,6 +83,9 @@ fn understand(
     let host = host(&request.uri, &request.headers);
     let authority = authority(request)?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
+    let sent =
+        request.uri.path_and_query().filter(|sent| target.as_ref().is_some_and(|target| target != *sent));
+    ctx.facts.sent_target = sent.map(|sent| sent.as_str().into());
     edit(request, |parts| {
         if let Some(target) = target {
             parts.uri = Uri::from(target);
@@ -125,10 +128,10 @@ fn settle_upgrade(request: &mut Parts) {
 /// Takes away by what filters tell upstreams who calls, and what many servers cannot tell from it: CGI and WSGI read
 /// `x_user` and `x-user` as the same variable.
 fn remove_vouched(headers: &mut HeaderMap, vouched: &[HeaderName]) {
-    if vouched.is_empty() {
-        return;
-    }
-    let is_vouched = |name: &HeaderName| vouched.iter().any(|vouched| folded(vouched).eq(folded(name)));
+    let same = |one: &HeaderName, other: &HeaderName| {
+        one.as_str().len() == other.as_str().len() && folded(one).eq(folded(other))
+    };
+    let is_vouched = |name: &HeaderName| vouched.iter().any(|vouched| same(vouched, name));
     let forged: Vec<HeaderName> = headers.keys().filter(|name| is_vouched(name)).cloned().collect();
     for name in forged {
         headers.remove(name);
@@ -221,7 +224,7 @@ fn identify(facts: &mut Facts, forwarding: &Forwarding, connection: &Connection,
     facts.peer_ip = connection.peer_ip;
     facts.client_ip = client_ip(connection.client_ip, forwarding, headers);
     facts.scheme = if connection.tls.is_some() { "https" } else { "http" };
-    facts.tls = connection.tls.clone();
+    facts.tls.clone_from(&connection.tls);
     facts.listener = connection.door.name.clone();
 }
 

@@ -8,6 +8,7 @@ use pingora::http::RequestHeader;
 use pingora_core::{ErrorType, OrErr, Result};
 
 use super::context::Context;
+use crate::http::cookie;
 use crate::http::trace::{TraceParent, tracestate_is_valid};
 use crate::net::forwarded::{self, Style};
 use crate::policy::{Filled, Route};
@@ -45,8 +46,6 @@ fn is_claim(name: &str) -> bool {
             | "x-original-url"
             | "x-rewrite-url"
             | "x-http-method-override"
-            | "client-cert"
-            | "client-cert-chain"
     )
 }
 
@@ -62,6 +61,7 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         for name in claims {
             headers.remove(name);
         }
+        hide_cookies(headers, &ctx.snapshot.secret_cookies);
         join_cookies(headers)?;
         say_who_asks(headers, ctx)?;
         trace(headers, ctx)?;
@@ -73,6 +73,18 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         }
         rewrite(parts, ctx, &ctx.route)
     })
+}
+
+/// A session is between a browser and the filter that made it. Whoever else has it can be whose session it is.
+fn hide_cookies(headers: &mut HeaderMap, secret: &[Box<str>]) {
+    if secret.is_empty() {
+        return;
+    }
+    let is_secret = |cookie: &[u8]| secret.iter().any(|name| cookie::is_part_of(cookie, name));
+    if let Some(lines) = cookie::without(headers, is_secret) {
+        headers.remove(header::COOKIE);
+        headers.extend(lines.into_iter().map(|line| (header::COOKIE, line)));
+    }
 }
 
 /// HTTP/2 clients may send cookies one by one; what is not HTTP/2 knows one field alone (RFC 9113 section 8.2.3).

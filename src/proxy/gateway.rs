@@ -15,6 +15,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
+use super::body::{self, Body};
 use super::connection::Activity;
 use super::context::Context;
 use super::reply;
@@ -123,21 +124,6 @@ fn unrouted(allowed: &[Method]) -> Decision {
     decision
 }
 
-/// The body may be longer than it should be.
-fn check_length(session: &Session, ctx: &Context) -> std::result::Result<(), Decision> {
-    let length = session.get_header(header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-    within(length.max(ctx.body_bytes), ctx)
-}
-
-fn within(bytes: u64, ctx: &Context) -> std::result::Result<(), Decision> {
-    let of_listener = ctx.connection.as_ref().map_or(u64::MAX, |connection| connection.door.limits.body);
-    if bytes > ctx.route.max_body.unwrap_or(of_listener) {
-        return Err(decision(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
-    }
-    Ok(())
-}
-
 /// 128 bits at random: nobody else's, and telling nothing.
 fn request_id() -> Box<str> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -168,6 +154,8 @@ impl ProxyHttp for Gateway {
             tls: None,
             listener: route.name.clone(),
             segments: Vec::new(),
+            sent_target: None,
+            has_body: false,
         };
         Box::new(Context {
             snapshot,
@@ -184,8 +172,7 @@ impl ProxyHttp for Gateway {
             broken: false,
             interim: 0,
             status: 0,
-            body_bytes: 0,
-            body_open: false,
+            body: Body::default(),
             trace: TraceParent::start(1, 1, false),
             in_flight: Some(self.metrics.begin_request()),
         })
@@ -210,9 +197,10 @@ impl ProxyHttp for Gateway {
             redirect(session, ctx, StatusCode::PERMANENT_REDIRECT, &location).await?;
             return Ok(true);
         }
-        check_length(session, ctx).map_err(|decision| refused(ctx, decision))?;
-        if session.is_http2() && !session.is_body_empty() {
-            ctx.body_open = true;
+        body::check_length(session, ctx).map_err(|decision| refused(ctx, decision))?;
+        ctx.facts.has_body = !session.is_body_empty();
+        if session.is_http2() && ctx.facts.has_body {
+            ctx.body.open = true;
             ctx.connection.iter().for_each(|connection| connection.body_opened());
         }
         let route = ctx.route.clone();
@@ -222,7 +210,10 @@ impl ProxyHttp for Gateway {
             route.chain.request(&mut exchange, &mut ctx.shadows).await
         };
         match outcome {
-            Outcome::Pass => self.act(session, ctx).await,
+            Outcome::Pass => {
+                body::read_ahead(session, ctx).await?;
+                self.act(session, ctx).await
+            }
             Outcome::Respond { reply, .. } => {
                 rescue::answer(session, ctx, reply.head, reply.body).await?;
                 Ok(true)
@@ -245,6 +236,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        ctx.body.begin_try(session);
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
         let alone = protocol == Protocol::Http1 && !session.is_body_empty() && !means_body(&request.method);
         forward::forward(request, ctx, protocol, alone)
@@ -253,35 +245,14 @@ impl ProxyHttp for Gateway {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        body: &mut Option<Bytes>,
+        piece: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
         if ctx.answered_whole && !session.is_http2() {
             return Err(rescue::answered_early(session, ctx).await);
         }
-        let bytes = body.as_ref().map_or(0, Bytes::len);
-        ctx.body_bytes += bytes as u64;
-        if ctx.body_open {
-            if let Some(connection) = &ctx.connection {
-                connection.body_progress(bytes);
-                if end {
-                    connection.body_closed();
-                }
-            }
-            ctx.body_open = !end;
-        }
-        if session.was_upgraded() {
-            return Ok(());
-        }
-        within(ctx.body_bytes, ctx).map_err(|decision| refused(ctx, decision))?;
-        if !ctx.route.chain.has_request_body() {
-            return Ok(());
-        }
-        let route = ctx.route.clone();
-        let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let passed = route.chain.request_body(&mut exchange, &mut ctx.shadows, body, end);
-        passed.map_err(|decision| refused(ctx, decision))
+        body::pass(session, ctx, piece, end).map_err(|decision| refused(ctx, decision))
     }
 
     async fn upstream_response_filter(

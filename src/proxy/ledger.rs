@@ -1,5 +1,6 @@
 //! The one place that counts and logs requests.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::Version;
@@ -10,6 +11,7 @@ use super::context::Context;
 use super::guard::STAND_IN_TARGET;
 use super::upstream;
 use crate::filters::chain::Shadow;
+use crate::http::query;
 use crate::telemetry::access_log::{AccessLog, AccessRecord, ShadowRefusal};
 use crate::telemetry::metrics::Finished;
 
@@ -22,7 +24,7 @@ pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
     let understood = request.raw_path() != STAND_IN_TARGET.as_bytes();
     let method = if understood { request.method.as_str() } else { "" };
     let metrics = &ctx.route.metrics;
-    metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body_bytes, bytes_out });
+    metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body.bytes, bytes_out });
     if let Some(decision) = &ctx.decision {
         metrics.refused(decision.filter, decision.refusal.reason);
     }
@@ -48,6 +50,7 @@ fn write(
     let decision = ctx.decision.as_ref();
     let shadow = |shadow: &Shadow| ShadowRefusal { filter: shadow.filter, reason: shadow.reason };
     let shadows: Vec<_> = ctx.shadows.iter().map(shadow).collect();
+    let query = without_secrets(request.uri.query().unwrap_or_default(), &ctx.snapshot.secret_parameters);
     let mut trace_id = [0; 55];
     trace_id.copy_from_slice(&ctx.trace.to_bytes());
     log.write(&AccessRecord {
@@ -61,7 +64,7 @@ fn write(
         scheme: ctx.facts.scheme,
         host: ctx.facts.host.as_bytes(),
         path: path.as_bytes(),
-        query: request.uri.query().unwrap_or_default().as_bytes(),
+        query: query.as_bytes(),
         protocol: protocol(request.version),
         tls_version: tls.map_or("", |tls| tls.version),
         tls_cipher: tls.map_or("", |tls| tls.cipher),
@@ -72,20 +75,30 @@ fn write(
         status: ctx.status,
         reason: decision.map(|decision| decision.refusal.reason),
         filter: decision.map_or("", |decision| decision.filter),
+        why: decision.and_then(|decision| decision.refusal.why.as_deref()).unwrap_or_default(),
         shadow_refusals: &shadows,
-        bytes_in: ctx.body_bytes,
+        bytes_in: ctx.body.bytes,
         bytes_out,
         duration_us: micros(duration),
         upstream_duration_us: ctx.attempts.duration.map(micros),
         retries: ctx.attempts.retries(),
         upstream_status: ctx.attempts.status,
         consumer: ctx.slots.callers().first().map_or("", |caller| &caller.subject),
+        consumer_key: ctx.slots.key_id(),
         user_agent: header(header::USER_AGENT),
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),
         response_headers: session.response_written().map(|head| &head.headers),
         ..AccessRecord::default()
     });
+}
+
+/// The query without what filters take for credentials.
+fn without_secrets<'a>(query: &'a str, names: &[Box<str>]) -> Cow<'a, str> {
+    names.iter().fold(Cow::Borrowed(query), |query, name| match query::without(&query, name) {
+        Some(rest) => Cow::Owned(rest),
+        None => query,
+    })
 }
 
 fn micros(duration: Duration) -> u64 {

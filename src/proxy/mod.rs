@@ -3,6 +3,7 @@
 
 mod alarm;
 mod arrival;
+mod body;
 mod connection;
 mod context;
 mod entrance;

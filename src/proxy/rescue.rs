@@ -112,7 +112,11 @@ fn diagnose(error: &Error) -> Decision {
 }
 
 /// Answers with a refusal.
-pub async fn refuse(session: &mut Session, ctx: &mut Context, decision: Decision) -> Result<()> {
+pub async fn refuse(session: &mut Session, ctx: &mut Context, mut decision: Decision) -> Result<()> {
+    if let Some(reply) = decision.refusal.answer.take() {
+        ctx.decision = Some(decision);
+        return answer(session, ctx, reply.head, reply.body).await;
+    }
     let refusal = &decision.refusal;
     let problem = Problem {
         status: refusal.status,
@@ -176,7 +180,7 @@ pub async fn answer(
 
 /// Forgets the request in what the connection knows of it, once it is over.
 pub fn release(connection: &Connection, ctx: &mut Context) {
-    if std::mem::take(&mut ctx.body_open) {
+    if std::mem::take(&mut ctx.body.open) {
         connection.body_closed();
     }
     connection.set_activity(Activity::Idle);

@@ -8,11 +8,11 @@ use pingora_proxy::Session;
 
 use super::context::Context;
 use super::rescue::decision;
+use crate::filters::Fields;
 use crate::filters::chain::Decision;
-use crate::filters::exchange::cookie;
 use crate::policy::{Action, Service};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
-use crate::upstream::{BackendId, HashKey, Outcome, Pick, Reached, is_retryable, key_hash};
+use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
 
 /// The tries of one request.
 #[derive(Default)]
@@ -72,7 +72,8 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     let Action::Upstream(service) = &route.action else {
         return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
     };
-    let hash = service.hash_key().and_then(|key| hash(key, session, ctx));
+    let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
+    let hash = service.hash_key().and_then(|key| key.hash(&fields));
     let attempts = &mut ctx.attempts;
     let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
@@ -91,20 +92,6 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     Ok(peer)
 }
 
-fn hash(key: &HashKey, session: &Session, ctx: &Context) -> Option<u64> {
-    Some(match key {
-        HashKey::Ip => match ctx.facts.client_ip {
-            std::net::IpAddr::V4(ip) => key_hash(&ip.octets()),
-            std::net::IpAddr::V6(ip) => key_hash(&ip.octets()),
-        },
-        HashKey::Header(name) => key_hash(session.get_header(name)?.as_bytes()),
-        HashKey::Cookie(name) => key_hash(cookie(session.req_header(), name)?.as_bytes()),
-        HashKey::Filter(kind) => {
-            key_hash(ctx.slots.callers().iter().find(|caller| *caller.method == **kind)?.subject.as_bytes())
-        }
-    })
-}
-
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
     let route = ctx.route.clone();
@@ -113,7 +100,7 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
         && *error.esource() != pingora_core::ErrorSource::Downstream
-        && is_retryable(&session.req_header().method, reached, replayable(session));
+        && is_retryable(&session.req_header().method, reached, ctx.body.is_replayable(session));
     // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
@@ -128,11 +115,6 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         service.counters.upstream.retry(outcome);
     }
     error.set_retry(again);
-}
-
-/// Whether the whole body could be sent once more.
-fn replayable(session: &Session) -> bool {
-    !session.retry_buffer_truncated()
 }
 
 fn outcome(error: &Error) -> UpstreamOutcome {

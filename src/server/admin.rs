@@ -35,11 +35,12 @@ impl ServeHttp for Admin {
             (&Method::GET | &Method::HEAD, "/config") => {
                 made(StatusCode::OK, "application/json", self.0.snapshot.load().redacted.clone().into_bytes())
             }
+            (&Method::GET | &Method::HEAD, "/keys") => self.keys(),
             (&Method::POST, "/reload") => self.reload().await,
-            (_, "/metrics" | "/healthz" | "/readyz" | "/config") => not_allowed("GET, HEAD"),
+            (_, "/metrics" | "/healthz" | "/readyz" | "/config" | "/keys") => not_allowed("GET, HEAD"),
             (_, "/reload") => not_allowed("POST"),
             _ => {
-                let known = ["/metrics", "/healthz", "/readyz", "/config", "/reload"];
+                let known = ["/metrics", "/healthz", "/readyz", "/config", "/keys", "/reload"];
                 told(StatusCode::NOT_FOUND, &json!({ "error": "not found", "known": known }))
             }
         }
@@ -58,6 +59,14 @@ impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         self.0.refresh_metrics();
         made(StatusCode::OK, metrics::CONTENT_TYPE, self.0.materials.metrics.encode())
+    }
+
+    /// Who has which keys, and uses them.
+    fn keys(&self) -> Response<Vec<u8>> {
+        match &self.0.snapshot.load().consumers {
+            Some(consumers) => told(StatusCode::OK, &consumers.report()),
+            None => told(StatusCode::NOT_FOUND, &json!({ "error": "the policy has no consumers" })),
+        }
     }
 
     fn readiness(&self) -> Response<Vec<u8>> {

@@ -34,6 +34,7 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
         shared.notify.stopping("draining", drain);
     }
     shared.draining.send_replace(true);
+    shared.materials.consumers.close_desk();
     if let Some(workers) = shared.workers.get() {
         // Once they have all stopped accepting, the count of connections can only fall.
         workers.follow().await;
@@ -58,6 +59,7 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
     }
     shared.stop_operators().await;
     shared.close_sockets();
+    shared.materials.consumers.finish();
     shared.flush_logs();
 }
 

@@ -19,11 +19,11 @@ use super::runtime_dir::{RuntimeDirectory, RuntimeDirectoryError};
 use super::signals::Signals;
 use super::sockets::{AdoptError, BindError, Sockets};
 use super::succession::{self, Place, first_sockets, hand_over, start_successor};
-use super::watch::Watched;
 use super::workers::Workers;
 use super::{Shared, certificates};
 use crate::policy::{Materials, Snapshot};
 use crate::proxy::{Gateway, proxy};
+use crate::state::Watched;
 
 /// How long the first resolution of names may hold up the start.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);

@@ -20,7 +20,6 @@ mod signals;
 mod sockets;
 mod streams;
 mod succession;
-mod watch;
 mod workers;
 
 use std::collections::HashMap;
@@ -43,11 +42,11 @@ pub use sockets::Sockets;
 use crate::net::ListenAddress;
 use crate::policy::{Materials, Snapshot};
 use crate::proxy::Gateway;
+use crate::state::Watched;
 use crate::telemetry::metrics::CertificateMetrics;
 use crate::upstream::Tasks;
 use notify::Notify;
 use sockets::Listener;
-use watch::Watched;
 use workers::Workers;
 
 /// How long the last lines of the logs may take.
@@ -125,8 +124,13 @@ impl Shared {
     /// Brings up to date what is only looked at when metrics are read.
     fn refresh_metrics(&self) {
         let now_ns = self.materials.state.clock.nanos();
-        for service in self.snapshot.load().services.values() {
+        let snapshot = self.snapshot.load();
+        for service in snapshot.services.values() {
             service.refresh(now_ns);
+        }
+        match &snapshot.consumers {
+            Some(consumers) => consumers.refresh(),
+            None => self.materials.metrics.show_keys(std::iter::empty(), std::iter::empty()),
         }
     }
 

@@ -82,6 +82,8 @@ pub struct AccessRecord<'a> {
     pub reason: Option<&'static str>,
     /// The filter that refused it.
     pub filter: &'a str,
+    /// What exactly made the filter refuse it.
+    pub why: &'a str,
     /// What filters in shadow mode would have refused.
     pub shadow_refusals: &'a [ShadowRefusal<'a>],
     /// Body bytes received from the client.
@@ -104,6 +106,8 @@ pub struct AccessRecord<'a> {
     pub cache: Option<&'static str>,
     /// Who the request was proved to come from.
     pub consumer: &'a str,
+    /// The id of the API key presented.
+    pub consumer_key: &'a str,
     /// Where named request headers are looked up.
     pub request_headers: Option<&'a HeaderMap>,
     /// Where named response headers are looked up.
@@ -134,6 +138,7 @@ impl Default for AccessRecord<'_> {
             status: 0,
             reason: None,
             filter: "",
+            why: "",
             shadow_refusals: &[],
             bytes_in: 0,
             bytes_out: 0,
@@ -145,6 +150,7 @@ impl Default for AccessRecord<'_> {
             referer: b"",
             cache: None,
             consumer: "",
+            consumer_key: "",
             request_headers: None,
             response_headers: None,
         }
@@ -238,6 +244,7 @@ fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>)
         Field::Status => _ = line.u64(key, record.status.into()),
         Field::Reason => name(line, key, record.reason.unwrap_or_default()),
         Field::Filter => name(line, key, record.filter),
+        Field::Why => name(line, key, record.why),
         Field::ShadowRefusals => shadow_refusals(line, key, record.shadow_refusals),
         Field::BytesIn => _ = line.u64(key, record.bytes_in),
         Field::BytesOut => _ = line.u64(key, record.bytes_out),
@@ -249,6 +256,7 @@ fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>)
         Field::Referer => bytes(line, key, without_query(record.referer), VALUE_LIMIT),
         Field::Cache => name(line, key, record.cache.unwrap_or_default()),
         Field::Consumer => name(line, key, record.consumer),
+        Field::ConsumerKey => name(line, key, record.consumer_key),
     }
 }
 

@@ -6,17 +6,19 @@
 //! longer exist do not haunt the dashboards. Label values are names from the policy and members of closed lists:
 //! nothing that a client sends becomes a label.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, IntGauge, Registry, TextEncoder};
 
 pub use handles::{
-    BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, ListenerMetrics,
-    ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics, UpstreamSeries,
+    BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, IssuerMetrics,
+    IssuerSeries, ListenerMetrics, ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics,
+    UpstreamSeries,
 };
+pub use keys::KeyLabels;
 pub use labels::{
-    CheckOutcome, CloseReason, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
+    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
     UpstreamOutcome,
 };
 pub use lease::Lease;
@@ -29,6 +31,7 @@ use writers::Writers;
 
 mod families;
 mod handles;
+mod keys;
 mod labels;
 mod lease;
 mod process;
@@ -51,6 +54,12 @@ pub struct Build<'a> {
     pub tls: &'a str,
 }
 
+/// Something whose numbers change without anybody counting, such as the age of keys.
+pub trait Show: Send + Sync {
+    /// Shows them as they are now.
+    fn show(&self);
+}
+
 /// All metrics of a process, with a registry of their own. Shared in an `Arc`; outlives every reload.
 pub struct Metrics {
     registry: Registry,
@@ -60,6 +69,8 @@ pub struct Metrics {
     backends: Leases<BackendSeries>,
     listeners: Leases<ListenerSeries>,
     certificates: Leases<CertificateSeries>,
+    issuers: Leases<IssuerSeries>,
+    shown: Mutex<Vec<Weak<dyn Show>>>,
     process: Process,
     writers: Mutex<Writers>,
 }
@@ -83,6 +94,8 @@ impl Metrics {
             backends: Leases::default(),
             listeners: Leases::default(),
             certificates: Leases::default(),
+            issuers: Leases::default(),
+            shown: Mutex::default(),
         })
     }
 
@@ -108,6 +121,21 @@ impl Metrics {
     #[must_use]
     pub fn certificate(&self, name: &str) -> CertificateMetrics {
         self.certificates.lease(name, || CertificateSeries::new(name, &self.families))
+    }
+
+    /// Leases the series of an issuer.
+    #[must_use]
+    pub fn issuer(&self, name: &str) -> IssuerMetrics {
+        self.issuers.lease(name, || IssuerSeries::new(name, &self.families))
+    }
+
+    /// Has something show what it stands at before each scrape, for as long as anybody else holds it.
+    pub fn show(&self, shown: &Arc<dyn Show>) {
+        self.shown().push(Arc::downgrade(shown));
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Vec<Weak<dyn Show>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -140,6 +168,11 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.process.refresh();
+        self.shown().retain(|shown| {
+            let Some(alive) = shown.upgrade() else { return false };
+            alive.show();
+            true
+        });
         self.writers.lock().unwrap_or_else(PoisonError::into_inner).refresh();
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {

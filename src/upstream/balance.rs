@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
-pub use self::spec::{Hash, Part, Spec, Word};
+pub use self::spec::{Hash, Spec, Word};
 
 use self::ring::Ring;
 use self::round_robin::RoundRobin;

@@ -15,6 +15,7 @@ use super::registry::{Kept, Registry};
 use super::set::{Source, Written};
 use super::spec::BackendSpec;
 use super::{Spec, Upstream};
+use crate::expr::policy::Expressions;
 use crate::tls::{Client, ClientSpec};
 use crate::values::Problem;
 
@@ -28,6 +29,8 @@ pub struct Site<'a> {
     pub events: &'a Arc<dyn Events>,
     /// Relative paths start here.
     pub base: &'a Path,
+    /// Compiles expressions.
+    pub expressions: Expressions<'a>,
 }
 
 /// Turns what was written under `name` into an upstream. Reads certificates, resolves nothing and starts
@@ -40,7 +43,7 @@ pub fn compile(name: &str, spec: Spec, site: &Site<'_>) -> Result<Arc<Upstream>,
     let mut faults = Faults::default();
     let port = faults.take("health_check.port", port_fits(&spec).map_err(one));
     let written = faults.take("backends", written(&spec.backends, &kept));
-    let algorithm = faults.take("balance", spec.balance.compile().map_err(one));
+    let algorithm = faults.take("balance", spec.balance.compile(site.expressions).map_err(one));
     let tls = faults.take("tls", tls(spec.tls.as_ref(), written.as_deref().unwrap_or_default(), site.base));
     let retries = faults.take("retries", spec.retries.compile(&kept));
     let eject = faults.take("eject", spec.eject.compile().map_err(one));

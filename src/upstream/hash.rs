@@ -1,20 +1,49 @@
 //! What `consistent_hash` hashes, and how. The hash is the same in every process and version, so that several
 //! proxies in front of the same backends send a key to the same one.
 
-use http::HeaderName;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::expr::fields::Name;
+use crate::expr::policy::Expression;
+use crate::expr::{Scalar, Values};
 
 /// The part of a request whose value decides the backend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HashKey {
-    /// The client's address, after trusted hops were taken off.
-    Ip,
-    /// The first value of a request header.
-    Header(HeaderName),
-    /// The value of a cookie.
-    Cookie(Box<str>),
-    /// What a filter of this kind found out, e.g. the user that `basic_auth` let in.
-    Filter(Box<str>),
+#[derive(Debug, Clone)]
+pub struct HashKey(Arc<Expression>);
+
+impl HashKey {
+    /// The value of this expression.
+    #[must_use]
+    pub fn new(expression: Expression) -> Self {
+        Self(Arc::new(expression))
+    }
+
+    /// The expression.
+    #[must_use]
+    pub fn expression(&self) -> &Expression {
+        &self.0
+    }
+
+    /// The hash of what it is in this request; `None` where it is missing.
+    pub fn hash(&self, values: &impl Values<Field = Name>) -> Option<u64> {
+        Some(match self.0.evaluate(values).ok()? {
+            Scalar::Ip(address) => match address.ip() {
+                IpAddr::V4(ip) => key_hash(&ip.octets()),
+                IpAddr::V6(ip) => key_hash(&ip.octets()),
+            },
+            value => key_hash(&value.into_text()?),
+        })
+    }
 }
+
+impl PartialEq for HashKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.source() == other.0.source()
+    }
+}
+
+impl Eq for HashKey {}
 
 /// Hashes a key for [`Upstream::pick`](super::Upstream::pick): FNV-1a of 64 bits, then the finaliser of
 /// MurmurHash3, because FNV alone leaves the high bits of short keys close together. It resists no attacker:

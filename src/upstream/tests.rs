@@ -8,6 +8,10 @@ use crate::values::Problem;
 use super::backend::BackendState;
 use super::*;
 
+static NO_LISTS: crate::expr::Lists = crate::expr::Lists::new();
+const EXPRESSIONS: crate::expr::policy::Expressions<'static> =
+    crate::expr::policy::Expressions { lists: &NO_LISTS, finders: None };
+
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000 * SECOND;
 const LATENCY: Duration = Duration::from_millis(5);
@@ -55,7 +59,16 @@ impl World {
     pub(super) fn compile(&self, yaml: &str) -> Result<Arc<Upstream>, Vec<Problem>> {
         let spec = serde_yaml::from_str(yaml).map_err(|error| vec![Problem::whole(error)])?;
         let events: Arc<dyn Events> = Arc::clone(&self.told) as _;
-        compile("orders", spec, &Site { registry: &self.registry, events: &events, base: Path::new("/") })
+        compile(
+            "orders",
+            spec,
+            &Site {
+                registry: &self.registry,
+                events: &events,
+                base: Path::new("/"),
+                expressions: EXPRESSIONS,
+            },
+        )
     }
 }
 
@@ -106,7 +119,7 @@ const TWO_CHECKED: &str = "{ backends: [10.0.0.1:80, 10.0.0.2:80], health_check:
 fn reads_every_key() {
     let yaml = r#"
         backends: [10.0.0.1:8080, { address: "orders.internal:8443", weight: 5 }, "unix:/run/app.sock"]
-        balance: { consistent_hash: { header: X-Tenant } }
+        balance: { consistent_hash: 'http.request.headers["x-tenant"][0]' }
         health_check:
           http: { path: /healthz, host: orders, method: HEAD, status: [200, 204], headers: { x: y }, body: ok }
           interval: 100ms
@@ -121,7 +134,8 @@ fn reads_every_key() {
         connections: { max_h2_streams: 10 }
     "#;
     let upstream = upstream(yaml);
-    assert_eq!(upstream.hash_key(), Some(&HashKey::Header("x-tenant".parse().unwrap())));
+    let key = upstream.hash_key().map(|key| key.expression().source());
+    assert_eq!(key, Some("http.request.headers[\"x-tenant\"][0]"));
     assert_eq!(upstream.protocol(), Protocol::Grpc);
     assert_eq!(upstream.attempts(), 1);
     assert_eq!(upstream.eject.unwrap().failures, 3);
@@ -152,17 +166,20 @@ fn takes_each_way_of_balancing() {
     assert_eq!(algorithm("random"), Ok(Algorithm::Random));
     assert_eq!(algorithm("least_connections"), Ok(Algorithm::LeastConnections));
     assert_eq!(algorithm("p2c_ewma"), Ok(Algorithm::P2cEwma));
-    assert_eq!(algorithm("{ consistent_hash: ip }"), Ok(Algorithm::ConsistentHash(HashKey::Ip)));
-    let cookie = Algorithm::ConsistentHash(HashKey::Cookie("sid".into()));
-    assert_eq!(algorithm("{ consistent_hash: { cookie: sid } }"), Ok(cookie));
+    let by = |source| {
+        let expression = EXPRESSIONS.expression("", source, crate::expr::Phase::RequestHead).unwrap();
+        Ok(Algorithm::ConsistentHash(HashKey::new(expression)))
+    };
+    assert_eq!(algorithm("{ consistent_hash: ip }"), by("ip.src"));
+    assert_eq!(algorithm("{ consistent_hash: basic_auth.user }"), by("basic_auth.user"));
     let unknown = algorithm("p2c").unwrap_err().remove(0).message;
     assert!(unknown.contains("unknown variant `p2c`, expected one of `round_robin`"), "{unknown}");
     for wrong in [
         "{ consistent_hash: port }",
         "{ consistent_hash: {} }",
-        "{ consistent_hash: { header: a, cookie: b } }",
-        "{ consistent_hash: { header: \"a b\" } }",
-        "{ consistent_hash: { cookie: \"a=b\" } }",
+        "{ consistent_hash: { header: a } }",
+        "{ consistent_hash: http.request.headers }",
+        "{ consistent_hash: http.response.code }",
         "{ hash: ip }",
     ] {
         assert!(algorithm(wrong).is_err(), "{wrong}");
@@ -183,7 +200,7 @@ fn its_schema_has_both_forms_of_what_may_be_a_word() {
 fn says_everything_that_is_wrong_at_once() {
     let yaml = r"
         backends: [10.0.0.1, { address: 10.0.0.2:80, weight: 0 }, 10.0.0.3:80, 10.0.0.3:80]
-        balance: { consistent_hash: {} }
+        balance: { consistent_hash: nothing }
         health_check: { http: { path: healthz, status: [99], body: '(' }, interval: 50ms }
         retries: { attempts: 11 }
         eject: { max_percent: 0 }

@@ -4,13 +4,16 @@
 //! Each type parses from exactly one notation, prints in that notation, and refuses everything else with a
 //! message that says what was expected, by example.
 
+pub mod choice;
 pub mod duration;
+pub mod nearest;
 pub mod problem;
 pub mod rate;
 pub mod secret;
 pub mod size;
 pub mod text;
 
+pub use choice::OneOrMany;
 pub use duration::{Duration, DurationOrZero};
 pub use problem::Problem;
 pub use rate::Rate;

@@ -123,3 +123,13 @@ fn the_schema_knows_every_key() {
         assert!(filters.get(kind).is_some(), "{kind}");
     }
 }
+
+#[test]
+fn a_key_in_place_of_its_digest_is_not_shown() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/policies/consumers_unread.yaml");
+    let (told, _) = checked(&path, &[]);
+    assert!(
+        fs::read_to_string(path).unwrap().contains("ew_k3v9x0q2ab") && !told.contains("ew_k3v9x0q2ab"),
+        "{told}"
+    );
+}

@@ -58,6 +58,26 @@ fn the_quickstart_answers_as_it_says() {
 }
 
 #[test]
+fn people_reach_what_is_theirs_in_the_example_of_authorisation() {
+    let text = include_str!("../../conf/authorize.yaml").replace("127.0.0.1:9902", "\"{echo}\"");
+    let edge = Edge::policy(&text.replace("127.0.0.1:8080", "\"{listen}\""))
+        .file("files/people", include_str!("../../conf/files/people"))
+        .start();
+    let ask = |method: &str, path: &str, user: &str| {
+        let credentials = boring::base64::encode_block(format!("{user}:demo").as_bytes());
+        let headers = [("Authorization", &*format!("Basic {credentials}"))];
+        edge.client("listen").request(method, path, &headers, b"")
+    };
+    assert_eq!(ask("GET", "/users/demo/", "demo").json()["headers"]["x-who"], "basic_auth:demo");
+    assert_eq!(ask("GET", "/users/root/", "demo").reason(), "authorize_no_rule");
+    assert_eq!(ask("GET", "/users/demo/", "root").status, 200);
+    assert_eq!(ask("GET", "/reports/", "robot").status, 200);
+    assert_eq!(ask("POST", "/reports/", "robot").reason(), "authorize_no_rule");
+    assert_eq!(ask("POST", "/reports/", "root").status, 200);
+    assert_eq!(edge.client("listen").get("/reports/").all("www-authenticate").len(), 2);
+}
+
+#[test]
 fn the_quickstart_sends_cleartext_clients_to_tls() {
     let edge = Edge::policy(&quickstart()).start();
     let answer = edge.client("listen").allow(&STRICT).get("/a?b");

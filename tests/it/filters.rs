@@ -1,9 +1,11 @@
 //! Filters end to end: what each changes or refuses between a real client and a real backend, one key at a time.
 
 mod access;
+mod authorize;
 mod bodies;
 mod chains;
 mod cors;
+mod groups;
 mod headers;
 mod rate_limit;
 

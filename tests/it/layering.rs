@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up; those of one line know nothing of each other. Each may use what is below.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["values"],
     &["http", "net"],
     &["state", "telemetry"],
@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &["tls", "upstream", "outbound"],
     &["filters"],
     &["config"],
+    &["consumers"],
     &["policy"],
     &["proxy"],
     &["server"],

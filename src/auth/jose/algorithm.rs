@@ -49,7 +49,7 @@ pub enum Algorithm {
 
 /// The hash an algorithm signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(in crate::auth) enum Hash {
     Sha256,
     Sha384,
     Sha512,
@@ -103,7 +103,7 @@ impl Algorithm {
     }
 
     /// The hash that is signed; Ed25519 has its own within.
-    pub(super) const fn hash(self) -> Hash {
+    pub(in crate::auth) const fn hash(self) -> Hash {
         match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Hs256 => Hash::Sha256,
             Self::Rs384 | Self::Ps384 | Self::Es384 | Self::Hs384 => Hash::Sha384,

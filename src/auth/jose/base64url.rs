@@ -5,18 +5,18 @@ use base64::engine::{Engine, general_purpose::URL_SAFE_NO_PAD};
 
 /// The text is not base64url in its one spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::auth) struct Malformed;
 
-pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub(in crate::auth) fn decode(text: &[u8]) -> Result<Vec<u8>, Malformed> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| Malformed)
 }
 
 /// Decodes what must have exactly this length.
-pub(super) fn decode_array<const LENGTH: usize>(text: &[u8]) -> Result<[u8; LENGTH], Malformed> {
+pub(in crate::auth) fn decode_array<const LENGTH: usize>(text: &[u8]) -> Result<[u8; LENGTH], Malformed> {
     decode(text)?.try_into().map_err(|_| Malformed)
 }
 
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(in crate::auth) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::json::{self, JsonFault};
 use super::thumbprint::Thumbprint;
+use crate::values::Problem;
 
 /// 9999-12-31T23:59:59Z. An `exp` in milliseconds, a common mistake that makes a token valid for ever, is beyond.
 const LATEST: u64 = 253_402_300_799;
@@ -31,7 +33,21 @@ pub struct Confirmation {
 }
 
 impl Claims {
-    pub(super) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
+    /// The same, from their text.
+    ///
+    /// # Errors
+    /// When they are no object of claims, or a registered one is not of its type.
+    pub fn parse(json: &[u8]) -> Result<Self, Fault> {
+        let map = json::object(json).map_err(|fault| match fault {
+            JsonFault::Malformed => Fault::ClaimsMalformed,
+            JsonFault::Duplicate => Fault::DuplicateClaim,
+            JsonFault::TooDeep => Fault::TooDeep,
+        })?;
+        Self::read(map)
+    }
+
+    /// Reads claims whose truth is known otherwise: by a signature, or by whom they come from.
+    pub(in crate::auth) fn read(map: Map<String, Value>) -> Result<Self, Fault> {
         for name in ["iss", "sub", "jti", "client_id", "azp"] {
             if map.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(Fault::TextInvalid);
@@ -120,6 +136,40 @@ impl Claims {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.map.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Where in a token's claims something stands: a claim's name, and names of members within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimPath(Vec<String>);
+
+impl ClaimPath {
+    /// A claim by its name, or, if it begins with `/`, the one that this JSON Pointer (RFC 6901) leads to through
+    /// objects: `/realm_access/roles`.
+    ///
+    /// # Errors
+    /// When a name in it is empty.
+    pub fn parse(name: &str) -> Result<Self, Problem> {
+        let path: Vec<String> = match name.strip_prefix('/') {
+            Some(pointer) => {
+                pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
+            }
+            None => vec![name.to_owned()],
+        };
+        if path.iter().any(String::is_empty) {
+            return Err(Problem::whole(
+                "expected a claim's name such as tenant, or a pointer such as /realm_access/roles",
+            ));
+        }
+        Ok(Self(path))
+    }
+
+    /// What stands there.
+    #[must_use]
+    pub fn find<'a>(&self, claims: &'a Claims) -> Option<&'a Value> {
+        let mut names = self.0.iter();
+        let claim = names.next().and_then(|name| claims.map.get(name));
+        names.try_fold(claim, |value, name| Some(value?.as_object()?.get(name))).flatten()
     }
 }
 

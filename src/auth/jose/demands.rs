@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::claims::Claims;
+use super::claims::{ClaimPath, Claims};
 use super::fault::Fault;
 use crate::values::Problem;
 
@@ -12,6 +12,8 @@ use crate::values::Problem;
 pub struct Demands {
     /// Every one of these is among the token's scopes, as a whole: `orders:read` is not `orders:readonly`.
     pub scopes: Vec<String>,
+    /// Where there are any, one of these is among them, likewise.
+    pub any_scope: Vec<String>,
     /// Every one of these holds.
     pub claims: Vec<ClaimRule>,
 }
@@ -19,8 +21,7 @@ pub struct Demands {
 /// A claim that must have one of some values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimRule {
-    /// The claim's name, and names of members within it.
-    path: Vec<String>,
+    path: ClaimPath,
     one_of: Vec<Value>,
 }
 
@@ -31,7 +32,8 @@ impl Demands {
     /// [`Fault::ScopeMissing`] and [`Fault::ClaimMismatch`].
     pub fn check(&self, claims: &Claims) -> Result<(), Fault> {
         let granted = |wanted: &String| claims.scopes().any(|scope| scope == wanted);
-        if !self.scopes.iter().all(granted) {
+        let has_one = self.any_scope.is_empty() || self.any_scope.iter().any(granted);
+        if !self.scopes.iter().all(granted) || !has_one {
             return Err(Fault::ScopeMissing);
         }
         if !self.claims.iter().all(|rule| rule.holds(claims)) {
@@ -42,24 +44,14 @@ impl Demands {
 }
 
 impl ClaimRule {
-    /// A rule for the claim of this name, or, if it begins with `/`, for the one that this JSON Pointer (RFC 6901)
-    /// leads to through objects: `/realm_access/roles`. The claim equals one of the values, or is a list that holds
-    /// one. Values are strings, numbers and booleans; a number equals one that is written alike (`1` is not `1.0`).
+    /// A rule for the claim of this name or pointer ([`ClaimPath`]). The claim equals one of the values, or is a list
+    /// that holds one. Values are strings, numbers and booleans; a number equals one that is written alike (`1` is not
+    /// `1.0`).
     ///
     /// # Errors
     /// An empty name, no value, or a value of another type.
     pub fn new(name: &str, one_of: Vec<Value>) -> Result<Self, Problem> {
-        let path: Vec<String> = match name.strip_prefix('/') {
-            Some(pointer) => {
-                pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
-            }
-            None => vec![name.to_owned()],
-        };
-        if path.iter().any(String::is_empty) {
-            return Err(Problem::whole(
-                "expected a claim's name such as tenant, or a pointer such as /realm_access/roles",
-            ));
-        }
+        let path = ClaimPath::parse(name)?;
         let is_plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
         if one_of.is_empty() || !one_of.iter().all(is_plain) {
             return Err(Problem::whole(
@@ -70,9 +62,7 @@ impl ClaimRule {
     }
 
     fn holds(&self, claims: &Claims) -> bool {
-        let mut names = self.path.iter();
-        let claim = names.next().and_then(|name| claims.all().get(name));
-        match names.try_fold(claim, |value, name| Some(value?.as_object()?.get(name))).flatten() {
+        match self.path.find(claims) {
             Some(Value::Array(items)) => items.iter().any(|item| self.one_of.contains(item)),
             Some(value) => self.one_of.contains(value),
             None => false,

@@ -108,6 +108,8 @@ faults! {
     SignatureInvalid = "signature_invalid", InvalidToken;
 
     // Its claims.
+    /// Its server does not call it active (RFC 7662 section 2.2).
+    Inactive = "token_inactive", InvalidToken;
     /// `exp`, `nbf` or `iat` is no number of seconds from 1970 to 9999.
     TimeInvalid = "time_claim_invalid", InvalidToken;
     /// `iss`, `sub`, `jti`, `client_id` or `azp` is no string.

@@ -12,7 +12,7 @@ const MAX_DEPTH: u8 = 16;
 
 /// Why bytes are not such an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JsonFault {
+pub(in crate::auth) enum JsonFault {
     /// Not JSON, or not an object.
     Malformed,
     /// A member occurs twice in one object.
@@ -22,7 +22,7 @@ pub(super) enum JsonFault {
 }
 
 /// Reads one object, which must be all there is.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+pub(in crate::auth) fn object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     let fault = Cell::new(JsonFault::Malformed);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let strict = Strict { levels_left: MAX_DEPTH, fault: &fault };

@@ -52,6 +52,11 @@ pub fn verifying(signer: &SigningKey) -> Key {
     signer.verifying().clone()
 }
 
+/// The PEM of the private RSA key.
+pub fn rsa_private_pem() -> &'static [u8] {
+    &RSA_PEM
+}
+
 /// The PEM of the public RSA key.
 pub fn rsa_public_pem() -> Vec<u8> {
     PKey::private_key_from_pem(&RSA_PEM).unwrap().public_key_to_pem().unwrap()

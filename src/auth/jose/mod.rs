@@ -11,25 +11,26 @@
 //! cryptography in a process-global cell, boxes a verifier for each token, and overlooks what a header should not hold.
 
 pub mod algorithm;
-mod base64url;
+pub(in crate::auth) mod base64url;
 pub mod claims;
 pub mod compact;
 mod curve;
 pub mod demands;
 pub mod dpop;
 pub mod fault;
-mod json;
+pub(super) mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod key;
 pub mod nonce;
+mod peek;
 pub mod possession;
 mod private_key;
 pub mod remembered;
 pub mod replay;
 pub mod rules;
 pub mod sign;
-mod signature;
+pub(in crate::auth) mod signature;
 pub mod target;
 pub mod thumbprint;
 pub mod verify;
@@ -40,13 +41,14 @@ pub(crate) mod mint;
 mod tests;
 
 pub use algorithm::{Algorithm, Algorithms};
-pub use claims::Claims;
+pub use claims::{ClaimPath, Claims};
 pub use demands::Demands;
 pub use dpop::ProofRules;
 pub use fault::{Answer, Fault};
 pub use jwks::{KeySet, Source};
 pub use key::{Key, KeyError};
 pub use nonce::Nonces;
+pub use peek::unverified_issuer;
 pub use possession::Possession;
 pub use remembered::Remembered;
 pub use replay::Replays;

@@ -4,10 +4,10 @@
 //! What always holds: a token that says it is bound is checked for it, whether or not the policy demands bound tokens,
 //! so a stolen one is of no use as a bearer token; a token bound to both is checked for both.
 
+use super::claims::Confirmation;
 use super::dpop::{Proof, ProofRules, Request};
 use super::fault::Fault;
 use super::thumbprint::Thumbprint;
-use super::verify::Verified;
 
 /// How possession is checked.
 #[derive(Debug, Default)]
@@ -54,19 +54,19 @@ pub enum Scheme {
 }
 
 impl Possession {
-    /// Checks what a token is bound to, at `now` in seconds since 1970. Returns the proof, if one was needed; it is then
-    /// for [`Replays`](super::replay::Replays) to admit.
+    /// Checks what a token is bound to, `text` being the SHA-256 of it, at `now` in seconds since 1970. Returns the proof,
+    /// if one was needed; it is then for [`Replays`](super::replay::Replays) to admit.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(
         &self,
-        token: &Verified,
+        bound: Confirmation,
+        text: &Thumbprint,
         presented: &Presented<'_>,
         request: &Request<'_>,
         now: u64,
     ) -> Result<Option<Proof>, Fault> {
-        let bound = token.claims.confirmation();
         let suffices = match self.demand {
             Demand::AsBound => true,
             Demand::Key => bound.key.is_some(),
@@ -85,7 +85,7 @@ impl Possession {
             (Some(_), Scheme::Bearer, _) => Err(Fault::BoundTokenAsBearer),
             (Some(_), Scheme::Dpop, None) => Err(Fault::ProofMissing),
             (Some(key), Scheme::Dpop, Some(proof)) => {
-                self.proofs.check(proof, &key, &token.text, request, now).map(Some)
+                self.proofs.check(proof, &key, text, request, now).map(Some)
             }
         }
     }

@@ -45,6 +45,9 @@ pub enum Kind {
     AccessOrUntyped,
     /// `at+jwt` (RFC 9068 section 2.1).
     Access,
+    /// `JWT`, or none at all: an ID token, whose type `OpenID` Connect leaves open. Never `at+jwt`, which an access
+    /// token of the same issuer has.
+    Identity,
     /// This one, in lower case and without `application/`, e.g. `logout+jwt`.
     Exactly(&'static str),
 }
@@ -54,6 +57,7 @@ impl Kind {
         match (self, kind) {
             (Self::AccessOrUntyped, None) => true,
             (Self::AccessOrUntyped, Some(kind)) => is_type(kind, "jwt") || is_type(kind, "at+jwt"),
+            (Self::Identity, kind) => kind.is_none_or(|kind| is_type(kind, "jwt")),
             (Self::Access, kind) => kind.is_some_and(|kind| is_type(kind, "at+jwt")),
             (Self::Exactly(name), kind) => kind.is_some_and(|kind| is_type(kind, name)),
         }

@@ -101,7 +101,7 @@ pub(super) fn mac(secret: &[u8], algorithm: Algorithm, signed: &[u8]) -> Result<
 }
 
 /// In a time that depends on the lengths alone, and those are public.
-pub(super) fn is_same(expected: &[u8], found: &[u8]) -> bool {
+pub(in crate::auth) fn is_same(expected: &[u8], found: &[u8]) -> bool {
     expected.len() == found.len() && boring::memcmp::eq(expected, found)
 }
 
@@ -112,7 +112,7 @@ impl Algorithm {
 }
 
 impl Hash {
-    pub(super) fn digest(self) -> MessageDigest {
+    pub(in crate::auth) fn digest(self) -> MessageDigest {
         match self {
             Self::Sha256 => MessageDigest::sha256(),
             Self::Sha384 => MessageDigest::sha384(),

@@ -13,12 +13,15 @@ use sha2::{Digest as _, Sha256};
 /// 190 bits.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(rename = "Sha256", extend("pattern" = "^[0-9A-Fa-f]{64}$"))]
+#[schemars(rename = "KeyDigest", extend("pattern" = "^[0-9A-Fa-f]{64}$"))]
 pub struct Digest([u8; 32]);
+
+/// What is said of a text that is none. It is one constant so that whoever reports it can mask the line it happened on.
+pub const NOT_A_DIGEST: &str = "expected the SHA-256 of a key, 64 hexadecimal digits";
 
 /// Why a text is not a [`Digest`]. Does not repeat the text: where a digest is asked for, someone may have put the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected the SHA-256 of a key, 64 hexadecimal digits")]
+#[error("{NOT_A_DIGEST}")]
 pub struct NotADigest;
 
 impl Digest {

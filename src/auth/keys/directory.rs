@@ -14,6 +14,7 @@ use super::document::{ConsumerSpec, Deprecation, Document, KeySpec};
 use super::moment::Moment;
 use super::names::{ConsumerName, KeyId, check_scope, check_tag};
 use super::usage::{Tally, Usage};
+use crate::state::quota::Limit;
 use crate::values::{Problem, Rate};
 
 /// Consumers of all sources together.
@@ -24,6 +25,9 @@ const MOST_SCOPES: usize = 64;
 const MOST_TAGS: usize = 32;
 /// Faults that are told. Each costs whoever reports it a search for its line.
 const MOST_FAULTS: usize = 100;
+
+/// What the limits of consumers are counted under, each by its consumer's name.
+const LIMIT: &str = "consumers";
 
 /// Where a document comes from.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +53,8 @@ pub struct Consumer {
     pub tags: Box<[String]>,
     /// What it may do, sorted.
     pub scopes: Arc<[String]>,
-    pub rate: Option<Rate>,
+    /// How much all its keys together may call. Counted under the consumer's name.
+    pub limit: Option<Limit>,
 }
 
 /// A key as it is compared with the clock.
@@ -154,12 +159,9 @@ impl<'a> Build<'a> {
             let message = format_args!("expected at most {MOST_KEYS} keys, found {}", keys.len());
             self.fault(format!("{at}.keys"), message);
         }
-        let consumer = Arc::new(Consumer {
-            name: name.clone(),
-            tags: tags.as_slice().into(),
-            scopes: sorted(scopes),
-            rate: limits.rate,
-        });
+        let limit = limits.rate.and_then(|rate| self.limit(at, rate));
+        let (tags, scopes) = (tags.as_slice().into(), sorted(scopes));
+        let consumer = Arc::new(Consumer { name: name.clone(), tags, scopes, limit });
         for (number, key) in keys.iter().enumerate() {
             self.key(&format!("{at}.keys[{number}]"), key, &consumer, usage);
         }
@@ -191,6 +193,11 @@ impl<'a> Build<'a> {
             tally: usage.tally(&spec.id),
         };
         self.keys.push((spec.sha256, Arc::new(key)));
+    }
+
+    fn limit(&mut self, at: &str, rate: Rate) -> Option<Limit> {
+        let limit = Limit::new(LIMIT, rate.count(), rate.period(), rate.count());
+        limit.map_err(|error| self.fault(format!("{at}.limits.rate"), error)).ok()
     }
 
     /// That no other key has its id or its digest.

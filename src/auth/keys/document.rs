@@ -65,7 +65,7 @@ pub struct ConsumerSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ConsumerLimits")]
 pub struct Limits {
-    /// Requests in a time. Example: `100/1m`.
+    /// Requests in a time, at most 30 days; as many may come at once. Exact, over all routes. Example: `100/1m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
 }

@@ -31,6 +31,13 @@ fn days_between(now: Moment, then: Moment) -> f64 {
     seconds / 86_400.0
 }
 
+/// Valid keys that have a successor, in the order of their documents, at most `most`.
+pub fn old_keys(directory: &Directory, now: Moment, most: usize) -> impl Iterator<Item = &Key> {
+    let old =
+        directory.keys().iter().filter(move |key| key.deprecated.is_some() && key.invalid(now).is_none());
+    old.map(AsRef::as_ref).take(most)
+}
+
 /// A consumer that uses an old key although there is a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Laggard<'a> {

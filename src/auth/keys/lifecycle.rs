@@ -83,21 +83,21 @@ pub struct Rotated {
     pub replaced: Vec<(KeyId, Moment)>,
 }
 
-/// Makes a key for a consumer, who is added if there is none of the name.
+/// Makes a key for a consumer, who is added if there is none of the name, with the scopes of the key for its own.
 ///
 /// # Errors
 /// When the document is wrong, or would be.
 pub fn new(
     document: &Document,
     consumer: &ConsumerName,
-    wanted: NewKey,
+    mut wanted: NewKey,
     now: Moment,
     random: &mut Random<'_>,
 ) -> Result<Made, LifecycleError> {
     let mut document = document.clone();
     if document.consumers.iter().all(|other| other.name != *consumer) {
         let (name, limits) = (consumer.clone(), Limits::default());
-        let (tags, scopes, keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (tags, scopes, keys) = (Vec::new(), wanted.scopes.take().unwrap_or_default(), Vec::new());
         document.consumers.push(ConsumerSpec { name, tags, scopes, limits, keys });
     }
     add(document, consumer, wanted, now, random)

@@ -24,6 +24,7 @@ pub mod lifecycle;
 pub mod moment;
 pub mod names;
 pub mod notice;
+pub mod ring;
 pub mod usage;
 
 pub use check::{Admitted, Reason, Refusal, Standing};
@@ -34,6 +35,7 @@ pub use format::KeyText;
 pub use moment::Moment;
 pub use names::{ConsumerName, KeyId};
 pub use notice::Notices;
+pub use ring::Keyring;
 pub use usage::{Records, Usage};
 
 #[cfg(test)]

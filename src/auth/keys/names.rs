@@ -58,12 +58,18 @@ impl FromStr for ConsumerName {
 }
 
 /// Whether `text` can be a tag.
-pub(super) fn check_tag(text: &str) -> Result<(), NotAName> {
+///
+/// # Errors
+/// When it cannot.
+pub fn check_tag(text: &str) -> Result<(), NotAName> {
     check_name(text, "a tag of 1 to 64 letters, digits, `.`, `_`, `-`, `@`, `:`, `/` or `+`")
 }
 
 /// Whether `text` can be a scope (RFC 6749 §3.3: `scope-token`).
-pub(super) fn check_scope(text: &str) -> Result<(), NotAName> {
+///
+/// # Errors
+/// When it cannot.
+pub fn check_scope(text: &str) -> Result<(), NotAName> {
     let known = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
     checked(
         text,

@@ -39,6 +39,8 @@ pub struct Tally {
     flushed: AtomicU64,
     /// Unix time in seconds; 0 for never.
     last_used: AtomicU64,
+    /// Uses in this process while there was a newer key already.
+    deprecated: AtomicU64,
 }
 
 impl Tally {
@@ -50,6 +52,16 @@ impl Tally {
         }
         // Released, so that whoever sees the count sees the time as well.
         self.here.fetch_add(1, Ordering::Release);
+    }
+
+    /// Counts that a use was one of a key that has a successor.
+    pub fn record_deprecated(&self) {
+        self.deprecated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Uses in this process while there was a newer key already.
+    pub fn deprecated_uses(&self) -> u64 {
+        self.deprecated.load(Ordering::Relaxed)
     }
 
     /// All uses there ever were, as far as this process knows.

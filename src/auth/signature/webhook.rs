@@ -4,8 +4,9 @@
 //! What always holds:
 //! * What a scheme takes from headers is part of what is signed: a time or an id that is not signed could be replaced,
 //!   so it cannot be asked for.
-//! * A time that is off by more than the tolerance, either way, is refused. Within it, a message is accepted once if it
-//!   has a signed id, and else as often as it is sent.
+//! * A time that is off by more than the tolerance, either way, is refused. Within it a message can be accepted once. A
+//!   sender that tries again signs a new time, so that is another message; one without a time is accepted as often as it
+//!   is sent.
 //! * Every secret is tried with every signature, and every comparison takes the same time. Both are bounded.
 
 mod scheme;
@@ -20,7 +21,7 @@ use sha2::Sha256;
 use scheme::Template;
 pub use scheme::{Encoding, Layout, Part, Scheme, SchemeError, SecretForm};
 
-use super::replay::{Novelty, Seen};
+use crate::auth::replay::{Novelty, Seen};
 use crate::http::fields::trim_ows;
 use crate::values::SecretString;
 
@@ -43,9 +44,9 @@ pub enum Refusal {
     OutsideTolerance,
     /// No signature is one of this message by a known secret.
     Invalid,
-    /// A message of this id was accepted before.
+    /// The message was accepted before.
     Replayed,
-    /// Ids cannot be remembered, so none is accepted: the fault is ours.
+    /// Messages cannot be remembered, so none is accepted: the fault is ours.
     ReplayStoreFull,
 }
 
@@ -78,8 +79,8 @@ pub struct Check {
     macs: Vec<Hmac<Sha256>>,
     signatures: Vec<[u8; MAC_BYTES]>,
     after: Vec<u8>,
-    /// The id, and the last second in which the message is accepted.
-    id: Option<(Vec<u8>, i64)>,
+    /// The last second in which the message is accepted; `None` for one without a time.
+    until: Option<i64>,
 }
 
 /// What the headers say besides signatures, as it is signed.
@@ -102,6 +103,12 @@ impl Webhook {
         let template = scheme.template()?;
         let macs = secrets.iter().map(|secret| scheme.secret.mac(secret)).collect::<Result<_, _>>()?;
         Ok(Self { scheme, template, macs })
+    }
+
+    /// Whether a message says when it was made, and signs it: only then can it be accepted once.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.scheme.signed.contains(&Part::Timestamp)
     }
 
     /// Reads the headers of a message that arrives at `now`, in seconds of the Unix time.
@@ -127,8 +134,7 @@ impl Webhook {
         let until = claims.timestamp.map(|time| self.last_second(time, now)).transpose()?;
         let before = self.template.before(&claims);
         let macs = self.macs.iter().map(|mac| mac.clone().chain_update(&before)).collect();
-        let id = claims.id.map(|id| (id.to_vec(), until.unwrap_or(i64::MAX)));
-        Ok(Check { macs, signatures, after: self.template.after(&claims), id })
+        Ok(Check { macs, signatures, after: self.template.after(&claims), until })
     }
 
     /// The value of the signature's header for a whole message of ours: `timestamp` in seconds of the Unix time, and an
@@ -192,24 +198,27 @@ impl Check {
         self.macs.iter_mut().for_each(|mac| mac.update(piece));
     }
 
-    /// Says whether the message, whose body is complete now, is genuine and new. Its id, if it has one, is remembered
-    /// as one of `sender`'s.
+    /// Says whether the message, whose body is complete now, is genuine, and new if it was told what was `seen` of
+    /// `sender` before. There it is remembered by its MAC under the first secret, whichever made the signature: no header
+    /// can be changed so that it passes for another.
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::Replayed`] or [`Refusal::ReplayStoreFull`].
-    pub fn finish(self, sender: &str, seen: &Seen, now: i64) -> Result<(), Refusal> {
+    pub fn finish(self, sender: &str, seen: Option<&Seen>, now: i64) -> Result<(), Refusal> {
         let mut genuine = false;
+        let mut name = None;
         for mac in self.macs {
             let expected: [u8; MAC_BYTES] = mac.chain_update(&self.after).finalize().into_bytes().into();
             for signature in &self.signatures {
                 genuine |= memcmp::eq(&expected, signature);
             }
+            name = name.or(Some(expected));
         }
         if !genuine {
             return Err(Refusal::Invalid);
         }
-        let Some((id, until)) = self.id else { return Ok(()) };
-        match seen.remember(sender.as_bytes(), &id, until, now) {
+        let (Some(seen), Some(name), Some(until)) = (seen, name, self.until) else { return Ok(()) };
+        match seen.remember(sender.as_bytes(), &name, until, now) {
             Novelty::Fresh => Ok(()),
             Novelty::Seen => Err(Refusal::Replayed),
             Novelty::Full => Err(Refusal::ReplayStoreFull),

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 
 use super::notes::Notes;
 use super::schema;
+use crate::filters::group::Way;
 use crate::filters::table::KINDS;
 
 /// The parts of a policy in the order in which it is written.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "server",
     "log",
     "access_log",
@@ -20,6 +21,7 @@ const PARTS: [&str; 11] = [
     "paths",
     "listeners",
     "upstreams",
+    "issuers",
     "chains",
     "filters",
     "routes",
@@ -74,7 +76,7 @@ impl<'a> Reference<'a> {
             if self.places.contains_key(name) {
                 return;
             }
-            if name == "Filter" {
+            if matches!(name, "Filter" | "Authenticator") {
                 self.places.insert(name, "Filters".to_owned());
                 return;
             }
@@ -119,9 +121,13 @@ impl<'a> Reference<'a> {
         out.push_str(
             "`- chain: NAME` for all filters of a chain. Requests pass them in order, responses backwards.\n",
         );
+        for way in Way::BOTH {
+            let _ = write!(out, "\n### `{}`\n\n{}\n", way.kind(), way.doc());
+        }
         for (path, definition) in &filters {
             self.section(&mut out, "###", path, definition);
         }
+        out.push_str(&super::expressions::markdown());
         self.notations(&mut out);
         out
     }
@@ -325,7 +331,7 @@ fn anchor(heading: &str) -> String {
 }
 
 /// Text for a cell of a table: no line breaks, no bars.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let text = text.trim().replace("\n\n", "<br>").replace("\n* ", "<br>• ").replace("<br>* ", "<br>• ");
     text.replace('\n', " ").replace('|', "\\|")
 }

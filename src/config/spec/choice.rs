@@ -2,60 +2,11 @@
 //! error names the one thing that is wrong, which `#[serde(untagged)]` cannot.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
-/// One, or a list of several.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged, inline)]
-pub enum OneOrMany<T> {
-    /// Just one.
-    One(T),
-    /// Any of these.
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    /// All of them.
-    pub fn as_slice(&self) -> &[T] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Choice<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Choice<T> {
-            type Value = OneOrMany<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("one value or a list of them")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::deserialize(StrDeserializer::new(text)).map(OneOrMany::One)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
-            }
-        }
-
-        deserializer.deserialize_any(Choice(PhantomData))
-    }
-}
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 /// A path: written out, as a template, or as a regular expression.
 #[derive(Debug, Clone, JsonSchema)]
@@ -105,10 +56,10 @@ struct Condition {
 }
 
 /// Text, or a map that becomes one.
-struct TextOr<M, T> {
-    expected: &'static str,
-    text: fn(String) -> T,
-    map: fn(M) -> Result<T, &'static str>,
+pub(super) struct TextOr<M, T> {
+    pub(super) expected: &'static str,
+    pub(super) text: fn(String) -> Result<T, String>,
+    pub(super) map: fn(M) -> Result<T, &'static str>,
 }
 
 impl<'de, M: Deserialize<'de>, T> Visitor<'de> for TextOr<M, T> {
@@ -119,7 +70,7 @@ impl<'de, M: Deserialize<'de>, T> Visitor<'de> for TextOr<M, T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok((self.text)(text.to_owned()))
+        (self.text)(text.to_owned()).map_err(E::custom)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
@@ -132,7 +83,7 @@ impl<'de> Deserialize<'de> for PathMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOr {
             expected: "a path such as `/orders/**`, or `{ regex: … }`",
-            text: Self::Template,
+            text: |path| Ok(Self::Template(path)),
             map: |Pattern { regex }| Ok(Self::Regex { regex }),
         })
     }
@@ -142,7 +93,7 @@ impl<'de> Deserialize<'de> for ValueMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOr {
             expected: "a text, `{ regex: … }` or `{ present: true }`",
-            text: Self::Exact,
+            text: |value| Ok(Self::Exact(value)),
             map: |condition: Condition| match (condition.regex, condition.present) {
                 (Some(regex), None) => Ok(Self::Regex { regex }),
                 (None, Some(present)) => Ok(Self::Present { present }),

@@ -3,7 +3,9 @@
 //!
 //! The doc comments are the reference: `edgeward schema` and `docs/reference.md` are made from them.
 
+mod api_keys;
 mod choice;
+mod issuer;
 mod limits;
 mod list;
 mod listener;
@@ -15,7 +17,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use choice::{OneOrMany, PathMatch, ValueMatch};
+pub use api_keys::{ApiKeys, KeyNotices};
+pub use choice::{PathMatch, ValueMatch};
+pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
 pub use list::{Entry, List, ListKind};
 pub use listener::{Listener, ProxyProtocol, Redirect};
@@ -23,6 +27,7 @@ pub use route::{Conditions, Match, RedirectTo, Respond, Rewrite, Route};
 pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFormat, Server};
 
 use super::Node;
+use crate::auth::keys::ConsumerSpec;
 use crate::http::path::Rules;
 use crate::upstream;
 
@@ -55,10 +60,20 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, upstream::Spec>")]
     pub upstreams: BTreeMap<String, Node>,
+    /// Who issues the tokens that filters such as `jwt` verify, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Issuer>")]
+    pub issuers: BTreeMap<String, Node>,
     /// Lists that expressions refer to: `ip.src in $offices`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]
     pub lists: BTreeMap<String, Node>,
+    /// Who calls, with their API keys: what the filter `api_key` looks into. `api_keys.store` may name more.
+    #[serde(default)]
+    #[schemars(with = "Vec<ConsumerSpec>")]
+    pub consumers: Vec<Node>,
+    /// API keys: where more of them are kept, and who is told of what becomes of them.
+    pub api_keys: Option<ApiKeys>,
     /// Filter chains to be used by name: `- chain: NAME` in any list of filters.
     #[serde(default)]
     pub chains: BTreeMap<String, Vec<Node>>,

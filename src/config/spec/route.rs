@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::choice::{OneOrMany, PathMatch, ValueMatch};
+use super::choice::{PathMatch, ValueMatch};
 use crate::config::Node;
-use crate::values::{Duration, Size};
+use crate::values::{Duration, OneOrMany, Size};
 
 /// One thing that is exposed. Exactly one of `upstream`, `respond` and `redirect` says what happens.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -19,6 +19,9 @@ pub struct Server {
     /// Where the upgrade socket and the pid file live. Default: `$RUNTIME_DIRECTORY`, else
     /// `$XDG_RUNTIME_DIR/edgeward`, else `/run/edgeward`.
     pub runtime_directory: Option<PathBuf>,
+    /// Where what must survive a restart is kept: how often each API key was used, and which notices were sent. Made when
+    /// something is to be kept. Default: `$STATE_DIRECTORY`, else `/var/lib/edgeward`. Takes effect at start alone.
+    pub state_directory: Option<PathBuf>,
     /// How long connections may take to end after a hand-over or a stop, e.g. `5m`. Default `1m`: a restart waits that
     /// long for a WebSocket, and nobody is served meanwhile. Where only upgrades happen, longer costs nothing.
     pub drain: Duration,
@@ -42,6 +45,7 @@ impl Default for Server {
         Self {
             workers: None,
             runtime_directory: None,
+            state_directory: None,
             drain: Duration::from_secs(60),
             watch: false,
             trusted_proxies: Vec::new(),

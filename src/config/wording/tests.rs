@@ -2,56 +2,13 @@ use super::*;
 
 const KEYS: [&str; 5] = ["limit", "burst", "key", "rate_limit", "p2c_ewma"];
 
-fn letters(text: &str) -> Vec<char> {
-    text.chars().collect()
-}
-
-#[test]
-fn finds_the_name_a_slip_was_meant_to_be() {
-    for (slip, meant) in [
-        ("brust", "burst"),
-        ("limt", "limit"),
-        ("limits", "limit"),
-        ("keey", "key"),
-        ("rate-limit", "rate_limit"),
-        ("rateLimit", "rate_limit"),
-        ("RATE_LIMIT", "rate_limit"),
-        ("p2c", "p2c_ewma"),
-    ] {
-        let expected = if slip == "p2c" { None } else { Some(meant) };
-        assert_eq!(nearest(slip, &KEYS), expected, "{slip}");
-    }
-}
-
-#[test]
-fn suggests_nothing_far_away() {
-    for word in ["timeout", "x", "", "abc", &"k".repeat(1000)] {
-        assert_eq!(nearest(word, &KEYS), None, "{word}");
-    }
-}
-
-#[test]
-fn counts_each_edit_once() {
-    for (from, to, edits) in [
-        ("", "", 0),
-        ("a", "", 1),
-        ("ab", "ba", 1),
-        ("kitten", "sitting", 3),
-        ("brust", "burst", 1),
-        ("ca", "abc", 3),
-    ] {
-        assert_eq!(distance(&letters(from), &letters(to)), edits, "{from} {to}");
-        assert_eq!(distance(&letters(to), &letters(from)), edits, "{to} {from}");
-    }
-}
-
 #[test]
 fn names_the_nearest_or_else_all_that_are_right() {
     assert_eq!(unknown("key", "brust", &KEYS), r#"unknown key "brust", did you mean "burst"?"#);
     assert_eq!(unknown("value", "zzz", &["a1", "b2"]), r#"unknown value "zzz", expected one of a1, b2"#);
     assert_eq!(unknown("key", "zzz", &["only"]), r#"unknown key "zzz", expected only"#);
     assert_eq!(unknown("key", "zzz", &[]), r#"unknown key "zzz", none is expected here"#);
-    assert_eq!(unknown("key", "zzz", &["name"; 13]), r#"unknown key "zzz""#);
+    assert_eq!(unknown("key", "zzz", &["name"; 33]), r#"unknown key "zzz""#);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::{Checked, Checker, Frame, Typed};
 use crate::expr::ast::{Base, Literal, Node, NodeKind, Operand};
 use crate::expr::error::Span;
 use crate::expr::functions::{self, FUNCTIONS, Function, Signature};
-use crate::expr::nearest::suggestion;
 use crate::expr::program::{Call, List, Quantifier, Split, Term, Test};
 use crate::expr::scheme::{Field, Kind, Type};
+use crate::values::nearest::suggestion;
 
 /// Most parts that `split()` makes, as at Cloudflare.
 const MAX_PARTS: i64 = 128;

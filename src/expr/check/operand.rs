@@ -76,6 +76,7 @@ impl<'s, F: Copy> Checker<'s, F> {
             let message = format!("{} is known only {}", field.name, field.known);
             return self.report(span, message);
         }
+        self.uses.push((field.id, span));
         let label = span.of(self.source).into();
         Ok(match field.ty {
             Type::One(kind) => read(Place::Field(field.id), kind, label),

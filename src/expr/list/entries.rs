@@ -73,8 +73,9 @@ impl Entries {
         self.0.contains(value)
     }
 
-    /// How many entries there are after merging: for a log line or a metric.
-    pub fn len(&self) -> usize {
+    /// How many entries there are after merging.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
         match &self.0 {
             Set::Ip(set) => set.len(),
             Set::Strings(set) => set.len(),

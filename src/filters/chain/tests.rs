@@ -1,12 +1,11 @@
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use http::StatusCode;
 
 use super::*;
 use crate::filters::exchange::Sample;
+use crate::filters::testing::run;
 
 /// What a [`Fake`] does when its turn comes.
 #[derive(Clone, Copy, PartialEq)]
@@ -116,17 +115,6 @@ async fn pending_once() {
         Poll::Pending
     })
     .await;
-}
-
-/// Polls to the end; gives the output and how many polls it took.
-fn run<F: Future>(future: F) -> (F::Output, u32) {
-    let mut future = pin!(future);
-    for polls in 1..100 {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return (output, polls);
-        }
-    }
-    panic!("never ready");
 }
 
 const ALL: Phases =

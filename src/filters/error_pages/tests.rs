@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{compile, compile_error, state, try_compile};
+use crate::filters::testing::{compile, compile_error, try_compile};
 
 /// A response on its way through the filter: head, then pieces of its body.
 struct Run {
@@ -223,7 +223,7 @@ fn reads_a_page_from_a_file_beside_the_policy() {
     std::fs::write(directory.join("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
     let compile = |file: &str| {
         let spec = json!({ "mask": ["4xx"], "pages": { "4xx": { "file": file } } });
-        try_compile::<Spec>(spec, &state(), &directory)
+        try_compile::<Spec>(spec, &directory)
     };
 
     let mut run = Run { filter: compile("404.json").unwrap(), ..Run::upstream(json!({})) };
@@ -245,5 +245,5 @@ fn says_what_is_wrong_with_a_spec() {
     assert!(missing.starts_with("pages.404.file: cannot read no/such/page.html: "), "{missing}");
     let wrong = page(json!({ "body": "", "content_type": "a\nb" }));
     assert_eq!(wrong, "pages.404.content_type: has characters that a header cannot have");
-    assert!(try_compile::<Spec>(json!({}), &state(), Path::new("/")).is_ok());
+    assert!(try_compile::<Spec>(json!({}), Path::new("/")).is_ok());
 }

@@ -1,48 +1,35 @@
-//! By what requests are counted: the client's address, the route, a header, a cookie, or several of these together.
+//! By what requests are counted: the client's address, the route, the value of an expression, or several of these
+//! together.
 //!
 //! Two requests are counted together only if every part of their keys is equal and of the same kind: each part is
 //! written with its kind and its length before it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::Value as Json;
 
 use super::Exchange;
-use crate::http::fields::is_token;
+use crate::expr::{Kind, Phase, Scalar};
+use crate::filters::{Expression, Expressions, Fields};
 use crate::values::Problem;
 
-/// One thing that requests are counted by.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "RateKeyPart")]
-pub enum KeyPart {
-    /// The client's address, cut to `ip_prefix`.
-    Ip,
-    /// The route: all its requests together.
-    Route,
-    /// The first value of the request header of this name, e.g. `x-api-key`.
-    Header(String),
-    /// The value of the cookie of this name, e.g. `sid`.
-    Cookie(String),
-}
-
-/// What requests are counted by: one part, or a list whose combination counts.
+/// What requests are counted by: one part, or a list whose combination counts. A part is `ip`, `route` or an expression.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "RateKey", untagged)]
 pub enum KeySpec {
     /// One part alone.
-    One(KeyPart),
+    One(String),
     /// The combination of all of these.
-    All(Vec<KeyPart>),
+    All(Vec<String>),
 }
 
 impl Default for KeySpec {
     fn default() -> Self {
-        Self::One(KeyPart::Ip)
+        Self::One(IP.to_owned())
     }
 }
 
@@ -59,15 +46,11 @@ impl<'de> Visitor<'de> for KeyVisitor {
     type Value = KeySpec;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("ip, route, { header: NAME }, { cookie: NAME } or a list of these")
+        formatter.write_str("ip, route, an expression such as jwt.sub, or a list of these")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<KeySpec, E> {
-        KeyPart::deserialize(StrDeserializer::new(text)).map(KeySpec::One)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeySpec, A::Error> {
-        KeyPart::deserialize(MapAccessDeserializer::new(map)).map(KeySpec::One)
+        Ok(KeySpec::One(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeySpec, A::Error> {
@@ -79,7 +62,7 @@ impl<'de> Visitor<'de> for KeyVisitor {
     }
 }
 
-/// What happens to a request that lacks the header or cookie it should be counted by.
+/// What happens to a request that lacks a value it should be counted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnMissing {
@@ -88,7 +71,7 @@ pub enum OnMissing {
     Ip,
     /// It gets 400 `rate_limit_key`.
     Refuse,
-    /// It passes uncounted. Whoever leaves the header out has no limit then, so another filter must ask for it.
+    /// It passes uncounted. Whoever leaves the value out has no limit then, so another filter must ask for it.
     DangerUnlimited,
 }
 
@@ -117,11 +100,15 @@ pub(super) struct Key {
     route: Box<str>,
 }
 
+/// The word for the client's address.
+const IP: &str = "ip";
+/// The word for the route.
+const ROUTE: &str = "route";
+
 enum Part {
     Ip,
     Route,
-    Header(HeaderName),
-    Cookie(Box<str>),
+    Value(Expression),
 }
 
 /// Why a request has no key.
@@ -137,24 +124,33 @@ impl Key {
         on_missing: Option<OnMissing>,
         prefix: Option<IpPrefix>,
         route: &str,
+        expressions: Expressions<'_>,
     ) -> Result<Self, Problem> {
+        let compile = |at: &str, part: &str| {
+            Ok(match part {
+                IP => Part::Ip,
+                ROUTE => Part::Route,
+                source => Part::Value(expressions.expression(at, source, Phase::RequestHead)?),
+            })
+        };
         let parts: Box<[Part]> = match spec {
-            KeySpec::One(part) => [Part::compile(part, || "key".to_owned())?].into(),
+            KeySpec::One(part) => [compile("key", &part)?].into(),
             KeySpec::All(parts) if parts.is_empty() => {
                 return Err(Problem::new("key", "is empty: to count all requests together, write route"));
             }
             KeySpec::All(parts) => {
-                let compile = |(index, part)| Part::compile(part, || format!("key[{index}]"));
-                parts.into_iter().enumerate().map(compile).collect::<Result<_, _>>()?
+                let parts = parts.iter().enumerate();
+                parts
+                    .map(|(index, part)| compile(&format!("key[{index}]"), part))
+                    .collect::<Result<_, _>>()?
             }
         };
-        let may_lack = parts.iter().any(|part| matches!(part, Part::Header(_) | Part::Cookie(_)));
+        let may_lack = parts.iter().any(|part| matches!(part, Part::Value(_)));
         if on_missing.is_some() && !may_lack {
-            return Err(Problem::new("on_missing", "has no effect: key names neither header nor cookie"));
+            return Err(Problem::new("on_missing", "has no effect: what key names is never missing"));
         }
         let on_missing = on_missing.unwrap_or_default();
-        let by_ip =
-            parts.iter().any(|part| matches!(part, Part::Ip)) || (may_lack && on_missing == OnMissing::Ip);
+        let by_ip = parts.iter().any(Part::may_be_address) || (may_lack && on_missing == OnMissing::Ip);
         if prefix.is_some() && !by_ip {
             return Err(Problem::new("ip_prefix", "has no effect: nothing is counted by address"));
         }
@@ -176,25 +172,45 @@ impl Key {
 
     /// The key of this request, or why it has none.
     pub(super) fn of(&self, exchange: &Exchange<'_>) -> Result<KeyBytes, Missing> {
+        let fields = Fields::of_request(exchange);
         let mut bytes = KeyBytes::new();
         for part in &self.parts {
-            let (kind, value) = match part {
-                Part::Ip => {
-                    self.push_ip(b'i', exchange.client_ip(), &mut bytes);
+            let value = match part {
+                Part::Ip => Some(exchange.client_ip().into()),
+                Part::Route => {
+                    bytes.push_part(b'r', self.route.as_bytes());
                     continue;
                 }
-                Part::Route => (b'r', Some(self.route.as_bytes())),
-                Part::Header(name) => (b'h', exchange.request.headers.get(name).map(HeaderValue::as_bytes)),
-                Part::Cookie(name) => (b'c', exchange.cookie(name).map(str::as_bytes)),
+                Part::Value(expression) => expression.evaluate(&fields).ok(),
             };
-            match (value, self.on_missing) {
-                (Some(value @ [_, ..]), _) => bytes.push_part(kind, value),
-                (_, OnMissing::Ip) => self.push_ip(b'm', exchange.client_ip(), &mut bytes),
-                (_, OnMissing::Refuse) => return Err(Missing::Refused),
-                (_, OnMissing::DangerUnlimited) => return Err(Missing::Unlimited),
+            if value.is_some_and(|value| self.push_value(value, &mut bytes)) {
+                continue;
+            }
+            match self.on_missing {
+                OnMissing::Ip => self.push_ip(b'm', exchange.client_ip(), &mut bytes),
+                OnMissing::Refuse => return Err(Missing::Refused),
+                OnMissing::DangerUnlimited => return Err(Missing::Unlimited),
             }
         }
         Ok(bytes)
+    }
+
+    /// Whether there was a value: none is empty, and a JSON array, an object or `null` is none.
+    fn push_value(&self, value: Scalar<'_>, bytes: &mut KeyBytes) -> bool {
+        let kind = match value {
+            Scalar::Ip(address) => {
+                self.push_ip(b'i', address.ip(), bytes);
+                return true;
+            }
+            Scalar::Bytes(_) | Scalar::Json(Json::String(_)) => b's',
+            Scalar::Int(_) | Scalar::Json(Json::Number(_)) => b'n',
+            Scalar::Bool(_) | Scalar::Json(_) => b'b',
+        };
+        let text = value.into_text().unwrap_or(Cow::Borrowed(b""));
+        if !text.is_empty() {
+            bytes.push_part(kind, &text);
+        }
+        !text.is_empty()
     }
 
     fn push_ip(&self, kind: u8, address: IpAddr, bytes: &mut KeyBytes) {
@@ -207,18 +223,12 @@ impl Key {
 }
 
 impl Part {
-    fn compile(part: KeyPart, at: impl Fn() -> String) -> Result<Self, Problem> {
-        Ok(match part {
-            KeyPart::Ip => Self::Ip,
-            KeyPart::Route => Self::Route,
-            KeyPart::Header(name) => Self::Header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-                Problem::new(format!("{}.header", at()), "expected a header name such as x-api-key")
-            })?),
-            KeyPart::Cookie(name) if is_token(name.as_bytes()) => Self::Cookie(name.into()),
-            KeyPart::Cookie(_) => {
-                return Err(Problem::new(format!("{}.cookie", at()), "expected a cookie name such as sid"));
-            }
-        })
+    fn may_be_address(&self) -> bool {
+        match self {
+            Self::Ip => true,
+            Self::Route => false,
+            Self::Value(expression) => expression.kind() == Kind::Ip,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-use std::path::Path;
-
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{EXPRESSIONS, compile, compile_error, outbound, read_error, state};
-use crate::filters::{Spec as _, Verdict};
+use crate::filters::testing::{Ground, compile, compile_error, read_error};
+use crate::filters::{Caller, Spec as _, Verdict};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -46,6 +46,14 @@ fn together(spec: Value, first: Sample, second: Sample) -> bool {
     let filter = filter(spec);
     assert!(passes(&*filter, first));
     !passes(&*filter, second)
+}
+
+fn header(name: &str) -> Value {
+    json!(format!("http.request.headers[{name:?}][0]"))
+}
+
+fn cookie(name: &str) -> Value {
+    json!(format!("http.request.cookies[{name:?}][0]"))
 }
 
 fn one(key: Value) -> Value {
@@ -130,7 +138,7 @@ fn counts_all_requests_of_a_route_together() {
 
 #[test]
 fn counts_by_a_header() {
-    let spec = one(json!({ "header": "X-API-Key" }));
+    let spec = one(header("X-API-Key"));
     assert!(!together(spec.clone(), with(&[("x-api-key", "a")]), with(&[("x-api-key", "b")])));
     let mut elsewhere = with(&[("x-api-key", "a")]);
     elsewhere.facts.client_ip = [198, 51, 100, 7].into();
@@ -142,14 +150,14 @@ fn counts_by_a_header() {
 
 #[test]
 fn counts_by_a_cookie() {
-    let spec = one(json!({ "cookie": "sid" }));
+    let spec = one(cookie("sid"));
     assert!(together(spec.clone(), with(&[("cookie", "a=1; sid=x")]), with(&[("cookie", "sid=x; a=2")])));
     assert!(!together(spec, with(&[("cookie", "sid=x")]), with(&[("cookie", "sid=y")])));
 }
 
 #[test]
 fn counts_by_a_combination() {
-    let spec = one(json!([{ "header": "a" }, { "header": "b" }]));
+    let spec = one(json!([header("a"), header("b")]));
     let pair = |a, b| with(&[("a", a), ("b", b)]);
     assert!(together(spec.clone(), pair("1", "2"), pair("1", "2")));
     assert!(!together(spec.clone(), pair("1", "2"), pair("1", "3")));
@@ -167,7 +175,7 @@ fn requests_that_lack_the_key_never_share_one_count() {
             sample.facts.client_ip = address.parse().unwrap();
             sample
         };
-        let spec = one(json!({ "header": "x-api-key" }));
+        let spec = one(header("x-api-key"));
         assert!(!together(spec.clone(), from("192.0.2.1"), from("192.0.2.2")));
         assert!(together(spec.clone(), from("192.0.2.1"), from("192.0.2.1")));
 
@@ -183,7 +191,7 @@ fn requests_that_lack_the_key_never_share_one_count() {
 
 #[test]
 fn what_is_missing_may_be_refused_or_let_through() {
-    let spec = |on_missing| json!({ "limit": "1/1m", "key": { "cookie": "sid" }, "on_missing": on_missing });
+    let spec = |on_missing| json!({ "limit": "1/1m", "key": cookie("sid"), "on_missing": on_missing });
     let filter_ip = filter(spec("ip"));
     assert!(passes(&*filter_ip, with(&[])) && !passes(&*filter_ip, with(&[])));
 
@@ -201,27 +209,19 @@ fn what_is_missing_may_be_refused_or_let_through() {
 
 #[test]
 fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
-    let state = state();
+    let ground = Ground::new();
     let on = |route, ordinal, spec: Value| {
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        spec.compile(&Site {
-            route,
-            ordinal,
-            state: &state,
-            expressions: EXPRESSIONS,
-            outbound: &outbound(),
-            base: Path::new("/"),
-        })
-        .unwrap_or_else(|_| panic!())
+        spec.compile(&Site { route, ordinal, ..ground.site() }).unwrap_or_else(|_| panic!())
     };
-    let alone = json!({ "limit": "1/1m", "key": { "header": "k" } });
+    let alone = json!({ "limit": "1/1m", "key": header("k") });
     let key = || with(&[("k", "v")]);
     assert!(passes(&*on("a", 0, alone.clone()), key()));
     assert!(!passes(&*on("a", 0, alone.clone()), key()), "compiled anew");
     assert!(passes(&*on("a", 1, alone.clone()), key()), "the second limit of the route");
     assert!(passes(&*on("b", 0, alone), key()), "another route");
 
-    let named = json!({ "limit": "1/1m", "key": { "header": "k" }, "name": "shared" });
+    let named = json!({ "limit": "1/1m", "key": header("k"), "name": "shared" });
     assert!(passes(&*on("a", 0, named.clone()), key()));
     assert!(!passes(&*on("b", 3, named), key()), "the same name on another route");
 }
@@ -229,15 +229,8 @@ fn counts_go_on_over_a_reload_and_apart_from_other_filters() {
 /// The response's fields after one request, with the filter as the `ordinal`th of its kind.
 fn told(spec: Value, ordinal: usize, response: &mut ResponseHeader) -> Vec<(String, String)> {
     let spec: Spec = serde_json::from_value(spec).unwrap();
-    let state = state();
-    let site = Site {
-        route: "orders",
-        ordinal,
-        state: &state,
-        expressions: EXPRESSIONS,
-        outbound: &outbound(),
-        base: Path::new("/"),
-    };
+    let ground = Ground::new();
+    let site = Site { ordinal, ..ground.site() };
     let Ok(filter) = spec.compile(&site) else { panic!("not compiled") };
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
@@ -306,16 +299,22 @@ fn says_what_is_wrong_with_a_spec() {
         ),
         (json!({ "limit": "1/1m", "key": [] }), "key: is empty: to count all requests together, write route"),
         (
-            json!({ "limit": "1/1m", "key": ["ip", { "header": "a b" }] }),
-            "key[1].header: expected a header name such as x-api-key",
+            json!({ "limit": "1/1m", "key": ["ip", "jwt.subb"] }),
+            "key[1]: unknown field \"jwt.subb\", did you mean \"jwt.sub\"?",
+        ),
+        (json!({ "limit": "1/1m", "key": "rout" }), "key: unknown field \"rout\""),
+        (
+            json!({ "limit": "1/1m", "key": "http.request.headers[\"x-api-key\"]" }),
+            "key: an array of strings has many values: take one by [0], or ask all with \
+             any(http.request.headers[\"x-api-key\"][*] …)",
         ),
         (
-            json!({ "limit": "1/1m", "key": { "cookie": "" } }),
-            "key.cookie: expected a cookie name such as sid",
+            json!({ "limit": "1/1m", "key": "http.response.code" }),
+            "key: http.response.code is known only with the response",
         ),
         (
             json!({ "limit": "1/1m", "on_missing": "refuse" }),
-            "on_missing: has no effect: key names neither header nor cookie",
+            "on_missing: has no effect: what key names is never missing",
         ),
         (
             json!({ "limit": "1/1m", "key": "route", "ip_prefix": {} }),
@@ -338,12 +337,62 @@ fn says_what_is_wrong_with_a_spec() {
 #[test]
 fn says_what_a_key_may_be() {
     let error = |key: Value| read_error::<Spec>(one(key));
-    let unknown = "unknown variant `ipp`, expected one of `ip`, `route`, `header`, `cookie`";
-    assert_eq!(error(json!("ipp")), unknown);
-    assert_eq!(error(json!(["ip", "ipp"])), unknown);
-    assert!(error(json!({ "headers": "a" })).starts_with("unknown variant `headers`"));
-    assert!(
-        error(json!(7))
-            .ends_with("expected ip, route, { header: NAME }, { cookie: NAME } or a list of these")
-    );
+    for key in [json!(7), json!({ "header": "x-api-key" })] {
+        let error = error(key);
+        assert!(
+            error.ends_with("expected ip, route, an expression such as jwt.sub, or a list of these"),
+            "{error}"
+        );
+    }
+    assert!(error(json!(["ip", 7])).contains("expected a string"));
+}
+
+#[test]
+fn counts_by_who_was_found_to_call() {
+    let caller = |name: &str, address: [u8; 4]| {
+        let mut sample = Sample::get("/", &[]);
+        sample.facts.client_ip = address.into();
+        sample.exchange().identify(Caller::named("basic_auth", name));
+        sample
+    };
+    for key in [json!("basic_auth.user"), json!(["auth.method", "lower(auth.subject)"])] {
+        assert!(together(one(key.clone()), caller("alice", [192, 0, 2, 1]), caller("alice", [192, 0, 2, 2])));
+        assert!(!together(one(key), caller("alice", [192, 0, 2, 1]), caller("bob", [192, 0, 2, 1])));
+    }
+    // The user of another filter is none of this one's.
+    let missing = one(json!("basic_auth.user"));
+    let mut other = from_ip("192.0.2.1");
+    other.exchange().identify(Caller::named("mtls", "alice"));
+    assert!(!together(missing, caller("alice", [192, 0, 2, 1]), other));
+}
+
+#[test]
+fn an_address_that_an_expression_yields_is_cut_like_any_other() {
+    let spec = |key: &str| json!({ "limit": "1/1m", "key": key, "ip_prefix": { "v4": 24, "v6": 48 } });
+    for key in ["ip.src", "ip"] {
+        assert!(together(spec(key), from_ip("192.0.2.1"), from_ip("192.0.2.255")));
+        assert!(!together(spec(key), from_ip("192.0.2.1"), from_ip("192.0.3.1")));
+        assert!(together(spec(key), from_ip("2001:db8::1"), from_ip("2001:db8:0:ffff::1")));
+    }
+    assert!(!together(spec("to_string(ip.src)"), from_ip("192.0.2.1"), from_ip("192.0.2.2")));
+}
+
+#[test]
+fn a_number_and_its_text_are_counted_apart() {
+    let spec = one(json!("http.request.timestamp.sec"));
+    let at = |seconds: u64| {
+        let mut sample = Sample::get("/", &[]);
+        sample.facts.time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        sample
+    };
+    assert!(together(spec.clone(), at(7), at(7)) && !together(spec.clone(), at(7), at(8)));
+    let ground = Ground::new();
+    let named = |key: &str| {
+        let spec = json!({ "limit": "1/1m", "key": key, "name": "shared", "on_missing": "refuse" });
+        let spec: Spec = serde_json::from_value(spec).unwrap();
+        spec.compile(&ground.site()).unwrap_or_else(|_| panic!())
+    };
+    assert!(passes(&*named("http.request.timestamp.sec"), at(7)));
+    assert!(passes(&*named("to_string(http.request.timestamp.sec)"), at(7)));
+    assert!(!passes(&*named("http.request.timestamp.sec"), at(7)));
 }

@@ -1,9 +1,10 @@
 use super::*;
 use crate::filters::Verdict;
 use crate::filters::exchange::Sample;
+use crate::filters::testing::EXPRESSIONS;
 
 fn compile(yaml: &str) -> Result<RequestHeaders, Problem> {
-    serde_yaml::from_str::<Spec>(yaml).unwrap().build()
+    serde_yaml::from_str::<Spec>(yaml).unwrap().build(EXPRESSIONS)
 }
 
 fn problem(yaml: &str) -> (String, String) {
@@ -22,7 +23,7 @@ fn values(yaml: &str, headers: &[(&'static str, &str)], name: &str) -> Vec<Strin
 
 #[test]
 fn sets_a_header_whatever_the_client_sent() {
-    let yaml = "set: { x-client-ip: '{client.ip}', x-edge: one }";
+    let yaml = "set: { x-client-ip: '{ip.src}', x-edge: one }";
     let sent = [("x-client-ip", "6.6.6.6"), ("X-Client-IP", "7.7.7.7")];
     assert_eq!(values(yaml, &sent, "x-client-ip"), ["192.0.2.1"]);
     assert_eq!(values(yaml, &[], "x-edge"), ["one"]);
@@ -30,7 +31,7 @@ fn sets_a_header_whatever_the_client_sent() {
 
 #[test]
 fn sets_an_empty_header_where_the_template_finds_nothing() {
-    let yaml = "set: { x-user: '{header.x-auth-user}' }";
+    let yaml = "set: { x-user: '{http.request.headers[\"x-auth-user\"][0]}' }";
     assert_eq!(values(yaml, &[("x-user", "admin")], "x-user"), [""]);
 }
 
@@ -66,7 +67,7 @@ fn removes_before_it_sets_and_sets_before_it_adds() {
 
 #[test]
 fn renames_a_header() {
-    let yaml = "{ remove: [x-old], set: { x-new: '{header.x-old}' } }";
+    let yaml = "{ remove: [x-old], set: { x-new: '{http.request.headers[\"x-old\"][0]}' } }";
     assert_eq!(values(yaml, &[("x-old", "kept")], "x-new"), ["kept"]);
     assert!(values(yaml, &[("x-old", "kept")], "x-old").is_empty());
 }
@@ -128,9 +129,9 @@ fn refuses_a_name_written_twice() {
 
 #[test]
 fn says_which_template_is_wrong() {
-    let (at, message) = problem("{ set: { x-a: '{route}' }, add: { x-b: '{rote}' } }");
+    let (at, message) = problem("{ set: { x-a: '{route.name}' }, add: { x-b: '{route.nam}' } }");
     assert_eq!(at, "add[\"x-b\"]");
-    assert!(message.contains("did you mean \"route\"?"), "{message}");
+    assert!(message.contains("did you mean \"route.name\"?"), "{message}");
     assert!(problem("set: { x-a: \"a\\r\\nb: c\" }").1.contains("line breaks"));
 }
 

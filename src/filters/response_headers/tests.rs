@@ -1,9 +1,10 @@
 use super::*;
 use crate::filters::Origin;
 use crate::filters::exchange::Sample;
+use crate::filters::testing::EXPRESSIONS;
 
 fn compile(yaml: &str) -> Result<ResponseHeaders, Problem> {
-    serde_yaml::from_str::<Spec>(yaml).unwrap().build()
+    serde_yaml::from_str::<Spec>(yaml).unwrap().build(EXPRESSIONS)
 }
 
 /// The response with `headers` after the filter saw it.
@@ -22,7 +23,7 @@ fn values<'r>(response: &'r ResponseHeader, name: &str) -> Vec<&'r str> {
 
 #[test]
 fn removes_sets_and_adds_in_that_order() {
-    let yaml = "{ remove: [x-*], set: { x-a: set }, add: { x-a: '{route}' } }";
+    let yaml = "{ remove: [x-*], set: { x-a: set }, add: { x-a: '{route.name}' } }";
     let response =
         edited(yaml, &mut Sample::get("/", &[]), &[("x-a", "sent"), ("x-b", "sent"), ("y", "sent")]);
     assert_eq!(values(&response, "x-a"), ["set", "orders"]);
@@ -33,9 +34,20 @@ fn removes_sets_and_adds_in_that_order() {
 #[test]
 fn fills_templates_in_from_the_request() {
     let mut sample = Sample::get("/", &[("x-tenant", "blue")]);
-    let response =
-        edited("set: { x-echo: '{header.x-tenant}@{request.id}' }", &mut sample, &[("x-tenant", "red")]);
+    let response = edited(
+        "set: { x-echo: '{http.request.headers[\"x-tenant\"][0]}@{request.id}' }",
+        &mut sample,
+        &[("x-tenant", "red")],
+    );
     assert_eq!(values(&response, "x-echo"), ["blue@0123456789abcdef"]);
+}
+
+#[test]
+fn fills_templates_in_from_the_response_as_it_came() {
+    let yaml =
+        "{ remove: [x-old], set: { x-new: '{http.response.headers[\"x-old\"][0]} {http.response.code}' } }";
+    let response = edited(yaml, &mut Sample::get("/", &[]), &[("x-old", "kept")]);
+    assert_eq!((values(&response, "x-new"), values(&response, "x-old")), (vec!["kept 200"], vec![]));
 }
 
 #[test]

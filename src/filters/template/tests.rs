@@ -1,123 +1,119 @@
+use http::HeaderValue;
+use pingora::http::ResponseHeader;
+
 use super::*;
+use crate::filters::Caller;
 use crate::filters::exchange::Sample;
+use crate::filters::testing::EXPRESSIONS;
+
+fn sample() -> Sample {
+    Sample::get("/", &[("x-tenant", "blue"), ("x-tenant", "red"), ("cookie", "a=1; session=s3")])
+}
+
+fn template(text: &str) -> Template {
+    Template::compile("set", text, EXPRESSIONS, Phase::RequestHead).unwrap()
+}
 
 fn fill(text: &str, sample: &mut Sample) -> String {
-    let template: Template = text.parse().unwrap();
-    let value = template.header_value(&sample.exchange());
-    let mut written = Vec::new();
-    template.write(&sample.exchange(), &mut written);
-    assert_eq!(written, value.as_bytes(), "both ways of filling in agree");
-    String::from_utf8(written).unwrap()
+    let value = template(text).header_value(&Fields::of_request(&sample.exchange()));
+    String::from_utf8(value.as_bytes().to_vec()).unwrap()
 }
 
-fn error(text: &str) -> String {
-    text.parse::<Template>().unwrap_err().to_string()
+fn problem(text: &str) -> Problem {
+    Template::compile("set", text, EXPRESSIONS, Phase::RequestHead).unwrap_err()
 }
 
 #[test]
-fn fills_in_every_variable() {
-    let mut sample = Sample::get("/", &[("x-tenant", "blue"), ("cookie", "a=1; session=s3; session=s4")]);
-    for (text, expected) in [
-        ("{client.ip}", "192.0.2.1"),
+fn fills_in_expressions() {
+    for (text, filled) in [
+        ("{ip.src}", "192.0.2.1"),
         ("{request.id}", "0123456789abcdef"),
-        ("{route}", "orders"),
-        ("{host}", "api.example.com"),
-        ("{scheme}", "https"),
-        ("{header.x-tenant}", "blue"),
-        ("{header.X-Tenant}", "blue"),
-        ("{cookie.session}", "s3"),
-        ("<{route}|{header.x-tenant}>", "<orders|blue>"),
-    ] {
-        assert_eq!(fill(text, &mut sample), expected, "{text}");
-    }
-}
-
-#[test]
-fn keeps_texts_without_variables_and_unescapes_doubled_braces() {
-    let mut sample = Sample::get("/", &[]);
-    for (text, expected) in [
+        ("{route.name}", "orders"),
+        ("{http.host}", "api.example.com"),
+        ("{http.request.scheme}", "https"),
+        (r#"{http.request.headers["X-Tenant"][0]}"#, "blue"),
+        (r#"{http.request.headers["x-tenant"][1]}"#, "red"),
+        (r#"{http.request.cookies["session"][0]}"#, "s3"),
+        (r#"<{ route.name }|{upper(http.request.headers["x-tenant"][0])}>"#, "<orders|BLUE>"),
+        (r#"{join(http.request.headers["x-tenant"], ", ")}"#, "blue, red"),
+        ("{http.request.timestamp.sec}{ssl}", "0false"),
+        ("plain", "plain"),
         ("", ""),
-        ("plain; max-age=1", "plain; max-age=1"),
-        ("{{route}}", "{route}"),
-        ("{{{route}}}", "{orders}"),
-        ("}}{{", "}{"),
-        ("é", "é"),
+        ("gr\u{fc}n", "gr\u{fc}n"),
     ] {
-        assert_eq!(fill(text, &mut sample), expected, "{text}");
+        assert_eq!(fill(text, &mut sample()), filled, "{text}");
     }
 }
 
 #[test]
-fn fills_in_nothing_for_what_is_missing() {
+fn braces_are_doubled_outside_of_expressions_and_free_inside() {
+    for (text, filled) in [
+        ("{{route.name}}", "{route.name}"),
+        ("{{{route.name}}}", "{orders}"),
+        ("}}{{", "}{"),
+        (r#"{concat("{", route.name, "}")}"#, "{orders}"),
+        (r##"{concat(r#""}"#, "\"}{")}"##, "\"}\"}{"),
+        (r#"{http.request.method in {"GET" "PUT"}}}}"#, "true}"),
+        (r#"{len("}")}{len("}}")}"#, "12"),
+    ] {
+        assert_eq!(fill(text, &mut sample()), filled, "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_an_empty_text() {
     let mut sample = Sample::get("/", &[]);
-    assert_eq!(fill("<{header.x-tenant}{cookie.session}>", &mut sample), "<>");
+    let text = r#"<{http.request.headers["x-tenant"][0]}{jwt.sub}{http.request.cookies["a"][0]}>"#;
+    assert_eq!(fill(text, &mut sample), "<>");
 }
 
 #[test]
-fn takes_the_first_of_repeated_headers() {
-    let mut sample = Sample::get("/", &[("x-tenant", "blue"), ("x-tenant", "red")]);
-    assert_eq!(fill("{header.x-tenant}", &mut sample), "blue");
+fn knows_who_calls_and_what_was_answered() {
+    let mut sample = sample();
+    sample.exchange().identify(Caller::named("basic_auth", "alice"));
+    assert_eq!(fill("{basic_auth.user}", &mut sample), "alice");
+    let text = "{http.response.code}";
+    assert!(problem(text).message.contains("known only with the response"));
+    let template = Template::compile("set", text, EXPRESSIONS, Phase::Response).unwrap();
+    let response = ResponseHeader::build(418, None).unwrap();
+    assert_eq!(template.header_value(&Fields::of_response(&sample.exchange(), &response)), "418");
 }
 
 #[test]
-fn writes_a_mapped_address_as_ipv4() {
+fn nothing_ends_a_header_line() {
+    let mut sample = sample();
+    sample.facts.host = "a\r\nset-cookie: x".into();
+    sample.facts.request_id = "1\u{0}2\t3\u{7f}".into();
+    assert_eq!(fill("[{http.host}] {request.id}", &mut sample), "[aset-cookie: x] 12\t3");
+    assert_eq!(fill(r#"{concat("a\r\n", "b")}"#, &mut sample), "ab");
+    for text in ["a\nb", "a\rb", "{route.name}\r\nx: y", "\0", "\u{7f}"] {
+        assert!(problem(text).message.starts_with("control characters"), "{text:?}");
+    }
+}
+
+#[test]
+fn keeps_bytes_as_they_are() {
     let mut sample = Sample::get("/", &[]);
-    sample.facts.client_ip = "::ffff:192.0.2.9".parse().unwrap();
-    assert_eq!(fill("{client.ip}", &mut sample), "192.0.2.9");
+    let latin = HeaderValue::from_bytes(b"M\xfcller").unwrap();
+    sample.request.insert_header("x-name", latin.clone()).unwrap();
+    let template = template(r#"{http.request.headers["x-name"][0]}"#);
+    assert_eq!(template.header_value(&Fields::of_request(&sample.exchange())), latin);
 }
 
 #[test]
-fn lets_no_line_break_in_whoever_brings_it() {
-    let mut sample = Sample::get("/", &[]);
-    sample.facts.host = "a\r\nset-cookie: x\0".into();
-    sample.facts.request_id = "1\n2\t3\x7f".into();
-    assert_eq!(fill("[{host}] {request.id}", &mut sample), "[aset-cookie: x] 12\t3");
-    for text in ["a\nb", "a\rb", "{route}\r\nx: y", "\0", "\u{7f}"] {
-        assert_eq!(text.parse::<Template>().unwrap_err(), TemplateError::Control, "{text:?}");
-    }
-    assert!("a\tb".parse::<Template>().is_ok());
-}
-
-#[test]
-fn passes_bytes_beyond_ascii_as_they_came() {
-    let mut sample = Sample::get("/", &[]);
-    let raw = HeaderValue::from_bytes(b"caf\xe9").unwrap();
-    sample.request.insert_header("x-name", raw.clone()).unwrap();
-    let template: Template = "{header.x-name}".parse().unwrap();
-    assert_eq!(template.header_value(&sample.exchange()), raw);
-}
-
-#[test]
-fn names_the_nearest_variable() {
-    assert_eq!(error("{client.ipp}"), r#"unknown variable "client.ipp", did you mean "client.ip"?"#);
-    assert_eq!(error("{rout}"), r#"unknown variable "rout", did you mean "route"?"#);
-    assert_eq!(error("{schema}"), r#"unknown variable "schema", did you mean "scheme"?"#);
-    assert_eq!(error("{headers.x-a}"), r#"unknown variable "headers.x-a", did you mean "header.x-a"?"#);
-    assert_eq!(error("{cookies.a}"), r#"unknown variable "cookies.a", did you mean "cookie.a"?"#);
-}
-
-#[test]
-fn lists_the_variables_when_none_is_near() {
-    for text in ["{}", "{jwt.claims.subject}", "{a-name-that-is-much-longer-than-any-variable}"] {
-        assert!(error(text).contains("the variables are client.ip, request.id, route"), "{text}");
-    }
-}
-
-#[test]
-fn refuses_braces_that_do_not_pair() {
-    for text in ["{route", "a {", "{{{route"] {
-        assert_eq!(text.parse::<Template>().unwrap_err(), TemplateError::Unclosed, "{text}");
-    }
-    for text in ["route}", "{route}}", "}"] {
-        assert_eq!(text.parse::<Template>().unwrap_err(), TemplateError::Unopened, "{text}");
-    }
-    assert_eq!(error("{route"), "a { is never closed: write {{ for the character itself");
-    assert_eq!(error("route}"), "a } without { before it: write }} for the character itself");
-}
-
-#[test]
-fn refuses_names_that_cannot_be_headers_or_cookies() {
-    for text in ["{header.}", "{header.a b}", "{cookie.}", "{cookie.a=b}", "{header.é}"] {
-        assert!(matches!(text.parse::<Template>(), Err(TemplateError::Name(_))), "{text}");
+fn says_what_is_wrong_and_where() {
+    for (text, message, part) in [
+        ("a {ip.srcc}", "unknown field \"ip.srcc\", did you mean \"ip.src\"?", 3..10),
+        ("{{{route", "a { is never closed", 2..3),
+        ("{len(\"}\")", "a { is never closed", 0..1),
+        ("route}", "a } without { before it", 5..6),
+        ("{ssl}}", "a } without { before it", 5..6),
+        ("{}", "expected", 1..1),
+        ("x{'a'}", "strings are written in double quotes", 2..3),
+        ("{http.request.headers}", "a map of arrays of strings has many values", 1..21),
+    ] {
+        let problem = problem(text);
+        assert!(problem.message.starts_with(message), "{text}: {problem}");
+        assert_eq!((problem.at.as_str(), problem.part), ("set", Some(part)), "{text}");
     }
 }

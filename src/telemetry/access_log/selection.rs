@@ -80,6 +80,8 @@ fields! {
     Reason = "reason",
     /// The filter that refused it.
     Filter = "filter",
+    /// What exactly made the filter refuse it, where it has more to say than its reason.
+    Why = "why",
     /// What filters in shadow mode would have refused, as `filter:reason`, up to 16.
     ShadowRefusals = "shadow_refusals",
     /// Body bytes received.
@@ -102,6 +104,8 @@ fields! {
     Cache = "cache",
     /// Who the request was proved to come from.
     Consumer = "consumer",
+    /// The id of the API key presented. If the reason is `key_unknown`, it is what the client says.
+    ConsumerKey = "consumer_key",
 }
 
 /// What each line of the access log holds, in which order. Fields come first, then headers.
@@ -121,9 +125,9 @@ impl Default for Selection {
     /// All that it takes to follow a request and to explain a refusal, and no query, referer or header.
     fn default() -> Self {
         use Field::{
-            Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, DurationMs, Filter, Host, Method, Path,
-            Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time, TlsVersion, TraceId,
-            Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent,
+            Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, ConsumerKey, DurationMs, Filter, Host,
+            Method, Path, Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time,
+            TlsVersion, TraceId, Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent, Why,
         };
         let fields = vec![
             Time,
@@ -139,8 +143,10 @@ impl Default for Selection {
             Status,
             Reason,
             Filter,
+            Why,
             ShadowRefusals,
             Consumer,
+            ConsumerKey,
             Cache,
             Upstream,
             Backend,

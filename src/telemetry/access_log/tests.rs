@@ -59,6 +59,7 @@ fn full_record() -> AccessRecord<'static> {
         status: 403,
         reason: Some("ip_access"),
         filter: "ip_access",
+        why: "deny_file",
         shadow_refusals: &[ShadowRefusal { filter: "waf", reason: "score" }],
         bytes_in: 10,
         bytes_out: 2000,
@@ -70,6 +71,7 @@ fn full_record() -> AccessRecord<'static> {
         referer: b"https://example.com/a?token=secret",
         cache: Some("miss"),
         consumer: "alice",
+        consumer_key: "k3v9x0q2ab",
         request_headers: None,
         response_headers: None,
     }
@@ -85,10 +87,10 @@ fn writes_every_field_under_its_name() {
             "host": "api.example.com", "path": "/orders/7", "query": "page=2", "protocol": "HTTP/2",
             "tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_128_GCM_SHA256", "tls_sni": "api.example.com",
             "route": "orders", "upstream": "orders", "backend": "10.0.0.1:8080", "status": 403,
-            "reason": "ip_access", "filter": "ip_access", "shadow_refusals": ["waf:score"], "bytes_in": 10,
+            "reason": "ip_access", "filter": "ip_access", "why": "deny_file", "shadow_refusals": ["waf:score"], "bytes_in": 10,
             "bytes_out": 2000, "duration_ms": 12.345, "upstream_duration_ms": 0.007, "retries": 1,
             "upstream_status": 502, "user_agent": "curl/8", "referer": "https://example.com/a", "cache": "miss",
-            "consumer": "alice"
+            "consumer": "alice", "consumer_key": "k3v9x0q2ab"
         })
     );
 }
@@ -207,6 +209,7 @@ fn bounds_every_value_a_client_can_choose() {
         user_agent: long.as_bytes(),
         referer: long.as_bytes(),
         consumer: &long,
+        consumer_key: &long,
         shadow_refusals: &refusals,
         request_headers: Some(&sent),
         ..full_record()

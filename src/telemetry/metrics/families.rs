@@ -74,6 +74,13 @@ pub(super) struct Families {
     pub(super) last_reload_success: IntGauge,
     pub(super) certificate_expiry: Family<GaugeVec, 1>,
 
+    pub(super) key_expiry: Family<IntGaugeVec, 2>,
+    pub(super) deprecated_key_uses: Family<IntCounterVec, 2>,
+    pub(super) key_store_reloads: Family<IntCounterVec, 1>,
+    pub(super) key_usage_writes: Family<IntCounterVec, 1>,
+    pub(super) notices: Family<IntCounterVec, 1>,
+    pub(super) notices_waiting: IntGauge,
+
     pub(super) connections: Family<IntGaugeVec, 1>,
     pub(super) connections_accepted: Family<IntCounterVec, 1>,
     pub(super) connections_closed: Family<IntCounterVec, 2>,
@@ -93,10 +100,15 @@ pub(super) struct Families {
     pub(super) backend_up: Family<IntGaugeVec, 2>,
     pub(super) ejections: Family<IntCounterVec, 2>,
     pub(super) health_checks: Family<IntCounterVec, 3>,
+
+    pub(super) issuer_keys: Family<IntGaugeVec, 1>,
+    pub(super) issuer_keys_age: Family<GaugeVec, 1>,
+    pub(super) issuer_fetches: Family<IntCounterVec, 2>,
 }
 
 impl Families {
-    #[rustfmt::skip] // A table, one family a line or two.
+    #[expect(clippy::too_many_lines, reason = "a table, one family a line or two")]
+    #[rustfmt::skip] // One family a line or two.
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = Factory(registry);
         Ok(Self {
@@ -111,6 +123,19 @@ impl Families {
                 "Whether the policy read last was put in use.")?)?,
             certificate_expiry: make.float_gauges("edgeward_certificate_expiry_timestamp_seconds",
                 "When a certificate stops being valid.", ["certificate"])?,
+
+            key_expiry: make.gauges("edgeward_api_key_expiry_timestamp_seconds",
+                "When an API key expires; of those that do, the next thousand.", ["consumer", "key"])?,
+            deprecated_key_uses: make.counters("edgeward_api_key_deprecated_uses_total",
+                "Requests with an API key that has a successor.", ["consumer", "key"])?,
+            key_store_reloads: make.counters("edgeward_key_store_reloads_total",
+                "Times the store of API keys changed and was read, by outcome.", ["outcome"])?,
+            key_usage_writes: make.counters("edgeward_key_usage_writes_total",
+                "Times the uses of API keys were written down, by outcome.", ["outcome"])?,
+            notices: make.counters("edgeward_notices_total",
+                "Notices about API keys that were sent, by outcome.", ["outcome"])?,
+            notices_waiting: make.single(IntGauge::new("edgeward_notices_waiting",
+                "Notices about API keys that are still to be taken.")?)?,
 
             connections: make.gauges("edgeward_connections",
                 "Connections from clients that are open.", ["listener"])?,
@@ -148,6 +173,13 @@ impl Families {
                 "Times a backend was taken out for failing requests.", ["upstream", "backend"])?,
             health_checks: make.counters("edgeward_health_checks_total",
                 "Active health checks by outcome.", ["upstream", "backend", "outcome"])?,
+
+            issuer_keys: make.gauges("edgeward_issuer_keys",
+                "Keys of an issuer that verify tokens now.", ["issuer"])?,
+            issuer_keys_age: make.float_gauges("edgeward_issuer_keys_age_seconds",
+                "Time since the issuer last confirmed its keys.", ["issuer"])?,
+            issuer_fetches: make.counters("edgeward_issuer_fetches_total",
+                "Attempts to fetch the keys of an issuer, by outcome.", ["issuer", "outcome"])?,
         })
     }
 }

@@ -7,7 +7,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
-    CheckOutcome, CloseReason, HandshakeFailure, Label, Method, RetryOutcome, StatusClass, UpstreamOutcome,
+    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
+    UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
 use super::unix_seconds;
@@ -22,6 +23,9 @@ pub type BackendMetrics = Lease<BackendSeries>;
 pub type ListenerMetrics = Lease<ListenerSeries>;
 /// A lease of a certificate's series.
 pub type CertificateMetrics = Lease<CertificateSeries>;
+
+/// A lease of an issuer's series.
+pub type IssuerMetrics = Lease<IssuerSeries>;
 
 /// Methods times status classes.
 const REQUEST_SERIES: usize = Method::ALL.len() * StatusClass::ALL.len();
@@ -292,6 +296,37 @@ impl CertificateSeries {
     }
 }
 
+/// An issuer's series.
+pub struct IssuerSeries {
+    ledger: Ledger,
+    keys: IntGauge,
+    age: Gauge,
+    fetches: PerLabel<FetchOutcome>,
+}
+
+impl IssuerSeries {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            keys: ledger.series(&families.issuer_keys, [name]),
+            age: ledger.series(&families.issuer_keys_age, [name]),
+            fetches: ledger.per_label(&families.issuer_fetches, |outcome| [name, outcome]),
+            ledger,
+        }
+    }
+
+    /// Counts an attempt to fetch the keys.
+    pub fn fetched(&self, outcome: FetchOutcome) {
+        self.fetches.inc(outcome);
+    }
+
+    /// Shows how many keys verify, and how long ago they were confirmed; not a number before they ever were.
+    pub fn show_keys(&self, keys: usize, age: Option<Duration>) {
+        self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        self.age.set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
+    }
+}
+
 macro_rules! retire_by_ledger {
     ($($series:ty),+) => {
         $(impl Retire for $series {
@@ -302,4 +337,11 @@ macro_rules! retire_by_ledger {
     };
 }
 
-retire_by_ledger!(RouteSeries, UpstreamSeries, BackendSeries, ListenerSeries, CertificateSeries);
+retire_by_ledger!(
+    RouteSeries,
+    UpstreamSeries,
+    BackendSeries,
+    ListenerSeries,
+    CertificateSeries,
+    IssuerSeries
+);

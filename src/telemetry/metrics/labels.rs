@@ -191,6 +191,52 @@ label! {
 }
 
 label! {
+    /// What became of fetching an issuer's keys.
+    FetchOutcome {
+        /// There are other keys than before.
+        Replaced = "replaced",
+        /// The issuer confirmed the keys in use.
+        Unchanged = "unchanged",
+        /// Too many requests of our own were under way.
+        Busy = "busy",
+        /// The name does not resolve.
+        Resolve = "resolve",
+        /// No connection.
+        Connect = "connect",
+        /// The certificate is not to be trusted.
+        Certificate = "certificate",
+        /// No TLS.
+        Tls = "tls",
+        /// No answer in time.
+        Timeout = "timeout",
+        /// The connection broke.
+        Closed = "closed",
+        /// The answer is too large.
+        TooLarge = "too_large",
+        /// The answer is no HTTP.
+        Malformed = "malformed",
+        /// The issuer's metadata are of no use.
+        Discovery = "discovery",
+        /// The answer's status is not 200.
+        Status = "status",
+        /// The file cannot be read.
+        File = "file",
+        /// The document holds no keys that can be used.
+        Document = "document",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+impl FetchOutcome {
+    /// The label of a failure by its word.
+    #[must_use]
+    pub fn failed(kind: &str) -> Self {
+        Self::ALL.iter().copied().find(|outcome| outcome.as_str() == kind).unwrap_or(Self::Other)
+    }
+}
+
+label! {
     /// The logs that have a writer.
     Log {
         /// The access log.

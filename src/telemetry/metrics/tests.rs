@@ -41,6 +41,12 @@ fn count_everything(metrics: &Metrics) -> impl Sized {
     listener.accepted();
     listener.handshake_failed(HandshakeFailure::Protocol);
     certificate.set_expiry(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let key = KeyLabels { consumer: "partner-a", key: "k1" };
+    metrics.show_keys([(key, 1_800_000_000)].into_iter(), [(key, 7)].into_iter());
+    metrics.key_store_read(true);
+    metrics.key_uses_kept(false);
+    metrics.notice_sent(true);
+    metrics.notices_waiting(1);
     metrics.reload_succeeded("policy", UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     (route, upstream, backend, listener, certificate, in_flight)
 }
@@ -145,12 +151,19 @@ fn removes_every_series_of_everything_that_is_gone() {
     let held = count_everything(&metrics);
     assert!(text(&metrics).lines().count() > before.lines().count() + 50);
     drop(held);
+    metrics.show_keys(std::iter::empty(), std::iter::empty());
     let labelled =
         |text: &str| text.lines().filter(|line| line.contains('{')).map(str::to_owned).collect::<Vec<_>>();
     let left = labelled(&text(&metrics));
-    let reloads =
-        ["edgeward_policy_info{policy=\"policy\"} 1", "edgeward_reloads_total{outcome=\"success\"} 1"];
-    let expected: Vec<_> = labelled(&before).into_iter().chain(reloads.map(str::to_owned)).collect();
+    // What belongs to the process stays.
+    let own = [
+        "edgeward_key_store_reloads_total{outcome=\"success\"} 1",
+        "edgeward_key_usage_writes_total{outcome=\"failure\"} 1",
+        "edgeward_notices_total{outcome=\"delivered\"} 1",
+        "edgeward_policy_info{policy=\"policy\"} 1",
+        "edgeward_reloads_total{outcome=\"success\"} 1",
+    ];
+    let expected: Vec<_> = labelled(&before).into_iter().chain(own.map(str::to_owned)).collect();
     assert_eq!(left, expected);
 }
 

@@ -1,10 +1,11 @@
 //! `balance:` as written, and what it means.
 
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::Algorithm;
+use crate::expr::Phase;
+use crate::expr::policy::Expressions;
 use crate::upstream::hash::HashKey;
 use crate::upstream::spec::word_or_map;
 use crate::values::Problem;
@@ -14,7 +15,7 @@ use crate::values::Problem;
 ///
 /// ```yaml
 /// balance: p2c_ewma
-/// balance: { consistent_hash: { header: x-tenant } }
+/// balance: { consistent_hash: jwt.sub }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "Balance", untagged)]
@@ -47,84 +48,28 @@ pub enum Word {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ConsistentHash")]
 pub struct Hash {
-    /// `ip`, `{ header: NAME }`, `{ cookie: NAME }` or `{ filter: KIND }`. A request without it goes to any backend.
-    pub consistent_hash: Key,
-}
-
-/// What is hashed.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(rename = "HashKey", untagged)]
-pub enum Key {
-    /// Something about the connection.
-    Word(KeyWord),
-    /// A part of the request.
-    Part(Part),
-}
-
-/// Something about the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "HashKeyWord")]
-pub enum KeyWord {
-    /// The client's address.
-    Ip,
-}
-
-/// A part of the request: exactly one of these.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "HashKeyPart")]
-pub struct Part {
-    /// Name of a request header, e.g. `x-tenant`.
-    pub header: Option<String>,
-    /// Name of a cookie, e.g. `session`.
-    pub cookie: Option<String>,
-    /// A filter that finds something out about the request, e.g. `basic_auth`: the user it let in.
-    pub filter: Option<String>,
+    /// What is hashed: `ip` for the client's address, or an expression such as `basic_auth.user` or
+    /// `http.request.headers["x-tenant"][0]`. A request in which it is missing goes to any backend.
+    pub consistent_hash: String,
 }
 
 impl Spec {
     /// What it means.
     ///
     /// # Errors
-    /// When the key to hash names nothing, several things, or no valid header.
-    pub fn compile(self) -> Result<Algorithm, Problem> {
+    /// When what is to be hashed is no expression.
+    pub fn compile(self, expressions: Expressions<'_>) -> Result<Algorithm, Problem> {
         Ok(match self {
             Self::Word(Word::RoundRobin) => Algorithm::RoundRobin,
             Self::Word(Word::Random) => Algorithm::Random,
             Self::Word(Word::LeastConnections) => Algorithm::LeastConnections,
             Self::Word(Word::P2cEwma) => Algorithm::P2cEwma,
-            Self::Hash(hash) => {
-                let key =
-                    hash.consistent_hash.compile().map_err(|problem| problem.under("consistent_hash"))?;
-                Algorithm::ConsistentHash(key)
+            Self::Hash(Hash { consistent_hash }) => {
+                let source = if consistent_hash == "ip" { "ip.src" } else { &consistent_hash };
+                let expression = expressions.expression("consistent_hash", source, Phase::RequestHead)?;
+                Algorithm::ConsistentHash(HashKey::new(expression))
             }
         })
-    }
-}
-
-impl Key {
-    fn compile(self) -> Result<HashKey, Problem> {
-        match self {
-            Self::Word(KeyWord::Ip) => Ok(HashKey::Ip),
-            Self::Part(Part { header: Some(name), cookie: None, filter: None }) => {
-                match name.parse::<HeaderName>() {
-                    Ok(name) => Ok(HashKey::Header(name)),
-                    Err(_) => Err(Problem::new("header", format_args!("{name:?} is no header name"))),
-                }
-            }
-            Self::Part(Part { header: None, cookie: Some(name), filter: None }) => {
-                // RFC 6265 §4.1.1: a cookie's name is a token, as a header's is.
-                if HeaderName::from_bytes(name.as_bytes()).is_err() {
-                    return Err(Problem::new("cookie", format_args!("{name:?} is no cookie name")));
-                }
-                Ok(HashKey::Cookie(name.into()))
-            }
-            Self::Part(Part { header: None, cookie: None, filter: Some(kind) }) => {
-                Ok(HashKey::Filter(kind.into()))
-            }
-            Self::Part(_) => Err(Problem::whole("expected exactly one of header, cookie and filter")),
-        }
     }
 }
 
@@ -146,26 +91,8 @@ impl From<Hash> for Spec {
     }
 }
 
-impl From<KeyWord> for Key {
-    fn from(word: KeyWord) -> Self {
-        Self::Word(word)
-    }
-}
-
-impl From<Part> for Key {
-    fn from(part: Part) -> Self {
-        Self::Part(part)
-    }
-}
-
 impl<'de> Deserialize<'de> for Spec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         word_or_map::<_, Word, Hash, _>(deserializer, "a balancing algorithm such as round_robin")
-    }
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        word_or_map::<_, KeyWord, Part, _>(deserializer, "ip, { header: NAME } or { cookie: NAME }")
     }
 }

@@ -6,8 +6,8 @@ use crate::harness::{Client, Edge, Origin, Reply, STRICT, Visitor};
 #[test]
 fn request_headers_are_set_added_and_removed() {
     let (edge, origin) = running(
-        "{ request_headers: { set: { x-edge: one, x-ip: '{client.ip}', x-all: '{route} {host} {scheme} {header.x-a} \
-         {cookie.c} {{braces}}', x-id: '{request.id}' }, add: { x-list: more }, remove: [x-debug, x-internal-*] } }",
+        "{ request_headers: { set: { x-edge: one, x-ip: '{ip.src}', x-all: '{route.name} {http.host} {http.request.scheme} {http.request.headers[\"x-a\"][0]} \
+         {http.request.cookies[\"c\"][0]} {{braces}}', x-id: '{request.id}' }, add: { x-list: more }, remove: [x-debug, x-internal-*] } }",
     );
     let headers = [
         ("X-Edge", "forged"),
@@ -40,14 +40,14 @@ fn response_headers_are_set_added_and_removed() {
         Reply::status(200, &headers, "ok")
     });
     let edge = with_filters(
-        "{ response_headers: { set: { x-test-set: 'ours {request.id}' }, add: { x-test-list: ours }, remove: [server, x-debug-*] } }",
+        "{ response_headers: { set: { x-test-set: 'ours {request.id} {http.response.code}' }, add: { x-test-list: ours }, remove: [server, x-debug-*] } }",
     )
     .with("origin", origin.address())
     .start();
     let answer = edge.client("listen").get("/");
     assert_eq!(answer.all("x-test-list"), ["theirs", "ours"]);
     let id = origin.only().header("x-request-id").unwrap().to_owned();
-    assert_eq!(answer.header("x-test-set"), Some(&*format!("ours {id}")));
+    assert_eq!(answer.header("x-test-set"), Some(&*format!("ours {id} 200")));
 }
 
 /// An origin that tells too much, behind `security: strict`, over both schemes.

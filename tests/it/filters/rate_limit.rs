@@ -1,6 +1,6 @@
 //! `rate_limit`: exact, whoever asks and however many at once.
 
-use super::{from, running, with};
+use super::{ALICE, WONDERLAND, from, running, with};
 use crate::harness::{Client, Edge, Origin, Reply};
 
 /// The header fields of an answer about the quota.
@@ -60,17 +60,19 @@ fn requests_are_counted_by_their_key() {
     );
     let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: route } }");
     assert_eq!((from(&edge, "192.0.2.1"), from(&edge, "192.0.2.2")), (200, 429));
-    let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: { header: x-key } } }");
+    let (edge, _origin) =
+        running("{ rate_limit: { limit: 1/1h, key: 'http.request.headers[\"x-key\"][0]' } }");
     assert_eq!(
         (with(&edge, "x-key", "a"), with(&edge, "x-key", "a"), with(&edge, "X-Key", "b")),
         (200, 429, 200)
     );
-    let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: { cookie: sid } } }");
+    let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: 'http.request.cookies[\"sid\"][0]' } }");
     assert_eq!(
         (with(&edge, "Cookie", "x=y; sid=a"), with(&edge, "Cookie", "sid=a"), with(&edge, "Cookie", "sid=b")),
         (200, 429, 200)
     );
-    let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: [ip, { header: x-key }] } }");
+    let (edge, _origin) =
+        running("{ rate_limit: { limit: 1/1h, key: [ip, 'http.request.headers[\"x-key\"][0]'] } }");
     let ask = |ip: &str, key: &str| {
         edge.client("listen").request("GET", "/", &[("X-Forwarded-For", ip), ("X-Key", key)], b"").status
     };
@@ -81,17 +83,33 @@ fn requests_are_counted_by_their_key() {
 }
 
 #[test]
+fn requests_are_counted_by_who_was_found_to_call() {
+    let bob = ("Authorization", "Basic Ym9iOndvbmRlcmxhbmQ=");
+    let (edge, _origin) = running(&format!(
+        "{{ basic_auth: {{ users: ['alice:{WONDERLAND}', 'bob:{WONDERLAND}'] }} }}, \
+         {{ rate_limit: {{ key: basic_auth.user, limit: 1/1h }} }}"
+    ));
+    let ask = |who, from: &str| {
+        edge.client("listen").request("GET", "/", &[who, ("X-Forwarded-For", from)], b"").status
+    };
+    assert_eq!((ask(ALICE, "192.0.2.1"), ask(ALICE, "192.0.2.2"), ask(bob, "192.0.2.1")), (200, 429, 200));
+}
+
+#[test]
 fn a_request_without_its_key_is_not_without_a_limit() {
-    let (edge, _origin) = running("{ rate_limit: { limit: 1/1h, key: { header: x-key } } }");
+    let (edge, _origin) =
+        running("{ rate_limit: { limit: 1/1h, key: 'http.request.headers[\"x-key\"][0]' } }");
     assert_eq!(
         (from(&edge, "192.0.2.1"), from(&edge, "192.0.2.1"), from(&edge, "192.0.2.2")),
         (200, 429, 200)
     );
-    let (edge, _origin) =
-        running("{ rate_limit: { limit: 1/1h, key: { header: x-key }, on_missing: refuse } }");
+    let (edge, _origin) = running(
+        "{ rate_limit: { limit: 1/1h, key: 'http.request.headers[\"x-key\"][0]', on_missing: refuse } }",
+    );
     assert_eq!((from(&edge, "192.0.2.1"), with(&edge, "x-key", "a")), (400, 200));
-    let (edge, _origin) =
-        running("{ rate_limit: { limit: 1/1h, key: { header: x-key }, on_missing: danger_unlimited } }");
+    let (edge, _origin) = running(
+        "{ rate_limit: { limit: 1/1h, key: 'http.request.headers[\"x-key\"][0]', on_missing: danger_unlimited } }",
+    );
     assert_eq!((from(&edge, "192.0.2.1"), from(&edge, "192.0.2.1")), (200, 200));
 }
 

@@ -41,6 +41,31 @@ fn http2_clients_reach_http1_upstreams() {
 }
 
 #[test]
+fn the_end_of_a_body_is_written_once() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = before_h2(origin.address(), "protocol: http1");
+    let client = H2Client::tls(edge.address("tls"), &Visitor::named("localhost"));
+    let (mut sender, runtime) = client.sender();
+    for _ in 0..3 {
+        let request = Request::post("https://localhost/").body(()).unwrap();
+        let status = runtime.block_on(async {
+            let (response, mut stream) = sender.send_request(request, false).unwrap();
+            stream.send_data("hello".into(), false).unwrap();
+            // What ends the stream comes by itself, after what it ends has gone.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stream.send_data(bytes::Bytes::new(), true).unwrap();
+            response.await.unwrap().status()
+        });
+        assert_eq!(
+            (status.as_u16(), origin.last().raw_body.as_slice()),
+            (200, &b"5\r\nhello\r\n0\r\n\r\n"[..])
+        );
+    }
+    // Whatever came after the first end would be read as the next request.
+    assert_eq!((origin.connections(), origin.count()), (1, 3));
+}
+
+#[test]
 fn large_bodies_pass_both_ways_over_http2() {
     let origin = H2Origin::cleartext(|seen| H2Reply { body: seen.body.clone(), ..H2Reply::text("") });
     let edge = before_h2(origin.address(), "protocol: http2");

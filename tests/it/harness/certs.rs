@@ -19,7 +19,7 @@ const DAY: i64 = 86_400;
 /// A certificate to be issued.
 #[derive(Clone)]
 pub struct Leaf<'a> {
-    /// DNS names and IP addresses; the first is the common name too.
+    /// DNS names, IP addresses, URIs and mail addresses; the first is the common name too.
     pub names: &'a [&'a str],
     /// An RSA key rather than one on P-256.
     pub rsa: bool,
@@ -85,6 +85,8 @@ impl Authority {
         for name in leaf.names {
             match name.parse::<std::net::IpAddr>() {
                 Ok(_) => names.ip(name),
+                Err(_) if name.contains("://") => names.uri(name),
+                Err(_) if name.contains('@') => names.email(name),
                 Err(_) => names.dns(name),
             };
         }

@@ -59,8 +59,8 @@ fn p2c_ewma_prefers_the_faster_backend() {
 #[test]
 fn consistent_hash_keeps_a_key_at_its_backend() {
     for (key, header, form) in [
-        ("{ header: x-tenant }", "X-Tenant", "KEY"),
-        ("{ cookie: session }", "Cookie", "a=b; session=KEY; session2=x"),
+        ("'http.request.headers[\"x-tenant\"][0]'", "X-Tenant", "KEY"),
+        ("'http.request.cookies[\"session\"][0]'", "Cookie", "a=b; session=KEY; session2=x"),
         ("ip", "X-Forwarded-For", "192.0.2.KEY"),
     ] {
         let origins = backends(3);
@@ -81,7 +81,7 @@ fn consistent_hash_can_follow_the_user_a_filter_let_in() {
     let origins = backends(3);
     let edge = Edge::policy(&format!(
         "listeners: [{{ address: '{{listen}}' }}]
-upstreams: {{ app: {{ backends: [{}], balance: {{ consistent_hash: {{ filter: basic_auth }} }} }} }}
+upstreams: {{ app: {{ backends: [{}], balance: {{ consistent_hash: basic_auth.user }} }} }}
 routes: [{{ name: app, match: {{ path: /** }}, upstream: app, filters: [{{ basic_auth: {{ users_file: users }} }}] }}]
 ",
         listed(&origins)
@@ -104,7 +104,7 @@ fn a_hash_moves_on_when_its_backend_is_gone_and_comes_back_with_it() {
     let check = ", health_check: { tcp: {}, interval: 100ms, fall: 1, rise: 1 }";
     let edge = before(
         &listed(&origins),
-        &format!(", balance: {{ consistent_hash: {{ header: x-tenant }} }}{check}"),
+        &format!(", balance: {{ consistent_hash: 'http.request.headers[\"x-tenant\"][0]' }}{check}"),
     );
     let ask = || edge.client("listen").request("GET", "/", &[("x-tenant", "a")], b"").text();
     let home: usize = ask().parse().unwrap();

@@ -128,3 +128,11 @@ fn refuses_a_binding_that_cannot_be_checked() {
         assert_eq!(read(json!({ "cnf": value })).unwrap_err(), Fault::ConfirmationUnknown, "{value}");
     }
 }
+
+#[test]
+fn reads_claims_that_nobody_signed_as_strictly() {
+    assert_eq!(Claims::parse(br#"{"sub":"s"}"#).unwrap().subject(), Some("s"));
+    assert_eq!(Claims::parse(b"[]").unwrap_err(), Fault::ClaimsMalformed);
+    assert_eq!(Claims::parse(br#"{"sub":"s","sub":"t"}"#).unwrap_err(), Fault::DuplicateClaim);
+    assert_eq!(Claims::parse(br#"{"sub":7}"#).unwrap_err(), Fault::TextInvalid);
+}

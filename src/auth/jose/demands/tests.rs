@@ -8,12 +8,12 @@ fn check(demands: &Demands, changes: Value) -> Result<(), Fault> {
 }
 
 fn scopes(wanted: &[&str]) -> Demands {
-    Demands { scopes: wanted.iter().map(ToString::to_string).collect(), claims: Vec::new() }
+    Demands { scopes: wanted.iter().map(ToString::to_string).collect(), ..Demands::default() }
 }
 
 fn rule(name: &str, one_of: Value) -> Demands {
     let one_of = one_of.as_array().unwrap().clone();
-    Demands { scopes: Vec::new(), claims: vec![ClaimRule::new(name, one_of).unwrap()] }
+    Demands { claims: vec![ClaimRule::new(name, one_of).unwrap()], ..Demands::default() }
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn follows_a_pointer_through_objects_alone() {
 fn every_rule_must_hold() {
     let rules =
         [("a", "1"), ("b", "2")].map(|(name, value)| ClaimRule::new(name, vec![json!(value)]).unwrap());
-    let demands = Demands { scopes: Vec::new(), claims: rules.into() };
+    let demands = Demands { claims: rules.into(), ..Demands::default() };
     assert_eq!(check(&demands, json!({ "a": "1", "b": "2" })), Ok(()));
     assert_eq!(check(&demands, json!({ "a": "1", "b": "3" })), Err(Fault::ClaimMismatch));
 }

@@ -11,14 +11,8 @@ use crate::http::path;
 const JWK: &str = r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 const JKT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
-fn token(confirmation: Value) -> Verified {
-    Verified {
-        claims: Claims::read(mint::claims(json!({ "cnf": confirmation }))).unwrap(),
-        kind: None,
-        algorithm: Algorithm::Es256,
-        key: Thumbprint::of(b"key"),
-        text: Thumbprint::of(b"token"),
-    }
+fn token(confirmation: Value) -> Confirmation {
+    Claims::read(mint::claims(json!({ "cnf": confirmation }))).unwrap().confirmation()
 }
 
 fn proof() -> String {
@@ -33,7 +27,7 @@ fn proof() -> String {
 
 fn check(
     demand: Demand,
-    token: &Verified,
+    bound: &Confirmation,
     scheme: Scheme,
     proof: Option<&str>,
     certificate: Option<&[u8]>,
@@ -43,7 +37,8 @@ fn check(
     let presented = Presented { scheme, proof: proof.map(str::as_bytes), certificate: certificate.as_ref() };
     let path_rules = path::Rules::default();
     let target = Target { scheme: "https", authority: "a.example", path: "/", path_rules: &path_rules };
-    possession.check(token, &presented, &Request { method: "GET", target }, NOW).map(|proof| proof.is_some())
+    let (text, request) = (Thumbprint::of(b"token"), Request { method: "GET", target });
+    possession.check(*bound, &text, &presented, &request, NOW).map(|proof| proof.is_some())
 }
 
 #[test]

@@ -130,3 +130,14 @@ fn takes_the_types_it_is_told_and_no_other_tokens_type() {
     assert_eq!(check(Kind::Exactly("logout+jwt"), Some("at+jwt")), Err(Fault::TypeWrong));
     assert_eq!(check(Kind::Exactly("logout+jwt"), None), Err(Fault::TypeWrong));
 }
+
+#[test]
+fn an_id_token_has_the_type_of_one_or_none() {
+    let rules = Rules { kind: Kind::Identity, ..rules() };
+    for kind in [None, Some("JWT"), Some("application/jwt")] {
+        assert_eq!(rules.check(&verified(kind, json!({})), NOW), Ok(()), "{kind:?}");
+    }
+    for kind in ["at+jwt", "application/at+jwt", "logout+jwt", ""] {
+        assert_eq!(rules.check(&verified(Some(kind), json!({})), NOW), Err(Fault::TypeWrong), "{kind}");
+    }
+}

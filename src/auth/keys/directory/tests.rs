@@ -23,7 +23,8 @@ fn a_key_has_the_limit_and_tags_of_its_consumer_and_all_or_some_of_its_scopes() 
     );
     let directory = compile(&document, &Usage::default());
     let [all, some, none] = directory.keys() else { panic!("{directory:?}") };
-    assert_eq!(all.consumer.rate, "5/1s".parse().ok());
+    let limit = all.consumer.limit.unwrap();
+    assert_eq!((limit.rate().get(), limit.period().as_secs(), limit.burst().get()), (5, 1, 5));
     assert!(all.has_scope("r") && all.has_scope("w") && !all.has_scope("rw") && !all.has_scope(""));
     assert!(some.has_scope("w") && !some.has_scope("r"));
     assert!(!none.has_scope("r") && !none.has_scope("w"));

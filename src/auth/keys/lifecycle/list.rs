@@ -31,13 +31,14 @@ impl State {
         }
     }
 
-    fn of(key: &KeySpec, now: Moment) -> Self {
-        match (key.invalid(now), &key.deprecated) {
+    /// Of a key that is invalid for this reason, or valid; and whether there is a newer one.
+    pub const fn new(invalid: Option<Reason>, deprecated: bool) -> Self {
+        match (invalid, deprecated) {
             (Some(Reason::Retired), _) => Self::Retired,
             (Some(Reason::Expired), _) => Self::Expired,
             (Some(_), _) => Self::NotYetValid,
-            (None, Some(_)) => Self::Deprecated,
-            (None, None) => Self::Current,
+            (None, true) => Self::Deprecated,
+            (None, false) => Self::Current,
         }
     }
 }
@@ -82,7 +83,7 @@ pub fn list(document: &Document, records: &Records, now: Moment) -> Vec<Row> {
         Row {
             consumer: consumer.clone(),
             id: key.id.clone(),
-            state: State::of(key, now),
+            state: State::new(key.invalid(now), key.deprecated.is_some()),
             created: key.created,
             expires: key.expires,
             last_used: record.map(|record| record.last_used),

@@ -42,7 +42,7 @@ fn a_new_key_is_in_the_store_by_its_digest_alone() {
     let wanted = NewKey {
         not_before: Some(START.plus(days(1))),
         expires: Some(START.plus(days(90))),
-        scopes: Some(Vec::new()),
+        scopes: Some(vec!["orders:read".to_owned()]),
         tags: vec!["batch".to_owned()],
     };
     let Made { document, text, id, expires } = make(&Document::default(), wanted.clone(), START, 1);
@@ -50,7 +50,12 @@ fn a_new_key_is_in_the_store_by_its_digest_alone() {
     assert_eq!((key.sha256, &key.id), (text.digest(), text.id()));
     assert_eq!((key.created, key.not_before), (Some(START), wanted.not_before));
     assert_eq!((key.expires, expires), (wanted.expires, wanted.expires));
-    assert_eq!((&key.scopes, &key.tags), (&wanted.scopes, &wanted.tags));
+    assert_eq!((&key.scopes, &key.tags), (&None, &wanted.tags));
+    assert_eq!(
+        Some(&document.consumers[0].scopes),
+        wanted.scopes.as_ref(),
+        "a consumer that is added has them"
+    );
     assert_eq!((&key.deprecated, key.retired), (&None, None));
     for encoding in [Encoding::Json, Encoding::Yaml] {
         let written = document.encode(encoding).unwrap();
@@ -71,8 +76,10 @@ fn refuses_a_new_key_that_the_proxy_would_refuse() {
     let make =
         |wanted: NewKey| message(new(&Document::default(), &consumer(), wanted, START, &mut random(1)));
     let scopes = Some(vec!["orders:read".to_owned()]);
-    let told = make(NewKey { scopes, ..NewKey::default() });
-    assert!(told.contains("keys[0].scopes[0]: consumer partner-a does not have scope"), "{told}");
+    let known = new(&Document::default(), &consumer(), NewKey::default(), START, &mut random(1)).unwrap();
+    let wanted = NewKey { scopes, ..NewKey::default() };
+    let told = message(new(&known.document, &consumer(), wanted, START, &mut random(2)));
+    assert!(told.contains("keys[1].scopes[0]: consumer partner-a does not have scope"), "{told}");
     let told = make(NewKey { expires: Some(START), ..NewKey::default() });
     assert_eq!(told, "a key that expires 2026-01-01T00:00:00Z would never be valid");
     let (not_before, expires) = (Some(START.plus(days(2))), Some(START.plus(days(1))));

@@ -7,8 +7,8 @@ use sfv::{BareItem, Dictionary, InnerList, ListEntry};
 
 use super::parameters::Parameters;
 use super::{Component, FIELD, Form, MAX_COMPONENTS, MAX_TRIED, Message, Refusal, base};
+use crate::auth::replay::{Novelty, Seen};
 use crate::auth::signature::key::VerifyingKey;
-use crate::auth::signature::replay::{Novelty, Seen};
 use crate::http::structured::{self, Unreadable};
 
 /// What a signature must be like.

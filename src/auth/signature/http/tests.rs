@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Component, Message, Policy, Refusal, Signed, Signer, Verified};
+use crate::auth::replay::Seen;
 use crate::auth::signature::key::VerifyingKey;
-use crate::auth::signature::replay::Seen;
 use crate::auth::signature::rfc::{signing_key, verifying_key};
 
 mod components;

@@ -26,7 +26,7 @@ pub struct Scheme {
     pub id: Option<HeaderName>,
     /// What is signed, in this order. Has the body once, and the time and the id where there are any.
     pub signed: Vec<Part>,
-    /// How far the time may be off, either way. Ids are remembered as long.
+    /// How far the time may be off, either way. Messages are remembered as long.
     pub tolerance: Duration,
     pub secret: SecretForm,
 }

@@ -1,0 +1,182 @@
+//! One token for another: the caller's for one that is for an upstream (RFC 8693), or one of our own for it (RFC 6749
+//! section 4.4). Remembered until shortly before it expires.
+//!
+//! What always holds: a token is given out for the very token it was exchanged for, and for nothing else; one question
+//! at a time for each; what is no bearer token that a header takes is no token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde_json::{Map, Value};
+
+use super::server::{Server, Trouble};
+use crate::auth::answers::{Answers, digest};
+use crate::auth::jose::Thumbprint;
+use crate::http::url::Url;
+use crate::state::flights::{Keep, Landing, Trust};
+
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// A token is not used in its last moments, in which it might expire on its way: this long, or a quarter of its life.
+const MARGIN: Duration = Duration::from_secs(30);
+/// How long a token is used whose server does not say how long it is good.
+const UNTOLD: Duration = Duration::from_secs(60);
+/// How long it is remembered that a server gives nothing for a token.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(5);
+/// Longest token taken, in bytes: more fits into no head that a server would read.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Gets tokens for one upstream.
+pub struct Exchange {
+    /// Who gives them.
+    pub server: Server,
+    /// What they are to be good for.
+    pub wanted: Wanted,
+    /// How long one is used at most.
+    pub ttl: Duration,
+    /// What was given lately.
+    pub answers: Arc<Answers>,
+}
+
+/// What a token is to be good for.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// What is given for it; without, the token is ours and no caller's (`client_credentials`).
+    pub subject: Option<Subject>,
+    /// `audience`: names of services.
+    pub audiences: Vec<String>,
+    /// `resource`: where they are (RFC 8707).
+    pub resources: Vec<Url>,
+    /// `scope`: words with spaces between.
+    pub scope: Option<String>,
+}
+
+/// What is said of the caller's token.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// `subject_token_type`.
+    pub kind: String,
+    /// `requested_token_type`.
+    pub requested: Option<String>,
+}
+
+/// What comes of it: the value of `Authorization`, or why there is none.
+pub type Given = Result<HeaderValue, NotGiven>;
+
+/// Why there is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotGiven {
+    /// The caller's token is not good enough for the server (`invalid_grant`, `invalid_request`).
+    Refused,
+    /// The caller may not have what is wanted (`access_denied`, `invalid_target`, `invalid_scope`).
+    Denied,
+    /// The server is down, answers nonsense, or does not know us.
+    Unavailable,
+}
+
+impl Exchange {
+    /// Under which name a token is remembered: everything that it was asked for by, the caller's token among it.
+    #[must_use]
+    pub fn key(&self, caller: Option<&Thumbprint>) -> Thumbprint {
+        let nothing = Thumbprint::of(b"");
+        let caller = caller.unwrap_or(&nothing);
+        let question = self.question("");
+        let parts = question.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let server = [self.server.place.written().as_str().as_bytes(), self.server.client.id.as_bytes()];
+        digest(server.into_iter().chain([&caller.as_bytes()[..]]).chain(parts))
+    }
+
+    /// What is remembered.
+    #[must_use]
+    pub fn recall(&self, key: &Thumbprint, now_ns: u64) -> Option<Given> {
+        self.answers.given.recall(key, now_ns)
+    }
+
+    /// What is remembered, or else what the server gives for `caller`, the text of a token.
+    pub async fn ask(&self, key: &Thumbprint, caller: &str, now_ns: u64) -> Given {
+        let ask = async {
+            match self.server.ask(&self.question(caller)).await.and_then(|answer| read(&answer)) {
+                Ok((token, lifetime)) => self.landing(token, lifetime),
+                Err(trouble) => self.refused(&trouble),
+            }
+        };
+        self.answers.given.fetch(key, now_ns, ask).await
+    }
+
+    fn question<'a>(&'a self, caller: &'a str) -> Vec<(&'a str, &'a str)> {
+        let mut question = match &self.wanted.subject {
+            None => vec![("grant_type", "client_credentials")],
+            Some(subject) => {
+                let mut question = vec![
+                    ("grant_type", TOKEN_EXCHANGE),
+                    ("subject_token", caller),
+                    ("subject_token_type", subject.kind.as_str()),
+                ];
+                question.extend(subject.requested.as_deref().map(|kind| ("requested_token_type", kind)));
+                question
+            }
+        };
+        question.extend(self.wanted.audiences.iter().map(|audience| ("audience", audience.as_str())));
+        question.extend(self.wanted.resources.iter().map(|resource| ("resource", resource.as_str())));
+        question.extend(self.wanted.scope.as_deref().map(|scope| ("scope", scope)));
+        question
+    }
+
+    fn landing(&self, token: HeaderValue, lifetime: Option<Duration>) -> Landing<Given> {
+        let lifetime = lifetime.map_or(UNTOLD, |lifetime| lifetime.saturating_sub(MARGIN.min(lifetime / 4)));
+        let bytes = 512 + token.len();
+        self.kept(Ok(token), lifetime.min(self.ttl), bytes, Trust::Good)
+    }
+
+    fn refused(&self, trouble: &Trouble) -> Landing<Given> {
+        let code = match trouble {
+            Trouble::Refused { code, .. } if self.wanted.subject.is_some() => &**code,
+            _ => "",
+        };
+        let why = match code {
+            "invalid_grant" | "invalid_request" => NotGiven::Refused,
+            "access_denied" | "invalid_target" | "invalid_scope" => NotGiven::Denied,
+            _ => {
+                log::warn!(url:% = self.server.place.written(), trouble:%; "no token for an upstream");
+                return Landing { value: Err(NotGiven::Unavailable), keep: Keep::Not };
+            }
+        };
+        self.kept(Err(why), LONGEST_REFUSAL.min(self.ttl), 256, Trust::Poor)
+    }
+
+    fn kept(&self, value: Given, lifetime: Duration, bytes: usize, trust: Trust) -> Landing<Given> {
+        let now = self.server.clock.nanos();
+        let ns = now.saturating_add(u64::try_from(lifetime.as_nanos()).unwrap_or(u64::MAX));
+        let keep = if lifetime.is_zero() { Keep::Not } else { Keep::Until { ns, bytes, trust } };
+        Landing { value, keep }
+    }
+}
+
+/// The token, and how long it is good if the server says so (RFC 8693 section 2.2.1).
+fn read(answer: &Map<String, Value>) -> Result<(HeaderValue, Option<Duration>), Trouble> {
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    let kind = text("token_type").ok_or(Trouble::Malformed("no token_type"))?;
+    if !kind.eq_ignore_ascii_case("bearer") {
+        // RFC 6749 section 7.1: what is not understood is not used.
+        return Err(Trouble::Malformed("token_type is not Bearer"));
+    }
+    let token = text("access_token").ok_or(Trouble::Malformed("no access_token"))?;
+    let is_sound =
+        (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_sound {
+        return Err(Trouble::Malformed("access_token is none that a header takes"));
+    }
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Trouble::Malformed("access_token is none that a header takes"))?;
+    value.set_sensitive(true);
+    let lifetime = match answer.get("expires_in") {
+        None | Some(Value::Null) => None,
+        Some(seconds) => {
+            Some(Duration::from_secs(seconds.as_u64().ok_or(Trouble::Malformed("expires_in is no number"))?))
+        }
+    };
+    Ok((value, lifetime))
+}
+
+#[cfg(test)]
+mod tests;
