@@ -18,7 +18,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::freshness::Freshness;
 use super::key::Key;
-use super::purge::{Epoch, Fate, How, Purges, Scope};
+use super::purge::{Epoch, Fate, How, Purges, Scope, Traces};
 
 pub use stored::{Source, Stored};
 
@@ -41,7 +41,7 @@ pub struct Size {
 /// The responses of a process.
 pub struct Memory {
     entries: Cache<Key, Variants, Weigh>,
-    purges: Purges,
+    purges: Arc<Purges>,
     largest: u64,
 }
 
@@ -113,13 +113,19 @@ impl Memory {
             // It misses one of the three only, and all are given.
             Err(_) => Cache::with_weighter(items, size.bytes, Weigh),
         };
-        Self { entries, purges: Purges::default(), largest }
+        Self { entries, purges: Arc::default(), largest }
     }
 
     /// The present epoch of purges: ask for it before the origin is asked, and give it to what is stored.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.purges.epoch()
+    }
+
+    /// What was purged, which other stores compare what they hold with, too.
+    #[must_use]
+    pub const fn purges(&self) -> &Arc<Purges> {
+        &self.purges
     }
 
     /// The largest content that is worth keeping, in bytes.
@@ -197,15 +203,15 @@ impl Memory {
 
     /// Purges all of these at once; ten thousand take about a millisecond. Memory comes back as what is gone is asked for,
     /// evicted, or [swept](Self::sweep).
-    pub fn purge(&self, scopes: &[Scope], how: How) {
-        self.purges.purge(scopes, how);
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Traces {
+        self.purges.purge(scopes, how)
     }
 
     /// Removes what is purged, and forgets what was purged. Looks at all that is stored, half a second for a million, but
-    /// locks for one response at a time.
-    pub fn sweep(&self) {
+    /// locks for one response at a time. See [`Purges::sweep`] for `elsewhere`.
+    pub fn sweep(&self, elsewhere: Epoch) {
         let holds = |stored: &&Arc<Stored>| self.purges.fate(&stored.record, &stored.standing) != Fate::Gone;
-        self.purges.sweep(|| {
+        self.purges.sweep(elsewhere, || {
             for (key, variants) in self.entries.iter() {
                 // All are compared, not only the first that holds.
                 if variants.as_slice().iter().filter(holds).count() == 0 {

@@ -10,12 +10,13 @@
 //! * [`store`] decides whether a response may be kept, and what of it. [`invalidate`] names what a write makes untrue.
 //! * [`status`] tells the client how it went.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, and [`purge`] takes it away again.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, and [`purge`] takes it away again.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
 pub mod content;
 pub mod directives;
+pub mod disk;
 pub mod flights;
 pub mod freshness;
 pub mod invalidate;
