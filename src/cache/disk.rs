@@ -191,8 +191,8 @@ impl Disk {
     }
 
     /// Notes that a response was of use, so that it is kept when its segment goes.
-    pub fn touch(&self, key: &Key, place: &Place) {
-        self.shared.index.touch(short(key), place);
+    pub fn touch(&self, key: &Key, variant: u32) {
+        self.shared.index.touch(short(key), variant);
     }
 
     /// Stores a response in the place of the variant's former one. Returns at once; whether it is going to be written.
@@ -256,6 +256,12 @@ impl Disk {
         {
             self.shared.tell(&Event::WriteFailed(error.kind()));
         }
+    }
+
+    /// Compares the oldest segment with what was purged, so that [`oldest_epoch`](Self::oldest_epoch) goes on although nothing is
+    /// evicted. Returns at once.
+    pub fn renew(&self) {
+        let _ = self.commands.send(Command::Renew);
     }
 
     /// The epoch of purges that all that is stored was compared with.
@@ -343,6 +349,6 @@ fn segment_number(name: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;

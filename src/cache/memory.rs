@@ -140,11 +140,11 @@ impl Memory {
         let Some(variants) = self.entries.get(key) else { return Found::Nothing };
         let (mut best, mut others): (Option<(&Arc<Stored>, Fate)>, bool) = (None, false);
         for stored in variants.as_slice() {
-            let fate = self.purges.fate(&stored.record, &stored.standing);
+            let fate = stored.fate(&self.purges);
             if fate == Fate::Gone {
                 continue;
             }
-            let is_later = best.is_none_or(|(best, _)| stored.made_at >= best.made_at);
+            let is_later = best.is_none_or(|(best, _)| stored.is_as_late_as(best));
             match stored.fits(request) {
                 true if is_later => best = Some((stored, fate)),
                 true => {}
@@ -177,11 +177,32 @@ impl Memory {
         true
     }
 
+    /// Stores a response that was found on disk, unless one that takes its place has come meanwhile.
+    pub fn promote(&self, key: Key, stored: &Arc<Stored>) {
+        if stored.weight() > self.largest {
+            return;
+        }
+        let result = self.entries.entry(&key, None, |_, variants| {
+            let is_superseded = |other: &Arc<Stored>| {
+                let holds = other.fate(&self.purges) != Fate::Gone;
+                holds && other.is_same_variant(stored)
+            };
+            if !variants.as_slice().iter().any(is_superseded) {
+                *variants = self.with(stored, variants.as_slice());
+            }
+            EntryAction::Retain(())
+        });
+        if let EntryResult::Vacant(place) = result {
+            // If that fails, it is on disk still.
+            let _ = place.insert(Variants::One(stored.clone()));
+        }
+    }
+
     /// The variants with one more, and without those that it replaces, are gone, or are too many or too much with it.
     fn with(&self, stored: &Arc<Stored>, variants: &[Arc<Stored>]) -> Variants {
         let mut weight = stored.weight();
         let is_kept = |other: &&Arc<Stored>| {
-            let holds = self.purges.fate(&other.record, &other.standing) != Fate::Gone;
+            let holds = other.fate(&self.purges) != Fate::Gone;
             holds && !other.is_same_variant(stored)
         };
         let fits = |other: &&Arc<Stored>| {
@@ -210,7 +231,7 @@ impl Memory {
     /// Removes what is purged, and forgets what was purged. Looks at all that is stored, half a second for a million, but
     /// locks for one response at a time. See [`Purges::sweep`] for `elsewhere`.
     pub fn sweep(&self, elsewhere: Epoch) {
-        let holds = |stored: &&Arc<Stored>| self.purges.fate(&stored.record, &stored.standing) != Fate::Gone;
+        let holds = |stored: &&Arc<Stored>| stored.fate(&self.purges) != Fate::Gone;
         self.purges.sweep(elsewhere, || {
             for (key, variants) in self.entries.iter() {
                 // All are compared, not only the first that holds.

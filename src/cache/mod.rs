@@ -10,7 +10,7 @@
 //! * [`store`] decides whether a response may be kept, and what of it. [`invalidate`] names what a write makes untrue.
 //! * [`status`] tells the client how it went.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, and [`purge`] takes it away again.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
@@ -28,6 +28,7 @@ pub mod record;
 pub mod scalars;
 pub mod status;
 pub mod store;
+pub mod tiered;
 pub mod validate;
 pub mod vary;
 

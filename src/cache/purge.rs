@@ -249,6 +249,12 @@ impl Purges {
         standing.fate()
     }
 
+    /// Whether there are so many marks that what is stored should be compared with them soon.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.marks() > MAX_MARKS / 2
+    }
+
     /// Marks in memory.
     #[must_use]
     pub fn marks(&self) -> usize {

@@ -94,6 +94,8 @@ pub struct Writer {
     budget: Arc<Budget>,
     taken: u64,
     readers: watch::Receiver<Readers>,
+    /// What was kept when keeping ended.
+    spilled: Option<Vec<Bytes>>,
 }
 
 /// Follows the content.
@@ -116,7 +118,7 @@ impl Fill {
         };
         let shared = Arc::new(shared);
         let readers = shared.readers.subscribe();
-        (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers })
+        (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers, spilled: None })
     }
 
     /// A reader from the start; `None` if that is no longer kept.
@@ -138,6 +140,14 @@ impl Writer {
     /// # Errors
     /// When the content is not kept and nobody reads it any more, so that there is no use in more of it.
     pub async fn push(&mut self, piece: &[u8]) -> Result<(), Broken> {
+        self.append(Bytes::copy_from_slice(piece)).await
+    }
+
+    /// The same for a piece that keeps no more memory than its own.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub async fn append(&mut self, piece: Bytes) -> Result<(), Broken> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -155,7 +165,6 @@ impl Writer {
         if is_passing {
             self.wait_for_a_reader(length).await?;
         }
-        let piece = Bytes::copy_from_slice(piece);
         self.shared.progress.send_modify(|progress| {
             progress.pieces.push_back(piece);
             progress.length += size;
@@ -164,6 +173,12 @@ impl Writer {
             }
         });
         Ok(())
+    }
+
+    /// Once, after the piece with which keeping ended: all before that piece, in order.
+    #[must_use]
+    pub fn take_spilled(&mut self) -> Option<Vec<Bytes>> {
+        self.spilled.take()
     }
 
     /// Ends the content. What was kept, if all of it was.
@@ -179,7 +194,12 @@ impl Writer {
 
     fn stop_keeping(&mut self) {
         let _joining = self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.progress.send_modify(|progress| progress.is_passing = true);
+        let mut kept = Vec::new();
+        self.shared.progress.send_modify(|progress| {
+            progress.is_passing = true;
+            kept = progress.pieces.iter().cloned().collect();
+        });
+        self.spilled = Some(kept);
         self.budget.give_back(std::mem::take(&mut self.taken));
     }
 

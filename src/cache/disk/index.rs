@@ -95,10 +95,11 @@ impl Index {
         self.shard(key).get(&key).map_or_else(Vec::new, |places| places.as_slice().to_vec())
     }
 
-    /// Notes that a response was of use.
-    pub fn touch(&self, key: Short, place: &Place) {
+    /// Notes that a variant was of use.
+    pub fn touch(&self, key: Short, variant: u32) {
         if let Some(places) = self.shard(key).get_mut(&key) {
-            places.as_mut_slice().iter_mut().filter(|one| one.is(place)).for_each(|one| one.is_used = true);
+            let meant = places.as_mut_slice().iter_mut().filter(|place| place.variant == variant);
+            meant.for_each(|place| place.is_used = true);
         }
     }
 

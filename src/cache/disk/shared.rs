@@ -23,9 +23,9 @@ use super::writer::{self, Command};
 pub type Random = fn(&mut [u8]) -> Result<(), ErrorStack>;
 /// Is told what happens.
 pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
-/// Takes the metadata of a response that would be appended anew, and gives what is to be stored with it and the epoch that this
-/// is true for; `None` if the response was purged.
-pub type Refresh = Arc<dyn Fn(&Bytes) -> Option<(Bytes, u64)> + Send + Sync>;
+/// Takes the metadata of a response that would be appended anew and the epoch it is true for, and gives those to be stored
+/// now; `None` if the response was purged.
+pub type Refresh = Arc<dyn Fn(&Bytes, u64) -> Option<(Bytes, u64)> + Send + Sync>;
 
 /// Sizes in bytes that follow from the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

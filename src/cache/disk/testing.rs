@@ -208,7 +208,7 @@ pub fn options(capacity: u64, secrets: &[&str]) -> (Options, Arc<Mutex<Vec<Event
         keys: (!secrets.is_empty()).then(|| Keys::new(secrets.iter().copied()).unwrap()),
         random: boring::rand::rand_bytes,
         observe: Arc::new(move |event| told.lock().unwrap().push(event.clone())),
-        refresh: Arc::new(|metadata| (metadata != "purged").then(|| (metadata.clone(), 7))),
+        refresh: Arc::new(|metadata, _| (metadata != "purged").then(|| (metadata.clone(), 7))),
     };
     (options, events)
 }

@@ -28,6 +28,8 @@ pub enum Command {
     Reserve(u64, SyncSender<bool>),
     /// Answers when all before is written.
     Flush(SyncSender<()>),
+    /// Compares the oldest with what was purged.
+    Renew,
     /// Removes everything that is stored.
     Clear(SyncSender<()>),
     /// Completes what is there, and ends the thread.
@@ -91,6 +93,7 @@ fn obey(log: &mut Log, command: Command) -> bool {
             log.flush();
             drop(reply);
         }
+        Command::Renew => log.renew(),
         Command::Clear(reply) => {
             log.clear();
             drop(reply);

@@ -10,6 +10,16 @@ impl Log {
     /// Removes the oldest segment, after what was asked for of it was appended anew: at most half of it, so that there is
     /// room afterwards. `false` if there is none.
     pub(super) fn evict(&mut self) -> bool {
+        self.remove_oldest(|place_is_used| place_is_used, 2)
+    }
+
+    /// Appends all of the oldest segment anew, so that it was compared with what was purged until now.
+    pub fn renew(&mut self) {
+        self.remove_oldest(|_| true, 1);
+    }
+
+    /// Removes the oldest segment. What is worth keeping is appended anew, up to a `part`th of it.
+    fn remove_oldest(&mut self, is_worth: impl Fn(bool) -> bool, part: u64) -> bool {
         let Some(oldest) = self.sealed.pop_front() else { return false };
         let (entries, is_complete) = match oldest.segment.entries(oldest.bytes) {
             Ok(Some(entries)) => (entries, true),
@@ -18,12 +28,12 @@ impl Log {
             }
             Err(_) => (Vec::new(), false),
         };
-        let (mut budget, mut kept, mut gone) = (oldest.weight / 2, 0, 0);
+        let (mut budget, mut kept, mut gone) = (oldest.weight / part, 0, 0);
         for entry in entries.iter().filter(|entry| !entry.is_gone) {
             let place = oldest.place(entry);
             let Some(is_used) = self.shared.index.is_used(entry.key, &place) else { continue };
             let cost = u64::from(entry.length) + self.bodies.of(&place).map_or(0, |(_, bytes)| bytes);
-            if is_used && cost <= budget && self.copy(&oldest.segment, place) {
+            if is_worth(is_used) && cost <= budget && self.copy(&oldest.segment, place) {
                 budget -= cost;
                 kept += 1;
             } else {
@@ -53,7 +63,9 @@ impl Log {
     /// Appends a copy of a response, unless it was purged or cannot be read.
     fn copy(&mut self, segment: &Segment, place: Place) -> bool {
         let Ok(record) = segment.read(&place, Part::Whole, Patience::Any) else { return false };
-        let Some((metadata, epoch)) = (self.shared.refresh)(&record.metadata) else { return false };
+        let Some((metadata, epoch)) = (self.shared.refresh)(&record.metadata, record.epoch) else {
+            return false;
+        };
         let (what, body, body_bytes) = match record.body {
             Body::Whole(content) => (What::Inline, content.clone(), content.len()),
             Body::Outside(outside, length) => (What::Outside(outside), Content::default(), length),
