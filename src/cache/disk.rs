@@ -35,7 +35,7 @@ use crate::cache::content::Content;
 use crate::cache::key::Key;
 use crate::cache::purge::{Epoch, Traces};
 use event::Event;
-use format::{LARGEST_METADATA, Outside};
+use format::Outside;
 use incoming::{Incoming, Metadata};
 use index::{Index, Place, short};
 use journal::{Found, Journal};
@@ -80,10 +80,11 @@ const SMALLEST: u64 = 1 << 20;
 
 impl Disk {
     /// Opens the store in a volume; `None` if another process has it. `before` is told what was purged, and gives back all
-    /// purges that count from now on. Takes about a second for a million responses.
+    /// purges that count from now on. Takes about a second for a million responses. Each segment is a file that stays open: two
+    /// thousand of them at most, or four with many large bodies.
     ///
     /// # Errors
-    /// When it cannot be written: there is no use in a store that purges would not hold in.
+    /// When it cannot be read, or cannot be written: there is no use in a store that purges would not hold in.
     pub fn open(
         volume: Arc<dyn Volume>,
         options: Options,
@@ -107,16 +108,15 @@ impl Disk {
             refresh,
             segments: RwLock::default(),
         });
-        let found = match journal::read(&shared) {
-            Found::Traces(traces) => Some(traces),
-            Found::Nothing | Found::Lost => None,
+        let traces = match journal::read(&shared)? {
+            Found::Traces(traces) => traces,
+            Found::Nothing => {
+                remove_all(&shared)?;
+                Traces::default()
+            }
         };
-        if found.is_none() {
-            remove_all(&shared)?;
-        }
         let (log, latest) = start::start(shared.clone())?;
-        let before =
-            before(&Before { traces: found.unwrap_or_default(), latest: Epoch::from_number(latest) });
+        let before = before(&Before { traces, latest: Epoch::from_number(latest) });
         let journal = Journal::new(shared.clone(), &before)?;
         let (commands, orders) = channel();
         let thread = thread::Builder::new().name("cache-disk".into());
@@ -203,7 +203,7 @@ impl Disk {
 
     /// Stores metadata anew for a body that stays where it is.
     pub fn update(&self, metadata: Metadata, outside: Outside, length: u64) -> bool {
-        self.write(metadata, Written::Outside(outside, length), true)
+        self.write(metadata, Written::Kept(outside, length), true)
     }
 
     fn write(&self, metadata: Metadata, body: Written, fits: bool) -> bool {
@@ -212,9 +212,7 @@ impl Disk {
             return false;
         }
         let old = self.shared.index.remove(short(&key), |place| place.variant == variant);
-        let limits = &self.shared.limits;
-        if !fits || bytes.len() > LARGEST_METADATA || limits.record_bytes(bytes.len(), 0) > limits.segment / 4
-        {
+        if !fits || !self.shared.limits.fits_metadata(bytes.len()) {
             let _ = self.commands.send(Command::Remove { key, variant, old });
             return false;
         }

@@ -81,7 +81,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what is left. Which file it is, and how many bytes the body has.
+    /// Writes what is left, and waits until it would survive a loss of power: what is missing of a body would come to light when
+    /// half of it was sent. Which file it is, and how many bytes the body has.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -89,6 +90,7 @@ impl Writer {
         if !self.rest.is_empty() {
             self.write_block()?;
         }
+        self.file.sync()?;
         Ok((Outside { file: self.number, identity: identity(&self.seal) }, self.length))
     }
 

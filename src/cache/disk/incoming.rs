@@ -79,8 +79,11 @@ impl Incoming {
     /// former response.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or there is too much metadata.
     pub fn finish(mut self, metadata: Metadata) -> io::Result<()> {
+        if !self.shared.limits.fits_metadata(metadata.bytes.len()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         // An empty body takes its header.
         self.write(&[])?;
         let Some(writer) = self.writer.take() else { return Ok(()) };

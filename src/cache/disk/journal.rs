@@ -39,25 +39,27 @@ struct End {
 
 /// What is on disk of purges.
 pub enum Found {
-    /// No file, and so no purges, or a new store.
-    Nothing,
     Traces(Traces),
-    /// Something that cannot be read.
-    Lost,
+    /// No file, or one that is damaged or sealed with another key.
+    Nothing,
 }
 
 /// Reads what a process before this one purged.
-pub fn read(shared: &Shared) -> Found {
+///
+/// # Errors
+/// When there is a file, and the system does not let it be read.
+pub fn read(shared: &Shared) -> io::Result<Found> {
     let file = match shared.volume.open(NAME) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
-        Err(_) => return Found::Lost,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
     };
-    let read = || -> Result<Traces, Fault> {
-        let seal = segment::open(&*file, Kind::Purges, shared.keys.as_ref())?;
-        batches(&*file, &seal)
-    };
-    read().map_or(Found::Lost, Found::Traces)
+    let seal = segment::open(&*file, Kind::Purges, shared.keys.as_ref());
+    match seal.and_then(|seal| batches(&*file, &seal)) {
+        Ok(traces) => Ok(Found::Traces(traces)),
+        Err(Fault::Unreadable(_)) => Ok(Found::Nothing),
+        Err(Fault::Io(error)) => Err(error),
+    }
 }
 
 fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
@@ -76,13 +78,29 @@ fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
         }
         let mut bytes = vec![0; size as usize];
         file.read_at(&mut bytes, from)?;
-        let mut batch = seal.open(&mut bytes, from, &head)?;
-        while !batch.is_empty() {
-            traces.traces.push(decode(&mut batch).ok_or(Unreadable::Damaged)?);
-        }
+        let batch = seal.open(&mut bytes, from, &head)?;
+        traces.traces.extend(decoded(batch).ok_or(Unreadable::Damaged)?);
         at = to;
     }
     Ok(traces)
+}
+
+/// Traces as they are written down.
+#[must_use]
+pub fn encoded(traces: &[Trace]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    traces.iter().for_each(|trace| encode(trace, &mut bytes));
+    bytes
+}
+
+/// What [`encoded`] wrote; `None` if it is anything else.
+#[must_use]
+pub fn decoded(mut bytes: &[u8]) -> Option<Vec<Trace>> {
+    let mut traces = Vec::new();
+    while !bytes.is_empty() {
+        traces.push(decode(&mut bytes)?);
+    }
+    Some(traces)
 }
 
 fn encode(trace: &Trace, bytes: &mut Vec<u8>) {
@@ -128,8 +146,7 @@ fn decode(bytes: &mut &[u8]) -> Option<Trace> {
 }
 
 fn batch(traces: &Traces, seal: &Seal, at: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    traces.traces.iter().for_each(|trace| encode(trace, &mut content));
+    let mut content = encoded(&traces.traces);
     let mut head = Vec::with_capacity(HEAD);
     let size = u32::try_from(content.len() + seal.tag_bytes()).map_err(io::Error::other)?;
     head.put_u32_le(size);

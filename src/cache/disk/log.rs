@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::event::Event;
-use super::format::{ENTRY, Entry, Outside, What};
+use super::format::{ENTRY, Entry, HEAD, Outside, What};
 use super::index::{Place, short};
 use super::segment::Segment;
 use super::shared::Shared;
@@ -71,8 +71,10 @@ pub struct Response {
 /// The body of what is to be written.
 pub enum Written {
     Here(Content),
-    /// In its file already, so many bytes.
+    /// In a new file, so many bytes.
     Outside(Outside, u64),
+    /// In the file of what it takes the place of.
+    Kept(Outside, u64),
 }
 
 /// The longest run of responses that is left out after failures.
@@ -106,6 +108,11 @@ impl Log {
             self.to_skip -= 1;
             self.shared.tell(&Event::Skipped);
             self.give_up(response);
+        } else if let Written::Kept(outside, _) = response.body
+            && self.bodies.bytes(outside.file).is_none()
+        {
+            // It was evicted meanwhile.
+            self.give_up(response);
         } else if let Err(error) = self.try_to_write(&response) {
             self.fail(&error);
             self.give_up(response);
@@ -125,6 +132,7 @@ impl Log {
                 self.bodies.add(outside.file, self.shared.limits.body_bytes(*length));
                 (What::Outside(*outside), &nothing, *length)
             }
+            Written::Kept(outside, length) => (What::Outside(*outside), &nothing, *length),
         };
         let record = Record { key, variant, epoch, what, metadata, body, body_bytes };
         let appended = if self.make_room(self.shared.limits.record_bytes(metadata.len(), body.len())) {
@@ -282,7 +290,7 @@ impl Log {
             self.fail(&error);
             self.seal();
             for lost in waiting {
-                self.lose(&lost);
+                self.lose(lost);
             }
             return;
         }
@@ -295,15 +303,17 @@ impl Log {
         }
     }
 
-    /// A record could not be written: what it stands for is gone.
-    fn lose(&mut self, lost: &Waiting) {
-        if let Some(original) = &lost.copy_of {
-            self.drop_place(short(&lost.key), original);
-        }
-        self.leave(&lost.place);
-        for old in &lost.old {
-            self.leave(old);
-            self.bury(&lost.key, old);
+    /// A record could not be written: what it stands for is gone, and what it should have replaced is untrue.
+    fn lose(&mut self, lost: Waiting) {
+        let Waiting { key, entry, place, mut old, copy_of } = lost;
+        self.leave(&place);
+        match copy_of {
+            Some(original) => self.drop_place(short(&key), &original),
+            None if entry.is_gone => {}
+            None => {
+                old.extend(self.shared.index.remove(short(&key), |one| one.variant == place.variant));
+                self.remove_places(&key, old);
+            }
         }
     }
 
@@ -344,7 +354,7 @@ impl Log {
             let _ = segment.file.cut(length);
             length
         });
-        self.shared.give_back(FRAME + length - super::format::HEAD as u64 + (entries.len() * ENTRY) as u64);
+        self.shared.give_back(FRAME + length - HEAD as u64 + (entries.len() * ENTRY) as u64);
         self.shared.used.fetch_add(bytes, Ordering::Relaxed);
         self.sealed.push_back(Sealed { segment, bytes, weight, epoch });
         self.note_epoch();

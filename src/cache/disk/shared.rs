@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::body;
 use super::event::Event;
-use super::format::{BLOCK, ENTRY, HEAD, IDENTITY, LARGEST_INLINE};
+use super::format::{BLOCK, ENTRY, HEAD, IDENTITY, LARGEST_INLINE, LARGEST_METADATA};
 use super::index::Index;
-use super::log::Response;
+use super::log::{Response, Written};
 use super::seal::{KeyId, Keys, MAX_TAG, Salt};
 use super::segment::Segment;
 use super::volume::Volume;
@@ -69,6 +69,12 @@ impl Limits {
     pub const fn body_bytes(&self, body: u64) -> u64 {
         (HEAD as u64)
             .saturating_add(body.saturating_add(body.div_ceil(BLOCK as u64).saturating_mul(self.tag)))
+    }
+
+    /// Whether metadata is short enough to be stored.
+    #[must_use]
+    pub const fn fits_metadata(&self, metadata: usize) -> bool {
+        metadata <= LARGEST_METADATA && self.record_bytes(metadata, 0) <= self.segment / 4
     }
 
     /// Whether a body goes into a segment.
@@ -149,7 +155,9 @@ impl Shared {
     pub fn queue(&self, commands: &Sender<Command>, response: Response) -> bool {
         let weight = writer::weight(&response);
         let waiting = self.queued.fetch_add(weight, Ordering::Relaxed);
-        let is_too_much = waiting + weight > MOST_QUEUED && waiting > 0;
+        // What has its body on disk already is short.
+        let is_long = matches!(response.body, Written::Here(_));
+        let is_too_much = is_long && waiting + weight > MOST_QUEUED && waiting > 0;
         let command = if is_too_much {
             self.queued.fetch_sub(weight, Ordering::Relaxed);
             self.tell(&Event::Overloaded);

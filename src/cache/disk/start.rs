@@ -5,8 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::io::Errno;
+
 use super::event::Event;
-use super::format::{ENTRY, Entry};
+use super::format::Entry;
 use super::index::Place;
 use super::log::{Log, Sealed, write_index};
 use super::segment::{Fault, Segment};
@@ -16,7 +18,8 @@ use super::{body, segment_name, segment_number};
 /// A log of what is there, and the latest epoch of it.
 ///
 /// # Errors
-/// When the directory cannot be listed. Files that cannot be used are removed instead.
+/// When the directory or a file cannot be read. Files that are damaged are removed instead, as what cannot be read is no loss
+/// and takes space; but not for want of rights, memory or descriptors.
 pub fn start(shared: Arc<Shared>) -> io::Result<(Log, u64)> {
     let (mut segments, mut next_body) = (Vec::new(), 1);
     let mut log = Log::new(shared, 1);
@@ -34,7 +37,7 @@ pub fn start(shared: Arc<Shared>) -> io::Result<(Log, u64)> {
     let mut epoch = 0;
     for (number, length) in segments {
         log.next_segment = number.saturating_add(1);
-        if let Some((segment, entries, length)) = open(&log.shared, number, length) {
+        if let Some((segment, entries, length)) = open(&log.shared, number, length)? {
             epoch =
                 entries.iter().filter(|entry| !entry.is_gone).map(|entry| entry.epoch).fold(epoch, u64::max);
             take_in(&mut log, segment, &entries, length);
@@ -49,7 +52,7 @@ pub fn start(shared: Arc<Shared>) -> io::Result<(Log, u64)> {
 }
 
 /// A segment with its entries and its length; `None` if there is nothing in it.
-fn open(shared: &Shared, number: u32, length: u64) -> Option<(Segment, Vec<Entry>, u64)> {
+fn open(shared: &Shared, number: u32, length: u64) -> io::Result<Option<(Segment, Vec<Entry>, u64)>> {
     let name = segment_name(number);
     let opened = (|| {
         let segment = Segment::open(shared.volume.open(&name)?, number, shared.keys.as_ref())?;
@@ -59,21 +62,16 @@ fn open(shared: &Shared, number: u32, length: u64) -> Option<(Segment, Vec<Entry
         }
     })();
     match opened {
-        Ok((_, entries, _)) if entries.is_empty() => {
-            shared.remove_file(&name);
-            None
-        }
-        Ok(opened) => Some(opened),
-        Err(Fault::Unreadable(why)) => {
-            shared.remove_file(&name);
-            shared.tell(&Event::FileUnusable { name, why });
-            None
-        }
-        Err(Fault::Io(error)) => {
+        Ok((_, entries, _)) if entries.is_empty() => {}
+        Ok(opened) => return Ok(Some(opened)),
+        Err(Fault::Unreadable(why)) => shared.tell(&Event::FileUnusable { name: name.clone(), why }),
+        Err(Fault::Io(error)) if Errno::from_io_error(&error) == Some(Errno::IO) => {
             shared.tell(&Event::ReadFailed(error.kind()));
-            None
         }
+        Err(Fault::Io(error)) => return Err(error),
     }
+    shared.remove_file(&name);
+    Ok(None)
 }
 
 /// Reads a segment that has no index, and gives it one.
@@ -81,13 +79,9 @@ fn recover(shared: &Shared, segment: Segment, length: u64) -> Result<(Segment, V
     let (entries, end) = segment.scan(length)?;
     let responses = entries.iter().filter(|entry| !entry.is_gone).count();
     shared.tell(&Event::Recovered { name: segment_name(segment.number), responses });
-    let room = shared.limits.filled.saturating_sub(end + (entries.len() * ENTRY) as u64);
-    let completed = || {
-        segment.file.cut(end)?;
-        write_index(&segment, end, &entries, shared)
-    };
     // Without the index it is read the same way the next time.
-    let length = if entries.is_empty() || room == 0 { end } else { completed().unwrap_or(end) };
+    let completed = segment.file.cut(end).and_then(|()| write_index(&segment, end, &entries, shared));
+    let length = completed.or_else(|_| segment.file.length())?;
     Ok((segment, entries, length))
 }
 

@@ -9,6 +9,7 @@ use super::segment::{Body, Part, Patience};
 use super::testing::{Ram, SECRET, Store, key, metadata, noise};
 use super::*;
 
+mod crash;
 mod damage;
 mod failures;
 mod purges;
@@ -249,6 +250,23 @@ fn what_is_too_long_is_refused_and_no_older_one_stays() {
     let mut incoming = store.disk.begin().unwrap();
     assert!(incoming.write(&noise(1, 1 << 17)).is_ok());
     assert!(incoming.write(b"x").is_err());
+    assert!(incoming.finish(metadata("/a", 0, &long)).is_err());
+    assert_eq!(ram.names_of(".body"), [""; 0]);
+}
+
+#[test]
+fn metadata_for_a_body_that_was_evicted_is_not_stored() {
+    let ram = ram();
+    let store = Store::open(&ram, CAPACITY, &[]);
+    store.put("/a", 0, "", &noise(1, 2_000_000));
+    let place = store.disk.find(&key("/a"))[0];
+    let record = store.disk.read(&key("/a"), &place, Part::Metadata, Patience::Any).unwrap().unwrap();
+    let Body::Outside(outside, length) = record.body else { panic!("it is long") };
+    store.disk.clear();
+    store.disk.update(metadata("/a", 0, ""), outside, length);
+    store.disk.flush();
+    assert!(store.get("/a", 0).is_none() && store.disk.is_empty());
+    assert_eq!(store.disk.bytes(), ram.bytes());
 }
 
 #[test]

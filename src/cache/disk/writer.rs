@@ -42,7 +42,7 @@ pub fn weight(response: &Response) -> u64 {
     use super::log::Written;
     let body = match &response.body {
         Written::Here(content) => content.len(),
-        Written::Outside(..) => 0,
+        Written::Outside(..) | Written::Kept(..) => 0,
     };
     body + response.metadata.len() as u64
 }

@@ -92,7 +92,7 @@ impl Stored {
         self.fingerprint == other.fingerprint && self.selector == other.selector
     }
 
-    /// All but the content, as it is stored on disk.
+    /// All but the content, as it is stored on disk. A change of it is a new [`VERSION`](crate::cache::disk::format::VERSION).
     #[must_use]
     pub fn to_metadata(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128 + self.record.as_bytes().len());

@@ -116,7 +116,7 @@ async fn purges_hold_across_a_restart() {
         let ram = Arc::default();
         let tiered = open(&ram);
         put(&tiered, "/a", "", "cache-tag: red\ncache-control: max-age=100, stale-while-revalidate=50");
-        tiered.purge(&[scope.clone()], how).await;
+        tiered.purge(std::slice::from_ref(&scope), how).await;
         drop(tiered);
         let tiered = open(&ram);
         let verdict = find(&tiered, "/a", "")

@@ -117,3 +117,13 @@ fn too_much_that_waits_is_not_written_and_no_older_one_stays() {
     store.disk.flush();
     assert!(store.get("/a", 0).is_none_or(|(_, body)| body.len() == 40 << 20));
 }
+
+#[test]
+fn what_cannot_be_opened_for_now_is_not_removed() {
+    let ram = ram();
+    Store::open(&ram, 1 << 20, &[]).put("/a", 0, "", b"a");
+    ram.switches().is_unreadable.store(true, Ordering::Relaxed);
+    assert!(Store::try_open(&ram, 1 << 20, &[]).is_err());
+    ram.switches().is_unreadable.store(false, Ordering::Relaxed);
+    assert!(Store::open(&ram, 1 << 20, &[]).get("/a", 0).is_some());
+}
