@@ -89,7 +89,9 @@ fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
 #[must_use]
 pub fn encoded(traces: &[Trace]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    traces.iter().for_each(|trace| encode(trace, &mut bytes));
+    for trace in traces {
+        encode(trace, &mut bytes);
+    }
     bytes
 }
 

@@ -113,6 +113,8 @@ impl Log {
         let place = sealed.place(entry);
         let mut bytes = 0;
         if entry.other != 0 {
+            // A number is not used again while a record that may mean the former file is there.
+            self.shared.next_body.fetch_max(entry.other.saturating_add(1), Ordering::Relaxed);
             // Its body went when it was replaced or removed.
             let Some(found) = self.bodies.bytes(entry.other) else { return 0 };
             bytes = found;

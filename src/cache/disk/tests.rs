@@ -76,6 +76,23 @@ fn a_variant_replaces_itself_alone() {
 }
 
 #[test]
+fn variants_of_a_key_are_bounded() {
+    let ram = ram();
+    let store = Store::open(&ram, CAPACITY, &[]);
+    store.put("/a", 0, "", &noise(1, 2_000_000));
+    (1..33).for_each(|variant| store.put("/a", variant, "", b"a"));
+    let check = |store: &Store| {
+        assert!(
+            store.get("/a", 0).is_none() && store.get("/a", 1).is_some() && store.get("/a", 32).is_some()
+        );
+        assert_eq!((store.disk.len(), ram.names_of(".body").len()), (32, 0));
+    };
+    check(&store);
+    drop(store);
+    check(&Store::open(&ram, CAPACITY, &[]));
+}
+
+#[test]
 fn what_was_removed_stays_away_also_after_a_restart() {
     let ram = ram();
     let store = Store::open(&ram, CAPACITY, &[]);

@@ -4,7 +4,7 @@ use super::super::format::What;
 use super::super::index::{Place, Short};
 use super::super::segment::{Body, Part, Patience, Segment};
 use super::active::Record;
-use super::{Content, Event, Log, segment_name};
+use super::{BATCH, Content, Event, Log, segment_name};
 
 impl Log {
     /// Removes the oldest segment, after what was asked for of it was appended anew: at most half of it, so that there is
@@ -36,6 +36,9 @@ impl Log {
             if is_worth(is_used) && cost <= budget && self.copy(&oldest.segment, place) {
                 budget -= cost;
                 kept += 1;
+                if self.pending() >= BATCH {
+                    self.flush();
+                }
             } else {
                 self.drop_place(entry.key, &place);
                 gone += 1;

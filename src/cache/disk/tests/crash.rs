@@ -40,7 +40,8 @@ fn open(directory: &Path) -> (Disk, Arc<Mutex<Vec<Event>>>, Traces) {
 }
 
 fn body(seed: u64) -> Vec<u8> {
-    let length = fastrand::Rng::with_seed(seed).usize(..if seed % 37 == 0 { 700_000 } else { 9_000 });
+    let length =
+        fastrand::Rng::with_seed(seed).usize(..if seed.is_multiple_of(37) { 700_000 } else { 9_000 });
     noise(seed, length)
 }
 
@@ -53,11 +54,11 @@ fn path(seed: u64) -> String {
 fn writes_until_it_is_killed() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     let (disk, _, before) = open(Path::new(&directory));
-    let mut said = std::io::stderr();
+    let mut said = io::stderr();
     for seed in before.epoch * 100_000.. {
         let (path, text) = (path(seed), seed.to_string());
         let body = body(seed);
-        if seed % 5 == 0 && body.len() > 5_000 {
+        if seed.is_multiple_of(5) && body.len() > 5_000 {
             let mut incoming = disk.begin().unwrap();
             body.chunks(1000).for_each(|piece| incoming.write(piece).unwrap());
             incoming.finish(metadata(&path, 0, &text)).unwrap();
@@ -65,10 +66,10 @@ fn writes_until_it_is_killed() {
             disk.put(metadata(&path, 0, &text), Content::new(vec![body.into()]));
         }
         disk.touch(&key(&format!("/{}", seed / 2 % PATHS)), 0);
-        if seed % 11 == 0 {
+        if seed.is_multiple_of(11) {
             disk.remove(&key(&format!("/{}", seed / 3 % PATHS)), 0);
         }
-        if seed % 7 == 0 {
+        if seed.is_multiple_of(7) {
             let trace = Trace { scope: Scope::Tag(seed), hard: seed, soft: 0, soft_at: 0 };
             let traces = Traces { traces: vec![trace], epoch: before.epoch + 1, swept: 0 };
             disk.purge(&traces, || panic!("there is room"));

@@ -186,3 +186,15 @@ fn a_block_of_another_place_is_none() {
     ram.overwrite(SEGMENT, &bytes);
     assert_eq!(store.disk.read(&key("/a"), &place, Part::Whole, Patience::Any), Ok(None));
 }
+
+#[test]
+fn a_body_is_never_taken_for_one_that_was_there_before() {
+    let ram = ram();
+    Store::open(&ram, 1 << 20, &[]).put("/a", 0, "", &noise(1, 100_000));
+    // Killed between the removal of the body and the note of it.
+    ram.remove(&ram.names_of(".body")[0]).unwrap();
+    Store::open(&ram, 1 << 20, &[]).put("/b", 0, "", &noise(2, 100_000));
+    let store = Store::open(&ram, 1 << 20, &[]);
+    assert_eq!((store.disk.len(), store.disk.find(&key("/a"))), (1, Vec::new()));
+    assert!(store.get("/b", 0).unwrap().1 == noise(2, 100_000));
+}
