@@ -31,9 +31,11 @@ pub mod transform;
 
 mod compile;
 mod engine;
+mod meter;
 mod pattern;
 #[cfg(test)]
 mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
-pub use engine::{Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use meter::Clock;

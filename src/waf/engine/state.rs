@@ -127,11 +127,6 @@ pub(super) struct State {
     pub(super) audit: Option<bool>,
     pub(super) unix_seconds: u64,
     pub(super) started_ns: u64,
-    /// When the phase that runs began, and what those before it took.
-    pub(super) resumed_ns: u64,
-    pub(super) spent_ns: u64,
-    pub(super) now_ns: u64,
-    pub(super) steps: u32,
     pub(super) exhausted: Option<super::Exhausted>,
 }
 
@@ -162,7 +157,6 @@ impl State {
         self.body_processor = None;
         self.force_body = false;
         self.audit = None;
-        self.steps = 0;
         self.exhausted = None;
     }
 

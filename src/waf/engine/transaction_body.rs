@@ -66,7 +66,9 @@ impl Transaction {
         let length = self.state.values.request_body.len();
         if length > 0 && self.wants_request_body() {
             self.state.values.set_number(Variable::RequestBodyLength, length);
+            self.state.caches.meter.resume();
             self.read_body();
+            self.state.caches.meter.pause();
         }
         self.phase(Phase::RequestBody)
     }

@@ -1,11 +1,27 @@
 //! The texts that transformations make of one value, each made once.
 
+use super::screen::Remembered;
+use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::transform::{ByteSet, Transformation};
 
 /// Texts of one value; a pipeline past this ends where it is, and its rules are tested as the rules run.
 const TEXTS: usize = 200;
 /// Memory kept of each between values.
 const KEPT_BYTES: usize = 256 << 10;
+
+/// There is no room for another text, or no time.
+pub(super) struct Full;
+
+/// How far the candidates of a text are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Known {
+    #[default]
+    Nothing,
+    /// As far as its length and its bytes tell.
+    Screened,
+    /// With literals.
+    Scanned,
+}
 
 /// One text, by its place. 0 is the value itself.
 pub(super) type TextId = u8;
@@ -15,8 +31,8 @@ struct About {
     bytes: ByteSet,
     /// The text that has the same letters in other cases, and so the same candidates.
     alike: TextId,
-    /// Whether its candidates are known.
-    scanned: bool,
+    /// How far its candidates are known.
+    known: Known,
     /// Groups of which it is known whether any matches, and those of which one does.
     groups: (u64, u64),
 }
@@ -33,6 +49,10 @@ pub(super) struct Texts {
     /// By literal: the last text in which it was found, counted over all values.
     pub(super) stamps: Vec<u32>,
     pub(super) stamp: u32,
+    /// What sets of bytes tell.
+    pub(super) remembered: Remembered,
+    /// What is known of a text that is not there.
+    nothing: Known,
 }
 
 impl Texts {
@@ -64,30 +84,35 @@ impl Texts {
     }
 
     /// What the transformation makes of a text.
+    ///
+    /// # Errors
+    /// If there are too many texts, or nobody pays for one more.
     pub(super) fn make(
         &mut self,
         value: &[u8],
         from: TextId,
         transformation: Transformation,
-    ) -> Option<TextId> {
+        meter: &mut Meter,
+    ) -> Result<TextId, Full> {
         if !transformation.triggers().apply_to(&self.bytes(from)) {
-            return Some(from);
+            return Ok(from);
         }
         let known = self.made.iter().find(|(known, by, _)| *known == from && *by == transformation);
         if let Some((_, _, to)) = known {
-            return Some(*to);
+            return Ok(*to);
         }
         let to = self.about.len();
-        if to >= TEXTS {
-            return None;
+        let id = TextId::try_from(to).map_err(|_| Full)?;
+        if to >= TEXTS || !meter.spend(self.text(value, from).len() * byte_ns::TRANSFORM) {
+            return Err(Full);
         }
         if self.buffers.len() < to {
             self.buffers.resize_with(to, Vec::new);
         }
-        let mut out = self.buffers.get_mut(to - 1).map(std::mem::take)?;
+        let mut out = self.buffers.get_mut(to - 1).map(std::mem::take).ok_or(Full)?;
         out.clear();
         let changed = transformation.apply(self.text(value, from), &mut out);
-        let id = if changed { TextId::try_from(to).ok()? } else { from };
+        let id = if changed { id } else { from };
         if changed {
             let same_letters =
                 matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
@@ -98,7 +123,7 @@ impl Texts {
             *buffer = out;
         }
         self.made.push((from, transformation, id));
-        Some(id)
+        Ok(id)
     }
 
     /// Whether any pattern of the group matches the text, which is asked once.
@@ -126,17 +151,15 @@ impl Texts {
         self.about.get(usize::from(id)).map_or(id, |about| about.alike)
     }
 
-    /// The candidates of a text, if they are known, else room for them.
-    pub(super) fn candidates(&mut self, id: TextId, words: usize) -> (bool, &mut [u64]) {
+    /// The candidates of a text, and how far they are known.
+    pub(super) fn candidates(&mut self, id: TextId, words: usize) -> (&mut Known, &mut [u64]) {
         let start = usize::from(id) * words;
         if self.candidates.len() < start + words {
             self.candidates.resize(start + words, 0);
         }
-        let known = self
-            .about
-            .get_mut(usize::from(id))
-            .is_some_and(|about| std::mem::replace(&mut about.scanned, true));
-        (known, self.candidates.get_mut(start..start + words).unwrap_or_default())
+        let Self { candidates, about, nothing, .. } = self;
+        let known = about.get_mut(usize::from(id)).map_or(nothing, |about| &mut about.known);
+        (known, candidates.get_mut(start..start + words).unwrap_or_default())
     }
 }
 
