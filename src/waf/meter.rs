@@ -38,11 +38,13 @@ pub mod byte_ns {
 pub struct Meter {
     clock: Option<Arc<dyn Clock>>,
     limit_ns: u64,
-    /// When the phase that runs began, and what those before it took.
-    resumed_ns: u64,
+    /// What the phases before took.
     spent_ns: u64,
-    now_ns: u64,
+    /// When the phase that runs was measured from, if it had enough to do to be measured.
+    since_ns: Option<u64>,
+    /// Work since the clock was looked at last.
     work_ns: usize,
+    now_ns: u64,
     is_empty: bool,
 }
 
@@ -56,8 +58,7 @@ impl Meter {
     /// Begins a transaction of at most `limit_ns` nanoseconds.
     pub fn begin(&mut self, clock: &Arc<dyn Clock>, limit_ns: u64) {
         let now_ns = clock.monotonic_ns();
-        let clock = Some(Arc::clone(clock));
-        *self = Self { clock, limit_ns, resumed_ns: now_ns, now_ns, ..Self::default() };
+        *self = Self { clock: Some(Arc::clone(clock)), limit_ns, now_ns, ..Self::default() };
     }
 
     /// Says that work begins that may take so long. False if there is no time left.
@@ -76,18 +77,17 @@ impl Meter {
         self.is_empty
     }
 
-    /// A phase begins. What passed since the last one was for the client or the upstream to spend.
-    pub fn resume(&mut self) {
-        self.now_ns = self.now();
-        self.resumed_ns = self.now_ns;
-        self.is_empty |= self.spent_ns > self.limit_ns;
-    }
-
-    /// A phase ends. If all of it was done, it does not matter any more how long it took.
+    /// A phase ends. What passes until the next one is for the client or the upstream to spend. Small phases are taken to
+    /// have cost what they may at worst, which spares a look at the clock.
     pub fn pause(&mut self) {
-        self.now_ns = self.now();
-        self.spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(self.resumed_ns));
-        self.resumed_ns = self.now_ns;
+        match self.since_ns.take() {
+            None => self.spent_ns = self.spent_ns.saturating_add(self.work_ns as u64),
+            Some(since_ns) => {
+                self.now_ns = self.now();
+                self.spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(since_ns));
+            }
+        }
+        self.work_ns = 0;
     }
 
     /// Leaves some time for the log, whatever was spent.
@@ -107,9 +107,14 @@ impl Meter {
 
     #[cold]
     fn look(&mut self) {
-        self.work_ns = 0;
         self.now_ns = self.now();
-        let now = self.now_ns.saturating_sub(self.resumed_ns);
-        self.is_empty |= self.clock.is_some() && self.spent_ns.saturating_add(now) > self.limit_ns;
+        // The first piece of a phase is counted, and the rest measured.
+        if self.since_ns.is_none() {
+            self.spent_ns = self.spent_ns.saturating_add(self.work_ns.min(LOOK_NS) as u64);
+        }
+        self.work_ns = 0;
+        let since_ns = *self.since_ns.get_or_insert(self.now_ns);
+        let spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(since_ns));
+        self.is_empty |= self.clock.is_some() && spent_ns > self.limit_ns;
     }
 }

@@ -244,7 +244,6 @@ impl Transaction {
             state: &mut self.state,
             filtered: engine.filter.is_some(),
         };
-        runner.state.caches.meter.resume();
         if let Some(filter) = &engine.filter {
             runner.look(filter);
         }

@@ -6,6 +6,7 @@ use super::{Exhausted, Verdict};
 use crate::waf::body::multipart::{self, Flag};
 use crate::waf::body::{Fault, Kind, json, xml};
 use crate::waf::ir::{EngineState, Phase, Variable};
+use crate::waf::meter::byte_ns;
 
 /// What is 0 unless a multipart body is odd.
 pub(super) const MULTIPART: &[Variable] = &[
@@ -66,9 +67,9 @@ impl Transaction {
         let length = self.state.values.request_body.len();
         if length > 0 && self.wants_request_body() {
             self.state.values.set_number(Variable::RequestBodyLength, length);
-            self.state.caches.meter.resume();
+            // All parsers take less than that.
+            self.state.caches.meter.spend(length * byte_ns::TOKENS);
             self.read_body();
-            self.state.caches.meter.pause();
         }
         self.phase(Phase::RequestBody)
     }

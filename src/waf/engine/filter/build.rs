@@ -207,6 +207,7 @@ impl Builder {
             .iter()
             .map(|(steps, multi_match, rules)| Pipeline {
                 steps: steps.clone().into(),
+                step_set: steps.iter().fold(0, |set, step| set | step.bit()),
                 multi_match: *multi_match,
                 rules: set(rules),
                 triggers: triggers(steps),
@@ -238,6 +239,7 @@ impl Builder {
             by_literal: self.by_literal.into_iter().map(Into::into).collect(),
             rules: self.rules,
             automaton,
+            steps: self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect::<BTreeSet<_>>().into_iter().collect(),
             pipelines,
             values,
             names,

@@ -88,6 +88,8 @@ impl Runner<'_> {
 /// What a value may take besides its bytes, one that was looked at before and one that was not.
 const SEEN_NS: usize = 100;
 const VALUE_NS: usize = 2_000;
+/// Bytes of a value for which it is found out beforehand which transformations change it.
+const SHORT_VALUE: usize = 256;
 
 /// Words of the largest set of rules.
 pub(super) const WORDS: usize = 16;
@@ -101,43 +103,70 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Makes the texts that the pipelines make of the value, and looks at each for all rules that are to.
     fn pipelines(&self, pipelines: u128, findings: &mut Findings, operands: &mut Operands<'_>) {
-        findings.texts.begin(self.value);
-        let filter = self.filter;
+        let (filter, texts) = (self.filter, &mut findings.texts);
+        texts.begin(self.value);
+        let bytes = texts.bytes(0);
+        let mut remembered = std::mem::take(&mut texts.remembered);
+        let told = filter.screen.tell(bytes, &filter.pipelines, &mut remembered);
         // Most pipelines change nothing of most values: the value is looked at once for all of them.
-        let mut unchanged = [0_u64; WORDS];
-        let Some(unchanged) = unchanged.get_mut(..filter.words) else { return };
-        let bytes = findings.texts.bytes(0);
-        let told = filter.screen.tell(bytes, &filter.pipelines, &mut findings.texts.remembered);
-        unchanged.copy_from_slice(&told.unchanged);
+        texts.look_for(0, &told.unchanged);
+        let steps = self.effective(told.steps, texts, &mut operands.caches.meter);
         let mut changing = told.changing & pipelines;
+        findings.texts.remembered = remembered;
         while changing != 0 {
             let pipeline = filter.pipelines.get(changing.trailing_zeros() as usize);
             changing &= changing - 1;
-            if let Some(pipeline) = pipeline.filter(|pipeline| meet(self.rules, &pipeline.rules)) {
-                self.pipeline(pipeline, findings, operands);
+            match pipeline.filter(|pipeline| meet(self.rules, &pipeline.rules)) {
+                Some(pipeline) if pipeline.step_set & steps == 0 => {
+                    findings.texts.look_for(0, &pipeline.rules);
+                }
+                Some(pipeline) => self.pipeline(pipeline, findings, &mut operands.caches.meter),
+                None => {}
             }
         }
-        self.text(0, unchanged, findings, operands);
+        let mut rules = [0_u64; WORDS];
+        let Some(rules) = rules.get_mut(..filter.words) else { return };
+        for id in findings.texts.all() {
+            if findings.texts.rules(id, rules) {
+                self.text(id, rules, findings, operands);
+            }
+        }
     }
 
-    fn pipeline(&self, pipeline: &Pipeline, findings: &mut Findings, operands: &mut Operands<'_>) {
+    /// Which of the transformations change the value. Of long values all that may: not all pipelines begin with it.
+    fn effective(&self, steps: u64, texts: &mut Texts, meter: &mut Meter) -> u64 {
+        if self.value.len() > SHORT_VALUE {
+            return steps;
+        }
+        let mut effective = 0;
+        for step in self.filter.steps.iter().filter(|step| steps & step.bit() != 0) {
+            if !matches!(texts.make(self.value, 0, *step, meter), Ok(0)) {
+                effective |= step.bit();
+            }
+        }
+        effective
+    }
+
+    fn pipeline(&self, pipeline: &Pipeline, findings: &mut Findings, meter: &mut Meter) {
+        let texts = &mut findings.texts;
         let mut text: TextId = 0;
         if pipeline.multi_match {
-            self.text(text, &pipeline.rules, findings, operands);
+            texts.look_for(text, &pipeline.rules);
         }
         for step in &pipeline.steps {
-            let Ok(next) = findings.texts.make(self.value, text, *step, &mut operands.caches.meter) else {
+            let Ok(next) = texts.make(self.value, text, *step, meter) else {
                 // Too many texts: better a test too many than one too few.
                 return self.pass_all(&pipeline.rules, findings);
             };
             if next != text && pipeline.multi_match {
-                self.text(next, &pipeline.rules, findings, operands);
+                texts.look_for(next, &pipeline.rules);
             }
             text = next;
         }
         if !pipeline.multi_match {
-            self.text(text, &pipeline.rules, findings, operands);
+            texts.look_for(text, &pipeline.rules);
         }
     }
 

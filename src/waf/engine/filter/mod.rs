@@ -45,6 +45,8 @@ pub(in crate::waf) struct Filter {
     by_literal: Vec<Box<[u16]>>,
     automaton: Option<DFA>,
     pipelines: Vec<Pipeline>,
+    /// All transformations of the pipelines.
+    steps: Box<[Transformation]>,
     /// By base of the values, and of the names.
     values: Vec<Scope>,
     names: Vec<Scope>,
@@ -85,6 +87,8 @@ struct Needed {
 #[derive(Debug)]
 struct Pipeline {
     steps: Box<[Transformation]>,
+    /// The same as a set.
+    step_set: u64,
     /// Whether the text is tested before and after each.
     multi_match: bool,
     rules: Bits,

@@ -31,6 +31,8 @@ pub(super) struct Told {
     pub(super) unchanged: Bits,
     /// Pipelines that may change it.
     pub(super) changing: u128,
+    /// Transformations that may, of those pipelines.
+    pub(super) steps: u64,
 }
 
 /// What was worked out before, in all transactions.
@@ -97,12 +99,14 @@ impl Screen {
             told.possible.iter_mut().zip(rules).for_each(|(possible, rules)| *possible &= !rules);
         }
         told.unchanged = vec![0; self.all.len()].into();
-        told.changing = 0;
+        (told.changing, told.steps) = (0, 0);
         for (place, pipeline) in pipelines.iter().enumerate() {
             if pipeline.triggers.is_some_and(|triggers| !triggers.intersects(&bytes)) {
                 told.unchanged.iter_mut().zip(&pipeline.rules).for_each(|(all, own)| *all |= own);
             } else {
                 told.changing |= 1 << place;
+                let may = pipeline.steps.iter().filter(|step| step.triggers().apply_to(&bytes));
+                told.steps |= may.fold(0, |steps, step| steps | step.bit());
             }
         }
     }

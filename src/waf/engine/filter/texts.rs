@@ -44,6 +44,9 @@ pub(super) struct Texts {
     about: Vec<About>,
     /// What was made of what.
     made: Vec<(TextId, Transformation, TextId)>,
+    /// Rules that are to look at each text, one set after the other, and how long a set is.
+    rules: Vec<u64>,
+    words: usize,
     /// Candidates of each text, one set of rules after the other.
     candidates: Vec<u64>,
     /// By literal: the last text in which it was found, counted over all values.
@@ -69,6 +72,7 @@ impl Texts {
         self.about.clear();
         self.made.clear();
         self.candidates.clear();
+        self.rules.clear();
         self.about.push(About { bytes: bytes_of(value), ..About::default() });
     }
 
@@ -124,6 +128,31 @@ impl Texts {
         }
         self.made.push((from, transformation, id));
         Ok(id)
+    }
+
+    /// Notes that these rules are to look at the text.
+    pub(super) fn look_for(&mut self, id: TextId, rules: &[u64]) {
+        self.words = rules.len();
+        let start = usize::from(id) * self.words;
+        if self.rules.len() < start + self.words {
+            self.rules.resize(start + self.words, 0);
+        }
+        if let Some(known) = self.rules.get_mut(start..start + self.words) {
+            known.iter_mut().zip(rules).for_each(|(known, also)| *known |= also);
+        }
+    }
+
+    /// All texts.
+    pub(super) fn all(&self) -> std::ops::Range<TextId> {
+        0..TextId::try_from(self.about.len()).unwrap_or(TextId::MAX)
+    }
+
+    /// Copies the rules that are to look at a text. Whether there are any.
+    pub(super) fn rules(&self, id: TextId, out: &mut [u64]) -> bool {
+        let start = usize::from(id) * self.words;
+        let Some(rules) = self.rules.get(start..start + self.words) else { return false };
+        out.copy_from_slice(rules);
+        rules.iter().any(|word| *word != 0)
     }
 
     /// Whether any pattern of the group matches the text, which is asked once.
