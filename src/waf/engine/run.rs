@@ -155,17 +155,18 @@ impl Runner<'_> {
 
     /// Tests one value, and does what follows if it passes. Whether it did.
     fn value(&mut self, link: &PlannedLink, found: Found) -> bool {
+        if link.pipeline.is_empty() {
+            return self.stored_text(link, found);
+        }
         let mut buffers = std::mem::take(&mut self.state.buffers);
-        let mut caches = std::mem::take(&mut self.state.caches);
-        let original = self.state.value(found.at);
+        let State { values, tx, pieces, caches, .. } = &mut *self.state;
+        let original = found.at.value(values, tx, pieces);
         let passes = if link.multi_match {
             // Each text is looked at as it comes; what actions change does not change the value.
             let text = original.to_vec();
-            self.state.caches = caches;
             self.each_text(link, found, text, &mut buffers)
         } else {
             let place = apply(&link.pipeline, original, &mut buffers, &mut caches.meter);
-            self.state.caches = caches;
             match place.and_then(|place| buffers.get(place)) {
                 Some(text) => self.text(link, found, text),
                 None => self.stored_text(link, found),
@@ -199,18 +200,15 @@ impl Runner<'_> {
     /// The test on a value as it is stored.
     fn stored_text(&mut self, link: &PlannedLink, found: Found) -> bool {
         let argument = self.argument(link);
-        let mut caches = std::mem::take(&mut self.state.caches);
-        let mut last = std::mem::take(&mut self.state.last_value);
-        let text = self.state.value(found.at);
-        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches: &mut caches };
+        let State { values, tx, pieces, caches, last_value, .. } = &mut *self.state;
+        let text = found.at.value(values, tx, pieces);
+        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches };
         let captured = pass(link, text, &mut operands);
         if !matches!(captured, Passes::Not) {
-            last.clear();
-            last.extend_from_slice(text);
+            last_value.clear();
+            last_value.extend_from_slice(text);
         }
-        self.state.caches = caches;
         self.state.argument = argument;
-        self.state.last_value = last;
         self.passed(link, found, captured)
     }
 

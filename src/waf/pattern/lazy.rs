@@ -149,7 +149,7 @@ impl Walk<'_> {
                 return self.found;
             }
         }
-        if !self.meter.spend(self.lazy.state_ns) {
+        if !self.meter.spend(self.lazy.state_ns / 16) {
             return None;
         }
         let Lazy { dfa, .. } = self.lazy;

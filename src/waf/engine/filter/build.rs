@@ -7,7 +7,8 @@ use aho_corasick::{MatchKind, StartKind};
 
 use super::look::WORDS;
 use super::screen::Screen;
-use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, insert};
+use super::classes::{ClassSet, Classes};
+use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, Step, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
 use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
@@ -15,7 +16,7 @@ use crate::waf::engine::run::argument_is_constant;
 use crate::waf::engine::values::BASES;
 use crate::waf::ir::Variable;
 use crate::waf::pattern::{Clause, Regex, Required};
-use crate::waf::transform::{ByteSet, Transformation, Triggers};
+use crate::waf::transform::{ByteSet, Transformation};
 
 /// Rules that are screened; more are tested as they run.
 const RULES: usize = WORDS * 64;
@@ -119,7 +120,8 @@ enum Place {
 
 #[derive(Default)]
 struct Builder {
-    rules: Vec<Screened>,
+    rules: Vec<RuleId>,
+    rest: Vec<Vec<(ByteSet, Box<[u32]>)>>,
     least_bytes: Vec<usize>,
     needs: Vec<(ByteSet, Vec<u16>)>,
     literal: Vec<u16>,
@@ -164,12 +166,12 @@ impl Builder {
                 }
             }
         }
-        let rest = rest.into_iter().map(|clause| Needed {
-            bytes: clause.bytes,
-            literals: clause.literals.into_iter().map(|literal| self.literal(literal)).collect(),
-        });
-        let rest = rest.collect();
-        self.rules.push(Screened { rule: id, rest });
+        let mut numbered = |clause: Clause| {
+            (clause.bytes, clause.literals.into_iter().map(|literal| self.literal(literal)).collect())
+        };
+        let rest = rest.into_iter().map(&mut numbered).collect();
+        self.rest.push(rest);
+        self.rules.push(id);
         let steps = link.pipeline.to_vec();
         match self.pipelines.iter_mut().find(|known| same_pipeline(known, link)) {
             Some((_, _, rules)) => rules.push(bit),
@@ -202,15 +204,20 @@ impl Builder {
         for (bit, targets, excluded) in &self.targets {
             add_targets(&mut scopes, words, *bit, targets, excluded);
         }
+        let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
+        let steps: Vec<_> = steps.into_iter().collect();
+        let asked = self.needs.iter().chain(&self.instead).map(|(bytes, _)| bytes);
+        let asked = asked.chain(self.rest.iter().flatten().map(|(bytes, _)| bytes));
+        let classes = Classes::new(asked, &steps);
+        let step = |by: &Transformation| Step { by: *by, changes: classes.changed_by(*by) };
         let pipelines: Vec<_> = self
             .pipelines
             .iter()
             .map(|(steps, multi_match, rules)| Pipeline {
-                steps: steps.clone().into(),
+                steps: steps.iter().map(step).collect(),
                 step_set: steps.iter().fold(0, |set, step| set | step.bit()),
                 multi_match: *multi_match,
                 rules: set(rules),
-                triggers: triggers(steps),
             })
             .collect();
         for (scope, number) in scopes.values_mut().zip(0_u16..) {
@@ -226,25 +233,31 @@ impl Builder {
             let fit = (0_u16..).zip(&self.least_bytes).filter(|(_, least)| **least <= length);
             set(&fit.map(|(bit, _)| bit).collect::<Vec<_>>())
         };
-        let sets = |by_bytes: &[(ByteSet, Vec<u16>)]| -> Vec<(ByteSet, Bits)> {
-            by_bytes.iter().map(|(bytes, rules)| (*bytes, set(rules))).collect()
+        let sets = |by_bytes: &[(ByteSet, Vec<u16>)]| -> Vec<(ClassSet, Bits)> {
+            by_bytes.iter().map(|(bytes, rules)| (classes.small(*bytes), set(rules))).collect()
         };
+        let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
+        let screened = self.rules.iter().zip(self.rest).map(|(rule, rest)| Screened {
+            rule: *rule,
+            rest: rest.into_iter().map(needed).collect(),
+        });
         let every: Vec<u16> = (0..).take(self.rules.len()).collect();
         Ok(Filter {
             words,
             by_length: (0..=SHORT_BYTES).map(fits).chain([fits(usize::MAX)]).collect(),
-            screen: Screen::new(sets(&self.needs), &pipelines, set(&every)),
+            screen: Screen { needs: sets(&self.needs), all: set(&every) },
             literal: set(&self.literal),
             instead: sets(&self.instead),
             by_literal: self.by_literal.into_iter().map(Into::into).collect(),
-            rules: self.rules,
+            rules: screened.collect(),
             automaton,
-            steps: self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect::<BTreeSet<_>>().into_iter().collect(),
+            steps: steps.iter().map(step).collect(),
             pipelines,
             values,
             names,
             singles,
             groups,
+            classes,
         })
     }
 }
@@ -309,14 +322,6 @@ fn groups(
         groups.push(Group { rules: set(&bits), any, id: plan.patterns.len() + groups.len() });
     }
     groups
-}
-
-/// The bytes without which none of the steps changes anything.
-fn triggers(steps: &[Transformation]) -> Option<ByteSet> {
-    steps.iter().try_fold(ByteSet::EMPTY, |all, step| match step.triggers() {
-        Triggers::Any(bytes) => Some(all.union(bytes)),
-        Triggers::Always => None,
-    })
 }
 
 fn places(variable: Variable) -> Vec<Place> {

@@ -3,6 +3,7 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
 
+use super::classes::ClassSet;
 use super::seen::Key;
 use super::texts::{Known, TextId, Texts};
 use super::{Filter, Findings, Needed, Pipeline, Scope, bits, insert};
@@ -12,7 +13,6 @@ use crate::waf::engine::state::State;
 use crate::waf::engine::values::ValueRef;
 use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::pattern::LITERAL_BYTES;
-use crate::waf::transform::ByteSet;
 
 impl Runner<'_> {
     /// Looks at all values that have arrived since the last time.
@@ -106,10 +106,10 @@ impl Look<'_> {
     /// Makes the texts that the pipelines make of the value, and looks at each for all rules that are to.
     fn pipelines(&self, pipelines: u128, findings: &mut Findings, operands: &mut Operands<'_>) {
         let (filter, texts) = (self.filter, &mut findings.texts);
-        texts.begin(self.value);
-        let bytes = texts.bytes(0);
+        texts.begin(self.value, &filter.classes);
+        let classes = texts.classes(0);
         let mut remembered = std::mem::take(&mut texts.remembered);
-        let told = filter.screen.tell(bytes, &filter.pipelines, &mut remembered);
+        let told = filter.screen.tell(classes, &filter.pipelines, &mut remembered);
         // Most pipelines change nothing of most values: the value is looked at once for all of them.
         texts.look_for(0, &told.unchanged);
         let steps = self.effective(told.steps, texts, &mut operands.caches.meter);
@@ -141,9 +141,9 @@ impl Look<'_> {
             return steps;
         }
         let mut effective = 0;
-        for step in self.filter.steps.iter().filter(|step| steps & step.bit() != 0) {
-            if !matches!(texts.make(self.value, 0, *step, meter), Ok(0)) {
-                effective |= step.bit();
+        for step in self.filter.steps.iter().filter(|step| steps & step.by.bit() != 0) {
+            if !matches!(texts.make(self.value, 0, *step, (&self.filter.classes, &mut *meter)), Ok(0)) {
+                effective |= step.by.bit();
             }
         }
         effective
@@ -156,7 +156,8 @@ impl Look<'_> {
             texts.look_for(text, &pipeline.rules);
         }
         for step in &pipeline.steps {
-            let Ok(next) = texts.make(self.value, text, *step, meter) else {
+            let Ok(next) = texts.make(self.value, text, *step, (&self.filter.classes, &mut *meter))
+            else {
                 // Too many texts: better a test too many than one too few.
                 return self.pass_all(&pipeline.rules, findings);
             };
@@ -237,13 +238,13 @@ impl Look<'_> {
     /// Finds the rules that the text is long enough for and has the bytes for.
     fn screen(&self, id: TextId, texts: &mut Texts) {
         let filter = self.filter;
-        let bytes = texts.bytes(id);
+        let classes = texts.classes(id);
         let length = texts.text(self.value, id).len();
         let mut remembered = std::mem::take(&mut texts.remembered);
         let (known, screened) = texts.candidates(id, filter.words);
         if *known == Known::Nothing {
             *known = Known::Screened;
-            let told = filter.screen.tell(bytes, &filter.pipelines, &mut remembered);
+            let told = filter.screen.tell(classes, &filter.pipelines, &mut remembered);
             let fits = filter.by_length.get(length).or(filter.by_length.last());
             let fits = fits.into_iter().flatten();
             for (((screened, own), fits), possible) in
@@ -257,10 +258,10 @@ impl Look<'_> {
 
     /// Takes out the rules that need literals which the text lacks.
     fn scan(&self, id: TextId, texts: &mut Texts, meter: &mut Meter) {
-        let bytes = texts.bytes(id).to_ascii_lowercase();
+        let classes = texts.classes(id);
         let mut found = [0_u64; WORDS];
         let Some(found) = found.get_mut(..self.filter.words) else { return };
-        for (_, rules) in self.filter.instead.iter().filter(|(enough, _)| enough.intersects(&bytes)) {
+        for (_, rules) in self.filter.instead.iter().filter(|(enough, _)| enough & classes != 0) {
             found.iter_mut().zip(rules).for_each(|(found, also)| *found |= also);
         }
         let mut stamps = std::mem::take(&mut texts.stamps);
@@ -279,7 +280,7 @@ impl Look<'_> {
         for ((candidates, literal), found) in candidates.iter_mut().zip(&self.filter.literal).zip(&*found) {
             *candidates &= !literal | found;
         }
-        self.drop_lacking(candidates, bytes, |literal| stamps.get(literal as usize) == Some(&stamp));
+        self.drop_lacking(candidates, classes, |literal| stamps.get(literal as usize) == Some(&stamp));
         texts.stamps = stamps;
     }
 
@@ -342,13 +343,13 @@ impl Look<'_> {
     }
 
     /// Takes out the rules that need other literals besides, which the text lacks.
-    fn drop_lacking(&self, candidates: &mut [u64], bytes: ByteSet, has: impl Fn(u32) -> bool) {
+    fn drop_lacking(&self, candidates: &mut [u64], classes: ClassSet, has: impl Fn(u32) -> bool) {
         let words = candidates.iter_mut().zip(&self.filter.literal).enumerate();
         for (place, (word, literal)) in words {
             for bit in bits(*word & literal, place) {
                 let Some(screened) = self.filter.rules.get(usize::from(bit)) else { continue };
                 let lacks = |needed: &Needed| {
-                    !needed.bytes.intersects(&bytes) && !needed.literals.iter().any(|literal| has(*literal))
+                    needed.classes & classes == 0 && !needed.literals.iter().any(|literal| has(*literal))
                 };
                 if screened.rest.iter().any(lacks) {
                     *word &= !(1 << (bit % 64));

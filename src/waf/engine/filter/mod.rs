@@ -6,6 +6,7 @@
 //! those of testing each rule on each value, by construction: the order of everything that has one is the runner's.
 
 mod build;
+mod classes;
 mod look;
 mod screen;
 mod seen;
@@ -18,7 +19,8 @@ use super::plan::{PatternId, RuleId};
 use super::values::{ValueRef, Values};
 use crate::waf::ir::Variable;
 use crate::waf::pattern::Regex;
-use crate::waf::transform::{ByteSet, Transformation};
+use crate::waf::transform::Transformation;
+use classes::{ClassSet, Classes};
 use screen::Screen;
 use seen::Seen;
 use texts::Texts;
@@ -36,17 +38,18 @@ pub(in crate::waf) struct Filter {
     words: usize,
     /// By bit.
     rules: Vec<Screened>,
+    classes: Classes,
     screen: Screen,
     /// Rules that need a literal, and not any other.
     literal: Bits,
     /// Bytes that do instead of the literal.
-    instead: Vec<(ByteSet, Bits)>,
+    instead: Vec<(ClassSet, Bits)>,
     /// By literal: rules for which it may be enough.
     by_literal: Vec<Box<[u16]>>,
     automaton: Option<DFA>,
     pipelines: Vec<Pipeline>,
-    /// All transformations of the pipelines.
-    steps: Box<[Transformation]>,
+    /// All steps of the pipelines.
+    steps: Box<[Step]>,
     /// By base of the values, and of the names.
     values: Vec<Scope>,
     names: Vec<Scope>,
@@ -79,21 +82,26 @@ struct Screened {
 /// One of these must be in the text, which is in lower case.
 #[derive(Debug)]
 struct Needed {
-    bytes: ByteSet,
+    classes: ClassSet,
     literals: Box<[u32]>,
 }
 
 /// Transformations that rules have in common.
 #[derive(Debug)]
 struct Pipeline {
-    steps: Box<[Transformation]>,
+    steps: Box<[Step]>,
     /// The same as a set.
     step_set: u64,
     /// Whether the text is tested before and after each.
     multi_match: bool,
     rules: Bits,
-    /// Bytes without which nothing changes; `None` if something may in any case.
-    triggers: Option<ByteSet>,
+}
+
+/// One transformation, and the classes of which a text must have one to be changed.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    by: Transformation,
+    changes: ClassSet,
 }
 
 /// The rules that look at values of a place.
@@ -200,7 +208,7 @@ impl Filter {
         let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
         let groups: usize = self.groups.iter().map(|group| group.any.memory_bytes()).sum();
         let sets = self.instead.len() + self.by_length.len();
-        automaton + groups + self.screen.memory_bytes() + sets * (self.words * 8 + size_of::<ByteSet>())
+        automaton + groups + self.screen.memory_bytes() + sets * (self.words * 8 + size_of::<ClassSet>())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The texts that transformations make of one value, each made once.
 
+use super::Step;
+use super::classes::{ClassSet, Classes};
 use super::screen::Remembered;
 use crate::waf::meter::{Meter, byte_ns};
-use crate::waf::transform::{ByteSet, Transformation};
+use crate::waf::transform::Transformation;
 
 /// Texts of one value; a pipeline past this ends where it is, and its rules are tested as the rules run.
 const TEXTS: usize = 200;
@@ -28,7 +30,7 @@ pub(super) type TextId = u8;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct About {
-    bytes: ByteSet,
+    classes: ClassSet,
     /// The text that has the same letters in other cases, and so the same candidates.
     alike: TextId,
     /// How far its candidates are known.
@@ -68,12 +70,12 @@ impl Texts {
     }
 
     /// Begins with another value.
-    pub(super) fn begin(&mut self, value: &[u8]) {
+    pub(super) fn begin(&mut self, value: &[u8], classes: &Classes) {
         self.about.clear();
         self.made.clear();
         self.candidates.clear();
         self.rules.clear();
-        self.about.push(About { bytes: bytes_of(value), ..About::default() });
+        self.about.push(About { classes: classes.of(value), ..About::default() });
     }
 
     pub(super) fn text<'a>(&'a self, value: &'a [u8], id: TextId) -> &'a [u8] {
@@ -83,8 +85,8 @@ impl Texts {
         }
     }
 
-    pub(super) fn bytes(&self, id: TextId) -> ByteSet {
-        self.about.get(usize::from(id)).map_or(ByteSet::EMPTY, |about| about.bytes)
+    pub(super) fn classes(&self, id: TextId) -> ClassSet {
+        self.about.get(usize::from(id)).map_or(0, |about| about.classes)
     }
 
     /// What the transformation makes of a text.
@@ -95,12 +97,13 @@ impl Texts {
         &mut self,
         value: &[u8],
         from: TextId,
-        transformation: Transformation,
-        meter: &mut Meter,
+        step: Step,
+        (classes, meter): (&Classes, &mut Meter),
     ) -> Result<TextId, Full> {
-        if !transformation.triggers().apply_to(&self.bytes(from)) {
+        if step.changes & self.classes(from) == 0 {
             return Ok(from);
         }
+        let transformation = step.by;
         let known = self.made.iter().find(|(known, by, _)| *known == from && *by == transformation);
         if let Some((_, _, to)) = known {
             return Ok(*to);
@@ -121,7 +124,7 @@ impl Texts {
             let same_letters =
                 matches!(transformation, Transformation::Lowercase | Transformation::Uppercase);
             let alike = if same_letters { self.alike(from) } else { id };
-            self.about.push(About { bytes: bytes_of(&out), alike, ..About::default() });
+            self.about.push(About { classes: classes.of(&out), alike, ..About::default() });
         }
         if let Some(buffer) = self.buffers.get_mut(to - 1) {
             *buffer = out;
@@ -190,19 +193,4 @@ impl Texts {
         let known = about.get_mut(usize::from(id)).map_or(nothing, |about| &mut about.known);
         (known, candidates.get_mut(start..start + words).unwrap_or_default())
     }
-}
-
-/// Long texts are noted byte by byte in a table, which does not wait for the byte before.
-fn bytes_of(text: &[u8]) -> ByteSet {
-    if text.len() < 256 {
-        return ByteSet::of(text);
-    }
-    let mut seen = [false; 256];
-    for byte in text {
-        if let Some(seen) = seen.get_mut(usize::from(*byte)) {
-            *seen = true;
-        }
-    }
-    let bytes: Vec<u8> = (0..=255).zip(seen).filter(|(_, seen)| *seen).map(|(byte, _)| byte).collect();
-    ByteSet::of(&bytes)
 }
