@@ -88,6 +88,7 @@ impl Meter {
             }
         }
         self.work_ns = 0;
+        self.is_empty |= self.clock.is_some() && self.spent_ns > self.limit_ns;
     }
 
     /// Leaves some time for the log, whatever was spent.
@@ -116,5 +117,76 @@ impl Meter {
         let since_ns = *self.since_ns.get_or_insert(self.now_ns);
         let spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(since_ns));
         self.is_empty |= self.clock.is_some() && spent_ns > self.limit_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Moves on by a millisecond with each look.
+    #[derive(Default)]
+    struct Steps(AtomicU64);
+
+    impl Clock for Steps {
+        fn monotonic_ns(&self) -> u64 {
+            self.0.fetch_add(1_000_000, Ordering::Relaxed)
+        }
+
+        fn unix_seconds(&self) -> u64 {
+            0
+        }
+    }
+
+    fn meter(limit_ns: u64) -> (Meter, Arc<Steps>) {
+        let clock = Arc::new(Steps::default());
+        let mut meter = Meter::default();
+        meter.begin(&(Arc::clone(&clock) as Arc<dyn Clock>), limit_ns);
+        (meter, clock)
+    }
+
+    #[test]
+    fn looks_at_the_clock_by_work_alone() {
+        let (mut meter, clock) = meter(u64::MAX);
+        let looks = || clock.0.load(Ordering::Relaxed) / 1_000_000;
+        assert!((0..LOOK_NS - 1).step_by(1_000).all(|_| meter.spend(999)));
+        assert_eq!(looks(), 1);
+        for _ in 0..10 {
+            meter.spend(LOOK_NS);
+        }
+        assert_eq!(looks(), 11);
+    }
+
+    #[test]
+    fn is_empty_when_the_time_is_over_and_leaves_a_tenth_for_the_log() {
+        let (mut meter, _) = meter(10_000_000);
+        let looks = |meter: &mut Meter| (0..100).take_while(|_| meter.spend(LOOK_NS)).count();
+        assert_eq!(looks(&mut meter), 10);
+        assert!(meter.is_empty());
+        meter.pause();
+        meter.leave_some();
+        assert_eq!(looks(&mut meter), 1);
+    }
+
+    #[test]
+    fn small_phases_add_up_and_what_is_between_them_does_not() {
+        let (mut meter, clock) = meter(1_000_000);
+        for _ in 0..10 {
+            assert!(meter.spend(100_000));
+            meter.pause();
+            clock.0.fetch_add(1_000_000_000, Ordering::Relaxed);
+        }
+        assert!(!meter.is_empty());
+        meter.spend(1);
+        meter.pause();
+        assert!(meter.is_empty());
+    }
+
+    #[test]
+    fn without_a_clock_there_is_no_end() {
+        let mut meter = Meter::default();
+        assert!((0..1_000).all(|_| meter.spend(LOOK_NS)));
     }
 }

@@ -33,9 +33,11 @@ mod compile;
 mod engine;
 mod meter;
 mod pattern;
+mod recommended;
 #[cfg(test)]
 mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
 pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
 pub use meter::Clock;
+pub use recommended::RECOMMENDED;

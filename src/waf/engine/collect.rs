@@ -160,7 +160,9 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
             severity.to_string().into_bytes()
         }),
         V::Duration => push(state, variable, b"", |state| {
-            (state.caches.meter.now_ns().saturating_sub(state.started_ns) / 1_000_000).to_string().into_bytes()
+            (state.caches.meter.now_ns().saturating_sub(state.started_ns) / 1_000_000)
+                .to_string()
+                .into_bytes()
         }),
         _ => {
             let text = super::clock::part(variable, state.unix_seconds);

@@ -320,6 +320,7 @@ impl Transaction {
             Some(Processor::Multipart) => "MULTIPART",
             Some(Processor::Json) if self.engine.detect_formats => "JSON",
             Some(Processor::Xml) if self.engine.detect_formats => "XML",
+            Some(Processor::GraphQl) if self.engine.detect_formats => "GRAPHQL",
             _ => return,
         };
         self.state.body_processor = Some(name.into());

@@ -66,8 +66,7 @@ pub fn is_sqli_while(value: &[u8], go_on: &mut impl FnMut() -> bool) -> Option<F
     let tables = &*TABLES;
     in_either_dialect(value, None, tables, go_on).or_else(|| {
         let quotes = value.get(memchr2(b'\'', b'"', value)?..)?;
-        let single =
-            memchr(b'\'', quotes).and_then(|_| in_either_dialect(value, Some(b'\''), tables, go_on));
+        let single = memchr(b'\'', quotes).and_then(|_| in_either_dialect(value, Some(b'\''), tables, go_on));
         single.or_else(|| {
             // Only MySQL takes `"` for a quote.
             memchr(b'"', quotes).filter(|_| go_on())?;

@@ -59,7 +59,8 @@ impl LazyCaches {
 impl Lazy {
     pub(super) fn new(nfa: NFA, kind: MatchKind) -> Result<Self, Untranslatable> {
         let state_ns = nfa.states().len() * NFA_STATE_NS;
-        let config = DFA::config().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true).match_kind(kind);
+        let config =
+            DFA::config().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true).match_kind(kind);
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa).map_err(wrong)?;
         Ok(Self { dfa, state_ns })
     }
@@ -96,7 +97,8 @@ impl Lazy {
         let start = |cache: &mut Cache| self.dfa.start_state_reverse(cache, &input).ok();
         let pieces = text.get(range.clone())?.rchunks(PIECE_BYTES).map(|piece| piece.iter().rev());
         let before = range.start.checked_sub(1).and_then(|at| text.get(at)).copied();
-        self.search(number, caches, start, pieces, before, false).and_then(|bytes| range.end.checked_sub(bytes))
+        self.search(number, caches, start, pieces, before, false)
+            .and_then(|bytes| range.end.checked_sub(bytes))
     }
 
     /// After how many bytes of the pieces the match is that counts. `beyond` is the byte that follows them.

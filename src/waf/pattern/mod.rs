@@ -12,9 +12,9 @@ mod lazy;
 mod required;
 mod translate;
 
+use regex_automata::nfa::thompson;
 use regex_automata::nfa::thompson::backtrack::{self, BoundedBacktracker};
 use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
-use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
@@ -157,11 +157,8 @@ fn wrong(error: impl std::fmt::Display) -> Untranslatable {
 
 fn compiler(reverse: bool) -> thompson::Compiler {
     let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(NFA_BYTES)).shrink(false);
-    let config = if reverse {
-        config.reverse(true).which_captures(thompson::WhichCaptures::None)
-    } else {
-        config
-    };
+    let config =
+        if reverse { config.reverse(true).which_captures(thompson::WhichCaptures::None) } else { config };
     let mut compiler = thompson::Compiler::new();
     compiler.configure(config);
     compiler

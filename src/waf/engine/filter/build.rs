@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{MatchKind, StartKind};
 
+use super::classes::{ClassSet, Classes};
 use super::look::WORDS;
 use super::screen::Screen;
-use super::classes::{ClassSet, Classes};
 use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, Step, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
@@ -137,7 +137,8 @@ struct Builder {
 impl Builder {
     fn has_room(&self, link: &PlannedLink) -> bool {
         self.rules.len() < RULES
-            && (self.pipelines.len() < PIPELINES || self.pipelines.iter().any(|known| same_pipeline(known, link)))
+            && (self.pipelines.len() < PIPELINES
+                || self.pipelines.iter().any(|known| same_pipeline(known, link)))
     }
 
     fn rule(&mut self, id: RuleId, link: &PlannedLink, required: Required) -> u16 {
@@ -237,10 +238,11 @@ impl Builder {
             by_bytes.iter().map(|(bytes, rules)| (classes.small(*bytes), set(rules))).collect()
         };
         let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
-        let screened = self.rules.iter().zip(self.rest).map(|(rule, rest)| Screened {
-            rule: *rule,
-            rest: rest.into_iter().map(needed).collect(),
-        });
+        let screened = self
+            .rules
+            .iter()
+            .zip(self.rest)
+            .map(|(rule, rest)| Screened { rule: *rule, rest: rest.into_iter().map(needed).collect() });
         let every: Vec<u16> = (0..).take(self.rules.len()).collect();
         Ok(Filter {
             words,
@@ -269,7 +271,10 @@ fn note(sets: &mut Vec<(ByteSet, Vec<u16>)>, bytes: ByteSet, bit: u16) {
     }
 }
 
-fn same_pipeline((steps, multi_match, _): &(Vec<Transformation>, bool, Vec<u16>), link: &PlannedLink) -> bool {
+fn same_pipeline(
+    (steps, multi_match, _): &(Vec<Transformation>, bool, Vec<u16>),
+    link: &PlannedLink,
+) -> bool {
     *steps == *link.pipeline && *multi_match == link.multi_match
 }
 

@@ -156,8 +156,7 @@ impl Look<'_> {
             texts.look_for(text, &pipeline.rules);
         }
         for step in &pipeline.steps {
-            let Ok(next) = texts.make(self.value, text, *step, (&self.filter.classes, &mut *meter))
-            else {
+            let Ok(next) = texts.make(self.value, text, *step, (&self.filter.classes, &mut *meter)) else {
                 // Too many texts: better a test too many than one too few.
                 return self.pass_all(&pipeline.rules, findings);
             };

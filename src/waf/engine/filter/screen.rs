@@ -54,7 +54,8 @@ impl Screen {
             remembered.told.resize(REMEMBERED, Told::default());
         }
         #[allow(clippy::cast_possible_truncation, reason = "a hash")]
-        let hash = (classes as u64 ^ ((classes >> 64) as u64).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash =
+            (classes as u64 ^ ((classes >> 64) as u64).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let place = usize::try_from(hash >> 48).unwrap_or(0) % REMEMBERED;
         #[allow(clippy::indexing_slicing, reason = "the length was set above")]
         let told = &mut remembered.told[place];
