@@ -30,10 +30,13 @@ const NEVER_SET: &[(Variable, &str)] = &[
 /// What each pattern or list of phrases asks of a text.
 pub(in crate::waf) type RequiredOf = BTreeMap<(RuleId, usize), Required>;
 
+/// What was written, and how it compares.
+type PatternKey = (Box<[u8]>, Case);
+
 pub(super) struct Compiler<'a> {
     options: &'a Options,
     plan: Plan,
-    patterns: HashMap<(Box<[u8]>, Case), (u32, Required)>,
+    patterns: HashMap<PatternKey, (u32, Required)>,
     required: RequiredOf,
     pending: Vec<(u32, RuleSet)>,
     errors: Vec<CompileError>,

@@ -16,11 +16,11 @@ use crate::waf::meter::{Meter, byte_ns};
 /// Memory of one lazy DFA, per thread; when full it starts anew. Enough for some hundred states of CRS' largest.
 const CACHE_BYTES: usize = 1 << 20;
 /// Memory of all lazy DFAs of a thread; when full all start anew.
-const CACHES_BYTES: usize = 24 << 20;
+const CACHES_BYTES: usize = 256 << 20;
 /// Bytes searched at a time.
 const PIECE_BYTES: usize = 4 << 10;
 /// What a state of the NFA may cost each time one of the lazy DFA is made, in nanoseconds.
-const NFA_STATE_NS: usize = 10;
+const NFA_STATE_NS: usize = 2;
 
 /// An automaton that is built as it runs.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Lazy {
         let input = Input::new(text).range(from..);
         let start = |cache: &mut Cache| self.dfa.start_state_forward(cache, &input).ok();
         let pieces = text.get(from..)?.chunks(PIECE_BYTES).map(<[u8]>::iter);
-        self.search(number, caches, start, pieces, None, earliest).map(|bytes| from + bytes)
+        self.search(number, caches, start, pieces, Way::On { earliest }).map(|bytes| from + bytes)
     }
 
     /// Where the leftmost match within the range starts that ends where the range does.
@@ -97,31 +97,38 @@ impl Lazy {
         let start = |cache: &mut Cache| self.dfa.start_state_reverse(cache, &input).ok();
         let pieces = text.get(range.clone())?.rchunks(PIECE_BYTES).map(|piece| piece.iter().rev());
         let before = range.start.checked_sub(1).and_then(|at| text.get(at)).copied();
-        self.search(number, caches, start, pieces, before, false)
+        self.search(number, caches, start, pieces, Way::Back { before })
             .and_then(|bytes| range.end.checked_sub(bytes))
     }
 
-    /// After how many bytes of the pieces the match is that counts. `beyond` is the byte that follows them.
+    /// After how many bytes of the pieces the match is that counts.
     fn search<'a, P: Iterator<Item = &'a u8> + ExactSizeIterator>(
         &self,
         number: usize,
         caches: &mut Caches,
         start: impl FnOnce(&mut Cache) -> Option<LazyStateID>,
         pieces: impl Iterator<Item = P>,
-        beyond: Option<u8>,
-        earliest: bool,
+        way: Way,
     ) -> Option<usize> {
         let Caches { lazy, meter, .. } = caches;
         let cache = lazy.of(number, &self.dfa);
         let before = cache.memory_usage();
         let found = start(cache).and_then(|state| {
             let walk = Walk { lazy: self, cache, meter, state, taken: 0, found: None };
-            walk.run(pieces, beyond, earliest)
+            walk.run(pieces, way)
         });
         let after = cache.memory_usage();
         lazy.bytes = (lazy.bytes + after).saturating_sub(before);
         found
     }
+}
+
+/// Where a search goes.
+enum Way {
+    /// To the end of the text, or to the first match.
+    On { earliest: bool },
+    /// Back, up to where this byte is before.
+    Back { before: Option<u8> },
 }
 
 /// One search.
@@ -140,9 +147,9 @@ impl Walk<'_> {
     fn run<'a, P: Iterator<Item = &'a u8> + ExactSizeIterator>(
         mut self,
         pieces: impl Iterator<Item = P>,
-        beyond: Option<u8>,
-        earliest: bool,
+        way: Way,
     ) -> Option<usize> {
+        let earliest = matches!(way, Way::On { earliest: true });
         for piece in pieces {
             if !self.meter.spend(piece.len() * byte_ns::SCAN) {
                 return None;
@@ -155,9 +162,9 @@ impl Walk<'_> {
             return None;
         }
         let Lazy { dfa, .. } = self.lazy;
-        let last = match beyond {
-            Some(byte) => dfa.next_state(self.cache, self.state, byte),
-            None => dfa.next_eoi_state(self.cache, self.state),
+        let last = match way {
+            Way::Back { before: Some(byte) } => dfa.next_state(self.cache, self.state, byte),
+            _ => dfa.next_eoi_state(self.cache, self.state),
         };
         if last.is_ok_and(|state| state.is_match()) { Some(self.taken) } else { self.found }
     }

@@ -206,16 +206,12 @@ impl Builder {
             add_targets(&mut scopes, words, *bit, targets, excluded);
         }
         let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
-        let steps: Vec<_> = steps.into_iter().collect();
-        let asked = self.needs.iter().chain(&self.instead).map(|(bytes, _)| bytes);
-        let asked = asked.chain(self.rest.iter().flatten().map(|(bytes, _)| bytes));
-        let classes = Classes::new(asked, &steps);
-        let step = |by: &Transformation| Step { by: *by, changes: classes.changed_by(*by) };
+        let classes = self.classes(&steps);
         let pipelines: Vec<_> = self
             .pipelines
             .iter()
             .map(|(steps, multi_match, rules)| Pipeline {
-                steps: steps.iter().map(step).collect(),
+                steps: with_classes(steps, &classes),
                 step_set: steps.iter().fold(0, |set, step| set | step.bit()),
                 multi_match: *multi_match,
                 rules: set(rules),
@@ -238,11 +234,8 @@ impl Builder {
             by_bytes.iter().map(|(bytes, rules)| (classes.small(*bytes), set(rules))).collect()
         };
         let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
-        let screened = self
-            .rules
-            .iter()
-            .zip(self.rest)
-            .map(|(rule, rest)| Screened { rule: *rule, rest: rest.into_iter().map(needed).collect() });
+        let rest = self.rest.into_iter().map(|rest| rest.into_iter().map(needed).collect());
+        let screened = self.rules.iter().zip(rest).map(|(rule, rest)| Screened { rule: *rule, rest });
         let every: Vec<u16> = (0..).take(self.rules.len()).collect();
         Ok(Filter {
             words,
@@ -253,7 +246,7 @@ impl Builder {
             by_literal: self.by_literal.into_iter().map(Into::into).collect(),
             rules: screened.collect(),
             automaton,
-            steps: steps.iter().map(step).collect(),
+            steps: with_classes(&steps, &classes),
             pipelines,
             values,
             names,
@@ -262,6 +255,15 @@ impl Builder {
             classes,
         })
     }
+
+    fn classes(&self, steps: &BTreeSet<Transformation>) -> Classes {
+        let asked = self.needs.iter().chain(&self.instead).map(|(bytes, _)| bytes);
+        Classes::new(asked.chain(self.rest.iter().flatten().map(|(bytes, _)| bytes)), steps)
+    }
+}
+
+fn with_classes<'a>(steps: impl IntoIterator<Item = &'a Transformation>, classes: &Classes) -> Box<[Step]> {
+    steps.into_iter().map(|by| Step { by: *by, changes: classes.changed_by(*by) }).collect()
 }
 
 fn note(sets: &mut Vec<(ByteSet, Vec<u16>)>, bytes: ByteSet, bit: u16) {

@@ -1,6 +1,8 @@
 //! Bytes that all rules and transformations treat alike are one class, so what bytes a text has comes down to a word of
 //! bits, and whether it has one of some bytes to one instruction.
 
+use std::collections::BTreeSet;
+
 use crate::waf::transform::{ByteSet, Transformation, Triggers};
 
 /// Classes of bytes, a bit each.
@@ -24,7 +26,10 @@ pub(super) struct Classes {
 
 impl Classes {
     /// Tells apart what any of the sets does: those in `small` of bytes in lower case, those of `steps` of bytes as they are.
-    pub(super) fn new<'a>(small: impl Iterator<Item = &'a ByteSet>, steps: &[Transformation]) -> Self {
+    pub(super) fn new<'a>(
+        small: impl Iterator<Item = &'a ByteSet>,
+        steps: &BTreeSet<Transformation>,
+    ) -> Self {
         let small: Vec<&ByteSet> = small.collect();
         let triggers: Vec<ByteSet> = steps.iter().filter_map(|step| triggers(*step)).collect();
         let mut known: Vec<Vec<bool>> = Vec::new();
@@ -88,7 +93,7 @@ mod tests {
     #[test]
     fn tells_apart_what_is_asked_for_and_nothing_else() {
         let sets = [ByteSet::of(b"a'"), ByteSet::of(b"'(")];
-        let classes = Classes::new(sets.iter(), &[Transformation::Lowercase, Transformation::Length]);
+        let classes = Classes::new(sets.iter(), &[Transformation::Lowercase, Transformation::Length].into());
         let has = |text: &[u8], set| classes.of(text) & set != 0;
         let (first, second) = (classes.small(sets[0]), classes.small(sets[1]));
         for (text, in_first, in_second) in
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn bytes_without_a_class_count_as_all() {
         let each: Vec<ByteSet> = (0..=255).map(|byte| ByteSet::of(&[byte])).collect();
-        let classes = Classes::new(each.iter(), &[]);
+        let classes = Classes::new(each.iter(), &BTreeSet::new());
         let set = classes.small(ByteSet::of(b"!"));
         assert!(classes.of(b"!") & set != 0 && classes.of(b"\"") & set == 0);
         assert!(classes.of(b"\xff") & set != 0);
