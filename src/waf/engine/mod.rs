@@ -16,10 +16,10 @@ mod values;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use clock::Clock;
 pub use transaction::Transaction;
 
 use super::ir::{Location, Phase, Settings, Severity};
+use super::meter::Clock;
 use filter::Filter;
 use lasting::Lasting;
 use plan::Plan;
@@ -41,7 +41,8 @@ pub struct Limits {
     pub depth: usize,
     /// Files of one upload.
     pub files: usize,
-    /// Time for all rules of all phases, in nanoseconds.
+    /// Time for parsing bodies and for all rules of all phases, in nanoseconds. The rules for the log have a tenth of it in
+    /// any case.
     pub time_ns: u64,
 }
 
@@ -219,7 +220,7 @@ pub(super) fn simple_match(test: &plan::Test, text: &[u8], argument: &[u8]) -> O
 /// What a pipeline makes of text.
 pub(super) fn transformed(pipeline: &[super::transform::Transformation], text: &[u8]) -> Vec<u8> {
     let mut buffers = [Vec::new(), Vec::new()];
-    match run::apply(pipeline, text, &mut buffers) {
+    match run::apply(pipeline, text, &mut buffers, &mut super::meter::Meter::default()) {
         Some(at) => buffers.get_mut(at).map(std::mem::take).unwrap_or_default(),
         None => text.to_vec(),
     }

@@ -80,6 +80,16 @@ pub(super) enum At {
     Piece(u32),
 }
 
+impl At {
+    pub(super) fn value<'a>(self, values: &'a Values, tx: &'a Tx, pieces: &'a Pieces) -> &'a [u8] {
+        match self {
+            Self::Stored(at) => values.value(at).unwrap_or_default(),
+            Self::Tx(at) => tx.value(at).unwrap_or_default(),
+            Self::Piece(at) => pieces.value(at),
+        }
+    }
+}
+
 /// What became of a phase's rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Allowed {
@@ -127,11 +137,6 @@ pub(super) struct State {
     pub(super) audit: Option<bool>,
     pub(super) unix_seconds: u64,
     pub(super) started_ns: u64,
-    /// When the phase that runs began, and what those before it took.
-    pub(super) resumed_ns: u64,
-    pub(super) spent_ns: u64,
-    pub(super) now_ns: u64,
-    pub(super) steps: u32,
     pub(super) exhausted: Option<super::Exhausted>,
 }
 
@@ -162,7 +167,6 @@ impl State {
         self.body_processor = None;
         self.force_body = false;
         self.audit = None;
-        self.steps = 0;
         self.exhausted = None;
     }
 
@@ -181,11 +185,7 @@ impl State {
     }
 
     pub(super) fn value(&self, at: At) -> &[u8] {
-        match at {
-            At::Stored(at) => self.values.value(at).unwrap_or_default(),
-            At::Tx(at) => self.tx.value(at).unwrap_or_default(),
-            At::Piece(at) => self.pieces.value(at),
-        }
+        at.value(&self.values, &self.tx, &self.pieces)
     }
 
     /// The member's name, without the collection's.
