@@ -20,13 +20,41 @@ pub use transaction::Transaction;
 
 use super::ir::{Location, Phase, Settings, Severity};
 use super::meter::Clock;
-use filter::Filter;
+use filter::{Filter, Scratch};
 use lasting::Lasting;
 use plan::Plan;
 use state::State;
 
 /// States kept for the next requests.
 const KEPT_STATES: usize = 64;
+/// Scratches kept: as many as there are threads that run rules at a time, on most machines.
+const KEPT_SCRATCHES: usize = 32;
+
+/// What is used again.
+#[derive(Debug)]
+struct Pool<T> {
+    #[allow(clippy::vec_box, reason = "whoever takes one holds the box")]
+    free: Mutex<Vec<Box<T>>>,
+    most: usize,
+}
+
+impl<T: Default> Pool<T> {
+    fn of(most: usize) -> Self {
+        Self { free: Mutex::default(), most }
+    }
+
+    fn take(&self) -> Box<T> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_default()
+    }
+
+    fn give(&self, used: Box<T>) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.most {
+            free.push(used);
+        }
+    }
+}
 
 /// How much one transaction may take. What reaches a limit is told as [`Exhausted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,8 +171,8 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) detect_formats: bool,
     lasting: Lasting,
-    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
-    states: Mutex<Vec<Box<State>>>,
+    states: Pool<State>,
+    scratch: Pool<Scratch>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -169,14 +197,14 @@ impl Engine {
             clock,
             detect_formats,
             lasting: Lasting::default(),
-            states: Mutex::default(),
+            states: Pool::of(KEPT_STATES),
+            scratch: Pool::of(KEPT_SCRATCHES),
         }
     }
 
     /// Begins a request. `unique_id` names it (`UNIQUE_ID`).
     pub fn begin(self: &Arc<Self>, unique_id: &str) -> Transaction {
-        let state = self.lock().pop().unwrap_or_default();
-        Transaction::new(Arc::clone(self), state, unique_id)
+        Transaction::new(Arc::clone(self), self.states.take(), unique_id)
     }
 
     /// What was said beside the rules.
@@ -188,18 +216,6 @@ impl Engine {
     pub fn memory_bytes(&self) -> usize {
         let patterns: usize = self.plan.patterns.iter().map(super::pattern::Regex::memory_bytes).sum();
         patterns + self.filter.as_ref().map_or(0, Filter::memory_bytes)
-    }
-
-    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<State>>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give_back(&self, state: Box<State>) {
-        let mut states = self.lock();
-        if states.len() < KEPT_STATES {
-            states.push(state);
-        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! All that changes while a request is looked at. Kept between requests for its memory.
 
-use super::filter::Findings;
+use super::filter::{Findings, Scratch};
 use super::lasting::Lasting;
 use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
 use super::tx::{Tx, TxRef};
 use super::values::{Base, ValueRef, Values, itoa};
 use super::{Disruption, Interruption, Match};
 use crate::waf::ir::{EngineState, Phase, Severity, Variable};
+use crate::waf::meter::Meter;
 use crate::waf::pattern::Caches;
 
 /// Bytes of `MATCHED_VARS` and of values put together for one rule.
@@ -104,7 +105,10 @@ pub(super) enum Allowed {
 pub(super) struct State {
     pub(super) values: Values,
     pub(super) tx: Tx,
+    /// A thread's, while a phase runs.
     pub(super) caches: Caches,
+    /// What is left of the time, while none does.
+    pub(super) meter: Meter,
     pub(super) findings: Findings,
     /// Values of the rule that runs, as far as they are stored nowhere else.
     pub(super) pieces: Pieces,
@@ -168,6 +172,12 @@ impl State {
         self.force_body = false;
         self.audit = None;
         self.exhausted = None;
+    }
+
+    /// Takes what a thread has for a phase, or gives it back after it.
+    pub(super) fn exchange(&mut self, scratch: &mut Scratch) {
+        std::mem::swap(&mut self.caches, &mut scratch.caches);
+        self.findings.exchange(scratch);
     }
 
     pub(super) fn is_removed(&self, rule: RuleId) -> bool {

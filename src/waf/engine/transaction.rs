@@ -19,7 +19,7 @@ pub struct Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        self.engine.give_back(std::mem::take(&mut self.state));
+        self.engine.states.give(std::mem::take(&mut self.state));
     }
 }
 
@@ -29,8 +29,8 @@ impl Transaction {
         state.engine = engine.settings.engine.unwrap_or_default();
         state.read_request_body = engine.settings.request_body;
         state.read_response_body = engine.settings.response_body;
-        state.caches.meter.begin(&engine.clock, engine.limits.time_ns);
-        state.started_ns = state.caches.meter.now_ns();
+        state.meter.begin(&engine.clock, engine.limits.time_ns);
+        state.started_ns = state.meter.now_ns();
         state.unix_seconds = engine.clock.unix_seconds();
         let values = &mut state.values;
         values.set_text(Variable::UniqueId, unique_id.as_bytes());
@@ -208,7 +208,7 @@ impl Transaction {
             let State { findings, values, .. } = &mut *self.state;
             findings.look_no_more(values);
         }
-        self.state.caches.meter.leave_some();
+        self.state.meter.leave_some();
         self.phase(Phase::Logging);
     }
 
@@ -238,6 +238,9 @@ impl Transaction {
             return Verdict::Pass;
         }
         let engine = &*self.engine;
+        let mut scratch = engine.scratch.take();
+        self.state.exchange(&mut scratch);
+        self.state.caches.meter = std::mem::take(&mut self.state.meter);
         let mut runner = Runner {
             plan: &engine.plan,
             lasting: &engine.lasting,
@@ -250,7 +253,10 @@ impl Transaction {
         runner.phase(phase);
         // Sees that time ran out within the last rule, too.
         runner.spend(0);
-        runner.state.caches.meter.pause();
+        self.state.meter = std::mem::take(&mut self.state.caches.meter);
+        self.state.meter.pause();
+        self.state.exchange(&mut scratch);
+        engine.scratch.give(scratch);
         match (&self.state.interruption, self.state.exhausted) {
             (Some(interruption), _) if interruption.enforced => {
                 Verdict::Refuse(interruption.disruption.clone())

@@ -68,7 +68,7 @@ impl Transaction {
         if length > 0 && self.wants_request_body() {
             self.state.values.set_number(Variable::RequestBodyLength, length);
             // All parsers take less than that.
-            self.state.caches.meter.spend(length * byte_ns::TOKENS);
+            self.state.meter.spend(length * byte_ns::TOKENS);
             self.read_body();
         }
         self.phase(Phase::RequestBody)

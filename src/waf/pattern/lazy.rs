@@ -3,6 +3,7 @@
 //! The library's own searches run to their end whatever it costs. These are its transitions, a piece of the text at a
 //! time: states that are there already are looked up, and one that must be made is paid for by the size of the NFA.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use regex_automata::hybrid::LazyStateID;
@@ -16,7 +17,9 @@ use crate::waf::meter::{Meter, byte_ns};
 /// Memory of one lazy DFA, per thread; when full it starts anew. Enough for some hundred states of CRS' largest.
 const CACHE_BYTES: usize = 1 << 20;
 /// Memory of all lazy DFAs of a thread; when full all start anew.
-const CACHES_BYTES: usize = 256 << 20;
+const CACHES_BYTES: usize = 24 << 20;
+/// Bytes for each time that an automaton which could be done without may start anew.
+const ANEW_BYTES: usize = 1 << 20;
 /// Bytes searched at a time.
 const PIECE_BYTES: usize = 4 << 10;
 /// What a state of the NFA may cost each time one of the lazy DFA is made, in nanoseconds.
@@ -35,12 +38,15 @@ pub(super) struct Lazy {
 pub(super) struct LazyCaches {
     list: Vec<Option<Box<Cache>>>,
     bytes: usize,
+    /// Bytes that an automaton was to search which could be done without.
+    asked_bytes: HashMap<usize, usize>,
 }
 
 impl LazyCaches {
     fn of(&mut self, number: usize, dfa: &DFA) -> &mut Cache {
         if self.bytes > CACHES_BYTES {
             self.list.clear();
+            self.asked_bytes.clear();
             self.bytes = 0;
         }
         if self.list.len() <= number {
@@ -68,6 +74,15 @@ impl Lazy {
     /// Heap bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         self.dfa.memory_usage() + self.dfa.get_nfa().memory_usage()
+    }
+
+    /// Whether a search of so many bytes is worth it, where it only spares others. Texts that ask for ever new states make it
+    /// start anew again and again, and cost ten times what it spares; after a while it is tried again.
+    pub(super) fn is_worth_it(&self, number: usize, caches: &mut Caches, bytes: usize) -> bool {
+        let clears = caches.lazy.of(number, &self.dfa).clear_count();
+        let asked_bytes = caches.lazy.asked_bytes.entry(number).or_insert(ANEW_BYTES);
+        *asked_bytes = asked_bytes.saturating_add(bytes);
+        clears.saturating_mul(ANEW_BYTES) <= *asked_bytes
     }
 
     /// Where the leftmost match from `from` on ends; if `earliest`, where any does.

@@ -113,6 +113,11 @@ impl Regex {
         self.forward.end(2 * id, caches, text, 0, true).is_some()
     }
 
+    /// Whether the text may have a match. Errs where finding out costs more than it spares.
+    pub fn may_match(&self, id: usize, caches: &mut Caches, text: &[u8]) -> bool {
+        !self.forward.is_worth_it(2 * id, caches, text.len()) || self.is_match(id, caches, text)
+    }
+
     /// Where the leftmost match is and what its groups captured, if there is one.
     pub fn groups(&self, id: usize, caches: &mut Caches, text: &[u8], from: usize) -> Option<Groups> {
         let end = self.forward.end(2 * id, caches, text, from, false)?;

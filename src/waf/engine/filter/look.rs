@@ -215,7 +215,7 @@ impl Look<'_> {
             if count < 2 {
                 continue;
             }
-            let ask = |text: &[u8]| group.any.is_match(group.id, operands.caches, text);
+            let ask = |text: &[u8]| group.any.may_match(group.id, operands.caches, text);
             if !findings.texts.group(self.value, id, place, ask) {
                 candidates.iter_mut().zip(&group.rules).for_each(|(all, own)| *all &= !own);
             }

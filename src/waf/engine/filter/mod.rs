@@ -18,7 +18,7 @@ use aho_corasick::dfa::DFA;
 use super::plan::{PatternId, RuleId};
 use super::values::{ValueRef, Values};
 use crate::waf::ir::Variable;
-use crate::waf::pattern::Regex;
+use crate::waf::pattern::{Caches, Regex};
 use crate::waf::transform::Transformation;
 use classes::{ClassSet, Classes};
 use screen::Screen;
@@ -137,6 +137,14 @@ pub(in crate::waf) struct Findings {
     seen_before: Seen,
 }
 
+/// What looking at values writes to. Of a thread, while it looks: transactions wait for clients, and are many.
+#[derive(Debug, Default)]
+pub(in crate::waf) struct Scratch {
+    pub(super) caches: Caches,
+    texts: Texts,
+    seen_before: Seen,
+}
+
 /// A value that passes a rule's test.
 #[derive(Debug, Clone, Copy)]
 struct Finding {
@@ -154,7 +162,13 @@ impl Findings {
         self.ends.fill(None);
         self.seen = 0;
         self.seen_singles = 0;
+    }
+
+    /// Takes what a thread has, or gives it back.
+    pub(super) fn exchange(&mut self, scratch: &mut Scratch) {
         self.texts.clear();
+        std::mem::swap(&mut self.texts, &mut scratch.texts);
+        std::mem::swap(&mut self.seen_before, &mut scratch.seen_before);
     }
 
     /// Leaves all values that are there by now as if they had been looked at.
