@@ -256,7 +256,7 @@ fn jwt() {
     let mut known = token(0);
     time("jwt, ES256, remembered (and block_on)", || pass(&mut known));
     let mut many: Vec<_> = (1..2048).map(token).collect();
-    let began = Instant::now();
+    let began = std::time::Instant::now();
     many.iter_mut().for_each(&pass);
     println!(
         "{:<44} {:>7.0} ns",

@@ -8,6 +8,7 @@
 
 mod timing;
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -95,7 +96,8 @@ fn json(bytes: usize) -> String {
         }
         let comma = if item > 0 { "," } else { "" };
         let (sku, quantity, price) = (item * 37, item % 7, item * 3);
-        text += &format!(
+        _ = write!(
+            text,
             "{comma}{{\"id\":{item},\"sku\":\"SKU-{sku:05}\",\"name\":\"Coffee beans {item}\",\"quantity\":{quantity},\
             \"price\":{price}.99,\"tags\":[\"new\",\"sale\"],\"note\":\"please deliver before noon\"}}"
         );
@@ -172,7 +174,9 @@ impl Loader for Disk {
         let Some(directory) = pattern.strip_suffix("/*.conf") else { return Ok(vec![pattern.to_owned()]) };
         let entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
         let paths = entries.iter().map(|entry| entry.path().to_string_lossy().into_owned());
-        let mut paths: Vec<_> = paths.filter(|path| path.ends_with(".conf")).collect();
+        let mut paths: Vec<_> = paths
+            .filter(|path| Path::new(path).extension().is_some_and(|extension| extension == "conf"))
+            .collect();
         paths.sort();
         Ok(paths)
     }

@@ -201,10 +201,6 @@ impl Builder {
             set
         };
         let automaton = automaton(&self.literals)?;
-        let mut scopes = BTreeMap::new();
-        for (bit, targets, excluded) in &self.targets {
-            add_targets(&mut scopes, words, *bit, targets, excluded);
-        }
         let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
         let classes = self.classes(&steps);
         let pipelines: Vec<_> = self
@@ -217,12 +213,7 @@ impl Builder {
                 rules: set(rules),
             })
             .collect();
-        for (scope, number) in scopes.values_mut().zip(0_u16..) {
-            choose_pipelines(scope, &pipelines);
-            scope.number = number;
-            scope.by_name =
-                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
-        }
+        let scopes = self.scopes(words, &pipelines);
         let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
         let singles = singles(scopes);
         let groups = groups(plan, &self.common, set);
@@ -254,6 +245,21 @@ impl Builder {
             groups,
             classes,
         })
+    }
+
+    /// What is looked for where.
+    fn scopes(&self, words: usize, pipelines: &[Pipeline]) -> BTreeMap<Place, Scope> {
+        let mut scopes = BTreeMap::new();
+        for (bit, targets, excluded) in &self.targets {
+            add_targets(&mut scopes, words, *bit, targets, excluded);
+        }
+        for (scope, number) in scopes.values_mut().zip(0_u16..) {
+            choose_pipelines(scope, pipelines);
+            scope.number = number;
+            scope.by_name =
+                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
+        }
+        scopes
     }
 
     fn classes(&self, steps: &BTreeSet<Transformation>) -> Classes {
