@@ -28,6 +28,7 @@ pub mod ir;
 pub mod libinjection;
 pub mod seclang;
 pub mod transform;
+pub mod trial;
 pub mod yaml;
 
 mod compile;

@@ -290,8 +290,8 @@ error: unclosed group, in "a(b"
 19:69: expected a number, or a value such as "%{tx.limit}", found "x"
 20:7: when the rule runs does not follow from what it looks at: expected `phase`, one of request_headers, request_body, response_headers, response_body, logging
 21:24: no pattern is called "x"
-24:20: lookaround cannot be matched in linear time, in "(?=a)"
-25:41: expected true: leave the key out, or put it under `not`
+24:19: lookaround cannot be matched in linear time, in "(?=a)"
+25:40: expected true: leave the key out, or put it under `not`
 "#;
     let found = faults(text);
     for (found, expected) in found.lines().zip(expected.lines()) {
