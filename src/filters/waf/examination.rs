@@ -20,10 +20,12 @@ const RESPONSE_BYTES: usize = 512 << 10;
 const MOST_NAMED: usize = 8;
 /// Longest name of a variable in the log, in bytes; clients name their arguments as they like.
 const NAME_BYTES: usize = 48;
-/// Rules of the Core Rule Set that only add up what others found.
-const SUMS: [std::ops::Range<u64>; 3] = [949_000..950_000, 959_000..960_000, 980_000..990_000];
-/// Where the Core Rule Set counts: since version 4, and before.
-const SCORES: [&str; 3] = ["blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
+/// Rules of the Core Rule Set, and of packs, that only add up what others found.
+const SUMS: [std::ops::Range<u64>; 4] =
+    [949_000..950_000, 959_000..960_000, 980_000..990_000, 9_599_000..9_600_000];
+/// Where packs count, together with what the Core Rule Set found; and where that does: since version 4, and before.
+const SCORES: [&str; 4] =
+    ["edgeward_score", "blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
 
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
@@ -208,7 +210,8 @@ impl Examination {
     fn why(&self) -> String {
         let mut why = String::new();
         let scores = SCORES.iter().filter_map(|name| self.transaction.tx(name));
-        if let Some(score) = scores.map(String::from_utf8_lossy).next() {
+        let scores = scores.filter_map(|score| std::str::from_utf8(score).ok()?.parse::<u32>().ok());
+        if let Some(score) = scores.max() {
             _ = write!(why, "score {score}: ");
         }
         let mut named: Vec<&Match> = Vec::new();
