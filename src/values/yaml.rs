@@ -20,6 +20,10 @@ pub const DEEPEST: usize = 64;
 /// a few lines of aliases to aliases ("billion laughs") don't.
 pub const MOST_VALUES: usize = 1_000_000;
 
+/// Why `<<` is refused.
+pub(crate) const NO_MERGE_KEYS: &str = "merge keys (<<) are not part of YAML 1.2: use an alias for a whole value, \
+     or a named list or chain";
+
 /// A line and a column, in characters, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -162,7 +166,7 @@ fn place(error: &serde_yaml::Error) -> Place {
 }
 
 /// The parser's message without its position, and with advice where the mistake is a usual one.
-fn syntax_message(error: &serde_yaml::Error, text: &str) -> String {
+pub(crate) fn syntax_message(error: &serde_yaml::Error, text: &str) -> String {
     let place = place(error);
     let message =
         error.to_string().replacen(&format!(" at line {} column {}", place.line, place.column), "", 1);

@@ -111,7 +111,10 @@ fn of_rule(transaction: &Transaction, rule: u64, wanted: bool) -> Ending {
 fn of_all(transaction: &Transaction, wanted: bool) -> Ending {
     let matched = || {
         let matches = transaction.matches().iter();
-        matches.map(|found| format!("{} {} {:?}", found.rule, found.variable, found.data)).collect::<Vec<_>>().join(", ")
+        matches
+            .map(|found| format!("{} {} {:?}", found.rule, found.variable, found.data))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     match (transaction.interruption().is_some(), wanted) {
         (true, false) => Ending::Failed(format!("it is refused: {}", matched())),

@@ -10,11 +10,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{DEEPEST, Key, MOST_VALUES, Node, Place, Value};
+use super::{DEEPEST, Key, MOST_VALUES, NO_MERGE_KEYS, Node, Place, Value};
 use crate::values::text::quoted;
 
-const NO_MERGE_KEYS: &str = "merge keys (<<) are not part of YAML 1.2: use an alias for a whole value, \
-     or a named list or chain";
 /// What errors say that are none.
 const STOP: &str = "stop";
 
@@ -211,14 +209,12 @@ impl<'de> Visitor<'de> for Build<'_> {
 
 impl Build<'_> {
     fn key<E: fmt::Display>(&self, error: E) -> Result<Key, E> {
-        match self.watch.scalar.take() {
-            Some(Value::Text(name)) => Ok(Key { at: place(&error), name }),
-            _ => {
-                let plain = || (None, "a key is plain text, not a map or list".to_owned());
-                self.watch.refusal.borrow_mut().get_or_insert_with(plain);
-                Err(error)
-            }
+        if let Some(Value::Text(name)) = self.watch.scalar.take() {
+            return Ok(Key { at: place(&error), name });
         }
+        let plain = || (None, "a key is plain text, not a map or list".to_owned());
+        self.watch.refusal.borrow_mut().get_or_insert_with(plain);
+        Err(error)
     }
 }
 

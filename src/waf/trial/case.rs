@@ -1,6 +1,7 @@
 //! What a test sends: a request, or a value that is sent in several places.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -125,7 +126,9 @@ impl Case {
         match self {
             Self::Value(value) => through
                 .iter()
-                .map(|through| (format!("{value:?} through {through:?}"), Written::of(value, *through).exchange()))
+                .map(|through| {
+                    (format!("{value:?} through {through:?}"), Written::of(value, *through).exchange())
+                })
                 .collect(),
             Self::Request(written) => {
                 let path = written.path.as_deref().unwrap_or("/");
@@ -155,7 +158,11 @@ impl Written {
                 Self { multipart: Some(part), ..Self::default() }
             }
             Through::Filename => {
-                let file = Part::File { filename: value.to_owned(), kind: "text/plain".to_owned(), content: "x".to_owned() };
+                let file = Part::File {
+                    filename: value.to_owned(),
+                    kind: "text/plain".to_owned(),
+                    content: "x".to_owned(),
+                };
                 Self { multipart: Some(BTreeMap::from([("file".to_owned(), file)])), ..Self::default() }
             }
             Through::Xml => {
@@ -182,7 +189,7 @@ impl Written {
         let mut target = self.path.clone().unwrap_or_else(|| "/".to_owned());
         for (name, value) in &self.query {
             target.push(if target.contains('?') { '&' } else { '?' });
-            target.push_str(&format!("{}={}", encoded(name), encoded(value)));
+            _ = write!(target, "{}={}", encoded(name), encoded(value));
         }
         let mut headers: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut push = |name: &str, value: &str| headers.push((name.into(), value.into()));
@@ -214,8 +221,12 @@ impl Written {
         if !headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
             headers.insert("Content-Type".to_owned(), "text/html; charset=utf-8".to_owned());
         }
-        let response =
-            Response { status: answer.status.unwrap_or(200), headers, body: answer.body, ..Response::default() };
+        let response = Response {
+            status: answer.status.unwrap_or(200),
+            headers,
+            body: answer.body,
+            ..Response::default()
+        };
         Exchange { request, response }
     }
 
@@ -240,23 +251,24 @@ impl Written {
 fn multipart(parts: &BTreeMap<String, Part>) -> Vec<u8> {
     let mut body = String::new();
     for (name, part) in parts {
-        body.push_str(&format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\""));
+        _ = write!(body, "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"");
         match part {
-            Part::Value(value) => body.push_str(&format!("\r\n\r\n{value}\r\n")),
+            Part::Value(value) => _ = write!(body, "\r\n\r\n{value}\r\n"),
             Part::File { filename, kind, content } => {
                 let filename = filename.replace('"', "%22");
                 let kind = if kind.is_empty() { "application/octet-stream" } else { kind };
-                body.push_str(&format!("; filename=\"{filename}\"\r\nContent-Type: {kind}\r\n\r\n{content}\r\n"));
+                _ = write!(body, "; filename=\"{filename}\"\r\nContent-Type: {kind}\r\n\r\n{content}\r\n");
             }
         }
     }
-    body.push_str(&format!("--{BOUNDARY}--\r\n"));
+    _ = write!(body, "--{BOUNDARY}--\r\n");
     body.into_bytes()
 }
 
 /// All but what RFC 3986 calls unreserved, as browsers do it.
 fn encoded(text: &str) -> String {
-    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const KEPT: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     percent_encoding::utf8_percent_encode(text, KEPT).to_string()
 }
 

@@ -20,7 +20,9 @@ fn results(text: &str) -> Vec<(u64, String, bool)> {
 #[test]
 fn a_value_goes_through_each_place() {
     let through = "[query, query_twice, query_unicode, query_name, form, json, json_name, multipart, filename, xml, cookie, header, user_agent, referer, path]";
-    let text = format!("through: {through}\ntests:\n  - {{ rule: 1, caught: ['a <evil> b'], passed: ['a evil b'] }}\n");
+    let text = format!(
+        "through: {through}\ntests:\n  - {{ rule: 1, caught: ['a <evil> b'], passed: ['a evil b'] }}\n"
+    );
     let found = results(&text);
     assert_eq!(found.len(), 30);
     let failed: Vec<_> = found.iter().filter(|(.., passed)| !passed).collect();
@@ -29,7 +31,9 @@ fn a_value_goes_through_each_place() {
 
 #[test]
 fn a_rule_that_does_not_do_what_is_said_fails() {
-    let found = results("tests:\n  - { rule: 1, caught: [good], passed: ['<evil>'] }\nattacks: [good]\nbenign: ['<evil>']\n");
+    let found = results(
+        "tests:\n  - { rule: 1, caught: [good], passed: ['<evil>'] }\nattacks: [good]\nbenign: ['<evil>']\n",
+    );
     assert_eq!(found.iter().filter(|(.., passed)| !passed).count(), 4, "{found:?}");
 }
 

@@ -48,13 +48,11 @@ pub(super) fn action(reader: &mut Reader<'_>, key: &Key, node: &Node, found: &mu
 }
 
 fn template(reader: &mut Reader<'_>, node: &Node) -> Option<Template> {
-    match &node.value {
-        Value::Integer(number) => Some(Template::text(number.to_string())),
-        _ => {
-            let text = reader.text(node)?;
-            reader.right(node.at, names::template(text))
-        }
+    if let Value::Integer(number) = &node.value {
+        return Some(Template::text(number.to_string()));
     }
+    let text = reader.text(node)?;
+    reader.right(node.at, names::template(text))
 }
 
 fn change(reader: &mut Reader<'_>, name: &str, at: Place, update: Update) -> Option<Action> {

@@ -28,6 +28,8 @@ pub(super) struct Context {
 /// What is written of a condition, while it is read.
 #[derive(Default)]
 pub(super) struct Condition<'n> {
+    /// Whether `in` was written, right or wrong.
+    looks: bool,
     targets: Vec<Target>,
     excluded: Vec<Target>,
     transform: Option<Vec<Transformation>>,
@@ -55,7 +57,10 @@ impl<'n> Condition<'n> {
         context: &Context,
     ) -> bool {
         match key.name.as_str() {
-            "in" => self.targets = targets(reader, node, context),
+            "in" => {
+                self.looks = true;
+                self.targets = targets(reader, node, context);
+            }
             "except" => {
                 self.excluded = targets(reader, node, context);
                 self.excluded.iter_mut().for_each(|target| target.excluded = true);
@@ -82,7 +87,7 @@ impl<'n> Condition<'n> {
 
     /// Whether anything was said of what to test.
     pub(super) fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.tests.is_empty()
+        !self.looks && self.tests.is_empty()
     }
 
     /// The condition, if it is one.
@@ -105,22 +110,22 @@ impl<'n> Condition<'n> {
         let test = operators::test(reader, key, value, case, &context.named)?;
         let (mut targets, mut transformations) = (self.targets, self.transform);
         if targets.is_empty() {
-            reader.fault(at, "what to look at is not said: expected `in`");
+            if !self.looks {
+                reader.fault(at, "what to look at is not said: expected `in`");
+            }
             return None;
         }
         let operator = match test {
             Test::Of(operator) => operator,
-            Test::Exists(there) => match targets.as_mut_slice() {
-                [one] => {
-                    one.count = true;
-                    transformations = Some(Vec::new());
-                    if there { number(Number::GreaterOrEqual, "1") } else { number(Number::Equal, "0") }
-                }
-                _ => {
+            Test::Exists(there) => {
+                let [one] = targets.as_mut_slice() else {
                     reader.fault(value.at, "`exists` asks for one target");
                     return None;
-                }
-            },
+                };
+                one.count = true;
+                transformations = Some(Vec::new());
+                if there { number(Number::GreaterOrEqual, "1") } else { number(Number::Equal, "0") }
+            }
         };
         let from = targets.iter().filter_map(names::known_from).max();
         targets.extend(self.excluded);
@@ -162,9 +167,9 @@ pub(super) fn targets(reader: &mut Reader<'_>, node: &Node, context: &Context) -
             continue;
         }
         let own = context.targets.iter().map(|(name, _)| name.as_str());
-        let target = names::target(text).map_err(|what| match what.contains("did you mean") {
-            true => what,
-            false => format!("{what}{}", suggestion(text, own)),
+        let target = names::target(text).map_err(|what| {
+            let near = if what.contains("did you mean") { String::new() } else { suggestion(text, own) };
+            format!("{what}{near}")
         });
         found.extend(reader.right(at, target));
     }

@@ -264,90 +264,111 @@ pub(super) const SETTABLE: &[(&str, Variable)] = &[
     ("global", Variable::Global),
 ];
 
+/// Known once the request's body is.
+const OF_THE_BODY: [Variable; 40] = {
+    use Variable as V;
+    [
+        V::Args,
+        V::ArgsCombinedSize,
+        V::ArgsNames,
+        V::ArgsPost,
+        V::ArgsPostNames,
+        V::Files,
+        V::FilesCombinedSize,
+        V::FilesNames,
+        V::FilesSizes,
+        V::FilesTmpContent,
+        V::FullRequest,
+        V::FullRequestLength,
+        V::InboundDataError,
+        V::MultipartBoundaryQuoted,
+        V::MultipartBoundaryWhitespace,
+        V::MultipartCrlfLfLines,
+        V::MultipartDataAfter,
+        V::MultipartDataBefore,
+        V::MultipartFileLimitExceeded,
+        V::MultipartFilename,
+        V::MultipartHeaderFolding,
+        V::MultipartInvalidHeaderFolding,
+        V::MultipartInvalidPart,
+        V::MultipartInvalidQuoting,
+        V::MultipartLfLine,
+        V::MultipartMissingSemicolon,
+        V::MultipartName,
+        V::MultipartPartHeaders,
+        V::MultipartStrictError,
+        V::MultipartUnmatchedBoundary,
+        V::ReqbodyError,
+        V::ReqbodyErrorMsg,
+        V::ReqbodyProcessor,
+        V::ReqbodyProcessorError,
+        V::ReqbodyProcessorErrorMsg,
+        V::RequestBody,
+        V::RequestBodyLength,
+        V::UrlencodedError,
+        V::Xml,
+        V::XmlAttributes,
+    ]
+};
+/// Known once the response's head is.
+const OF_THE_RESPONSE: [Variable; 7] = {
+    use Variable as V;
+    [
+        V::ResponseContentLength,
+        V::ResponseContentType,
+        V::ResponseHeaders,
+        V::ResponseHeadersNames,
+        V::ResponseProtocol,
+        V::ResponseStatus,
+        V::StatusLine,
+    ]
+};
+/// What changes as rules run, or is always there.
+const AT_ANY_TIME: [Variable; 30] = {
+    use Variable as V;
+    [
+        V::Duration,
+        V::Env,
+        V::Geo,
+        V::Global,
+        V::HighestSeverity,
+        V::Ip,
+        V::MatchedVar,
+        V::MatchedVarName,
+        V::MatchedVars,
+        V::MatchedVarsNames,
+        V::ModsecBuild,
+        V::MscPcreLimitsExceeded,
+        V::Resource,
+        V::Rule,
+        V::Session,
+        V::SessionId,
+        V::Time,
+        V::TimeDay,
+        V::TimeEpoch,
+        V::TimeHour,
+        V::TimeMin,
+        V::TimeMon,
+        V::TimeSec,
+        V::TimeWday,
+        V::TimeYear,
+        V::Tx,
+        V::UniqueId,
+        V::User,
+        V::UserId,
+        V::WebAppId,
+    ]
+};
+
 /// From when on the target has all its values; `None` for what changes as rules run, or is always there.
 pub(super) fn known_from(target: &Target) -> Option<Phase> {
-    use Variable as V;
-    Some(match target.variable {
-        V::Args
-        | V::ArgsCombinedSize
-        | V::ArgsNames
-        | V::ArgsPost
-        | V::ArgsPostNames
-        | V::Files
-        | V::FilesCombinedSize
-        | V::FilesNames
-        | V::FilesSizes
-        | V::FilesTmpContent
-        | V::FullRequest
-        | V::FullRequestLength
-        | V::InboundDataError
-        | V::MultipartBoundaryQuoted
-        | V::MultipartBoundaryWhitespace
-        | V::MultipartCrlfLfLines
-        | V::MultipartDataAfter
-        | V::MultipartDataBefore
-        | V::MultipartFileLimitExceeded
-        | V::MultipartFilename
-        | V::MultipartHeaderFolding
-        | V::MultipartInvalidHeaderFolding
-        | V::MultipartInvalidPart
-        | V::MultipartInvalidQuoting
-        | V::MultipartLfLine
-        | V::MultipartMissingSemicolon
-        | V::MultipartName
-        | V::MultipartPartHeaders
-        | V::MultipartStrictError
-        | V::MultipartUnmatchedBoundary
-        | V::ReqbodyError
-        | V::ReqbodyErrorMsg
-        | V::ReqbodyProcessor
-        | V::ReqbodyProcessorError
-        | V::ReqbodyProcessorErrorMsg
-        | V::RequestBody
-        | V::RequestBodyLength
-        | V::UrlencodedError
-        | V::Xml
-        | V::XmlAttributes => Phase::RequestBody,
-        V::ResponseContentLength
-        | V::ResponseContentType
-        | V::ResponseHeaders
-        | V::ResponseHeadersNames
-        | V::ResponseProtocol
-        | V::ResponseStatus
-        | V::StatusLine => Phase::ResponseHeaders,
-        V::ResponseBody | V::OutboundDataError => Phase::ResponseBody,
-        V::Duration
-        | V::Env
-        | V::Geo
-        | V::Global
-        | V::HighestSeverity
-        | V::Ip
-        | V::MatchedVar
-        | V::MatchedVarName
-        | V::MatchedVars
-        | V::MatchedVarsNames
-        | V::ModsecBuild
-        | V::MscPcreLimitsExceeded
-        | V::Resource
-        | V::Rule
-        | V::Session
-        | V::SessionId
-        | V::Time
-        | V::TimeDay
-        | V::TimeEpoch
-        | V::TimeHour
-        | V::TimeMin
-        | V::TimeMon
-        | V::TimeSec
-        | V::TimeWday
-        | V::TimeYear
-        | V::Tx
-        | V::UniqueId
-        | V::User
-        | V::UserId
-        | V::WebAppId => return None,
-        _ => Phase::RequestHeaders,
-    })
+    match target.variable {
+        Variable::ResponseBody | Variable::OutboundDataError => Some(Phase::ResponseBody),
+        other if OF_THE_RESPONSE.contains(&other) => Some(Phase::ResponseHeaders),
+        other if OF_THE_BODY.contains(&other) => Some(Phase::RequestBody),
+        other if AT_ANY_TIME.contains(&other) => None,
+        _ => Some(Phase::RequestHeaders),
+    }
 }
 
 #[cfg(test)]

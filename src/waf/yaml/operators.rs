@@ -1,5 +1,6 @@
 //! The tests that rules make on values.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -174,7 +175,7 @@ fn escaped(text: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || *byte == b'_' {
             pattern.push(char::from(*byte));
         } else {
-            pattern.push_str(&format!("\\x{byte:02x}"));
+            _ = write!(pattern, "\\x{byte:02x}");
         }
     }
     pattern
@@ -293,8 +294,8 @@ pub(super) fn complete(text: &str, named: &[(String, String)]) -> Result<String,
             return Err("a pattern of more than 256 KiB".to_owned());
         }
     }
-    match complete.contains("{{") {
-        false => Ok(complete),
-        true => Err(format!("more than {PATTERN_DEPTH} patterns in one")),
+    if complete.contains("{{") {
+        return Err(format!("more than {PATTERN_DEPTH} patterns in one"));
     }
+    Ok(complete)
 }

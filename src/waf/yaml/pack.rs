@@ -80,14 +80,14 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, program: &mut Program) 
     }
     let items: Vec<_> = items.iter().filter_map(|item| rule::item(reader, item, &pack)).collect();
     let mut steps =
-        Steps { pack: &pack.name, at: reader.at(rules.at), steps: Vec::new(), group: Vec::new(), groups: 0 };
+        Steps { pack: &pack.name, at: reader.at(rules.at), all: Vec::new(), group: Vec::new(), groups: 0 };
     let amounts: BTreeSet<_> = items.iter().filter_map(amount).collect();
-    steps.steps.extend(scoring::prologue(&steps.at, &amounts));
+    steps.all.extend(scoring::prologue(&steps.at, &amounts));
     for item in items {
         steps.push(item);
     }
     steps.close();
-    program.steps.append(&mut steps.steps);
+    program.steps.append(&mut steps.all);
 }
 
 fn amount(item: &Item) -> Option<(Amount, u8)> {
@@ -101,7 +101,7 @@ fn amount(item: &Item) -> Option<(Amount, u8)> {
 struct Steps<'a> {
     pack: &'a str,
     at: Location,
-    steps: Vec<Step>,
+    all: Vec<Step>,
     group: Vec<Made>,
     groups: usize,
 }
@@ -111,7 +111,7 @@ impl Steps<'_> {
         match item {
             Item::Marker(name) => {
                 self.close();
-                self.steps.push(Step::Marker(name));
+                self.all.push(Step::Marker(name));
             }
             Item::Rule(made) => {
                 if self.group.last().is_some_and(|last| last.level != made.level) {
@@ -128,10 +128,10 @@ impl Steps<'_> {
         let phases: BTreeSet<Phase> = group.iter().map(|made| made.phase).filter(|_| level > 1).collect();
         self.groups += 1;
         let marker = format!("pack/{}/{}", self.pack, self.groups);
-        self.steps.extend(phases.iter().map(|phase| scoring::gate(&self.at, *phase, level, &marker)));
-        self.steps.extend(group.into_iter().flat_map(|made| made.steps));
+        self.all.extend(phases.iter().map(|phase| scoring::gate(&self.at, *phase, level, &marker)));
+        self.all.extend(group.into_iter().flat_map(|made| made.steps));
         if !phases.is_empty() {
-            self.steps.push(Step::Marker(marker.into()));
+            self.all.push(Step::Marker(marker.into()));
         }
     }
 }
@@ -222,5 +222,5 @@ fn count(reader: &mut Reader<'_>, node: &Node) -> Option<usize> {
 fn size(reader: &mut Reader<'_>, node: &Node) -> Option<usize> {
     let text = reader.text(node)?;
     let size = Size::from_str(text).map_err(|error| error.to_string());
-    reader.right(node.at, size).map(|size| size.as_usize())
+    reader.right(node.at, size).map(Size::as_usize)
 }

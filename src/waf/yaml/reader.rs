@@ -94,24 +94,20 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn truth(&mut self, node: &Node) -> Option<bool> {
-        match node.value {
-            Value::Bool(truth) => Some(truth),
-            _ => {
-                self.fault(node.at, format!("expected true or false, found {}", node.value.kind()));
-                None
-            }
+        if let Value::Bool(truth) = node.value {
+            return Some(truth);
         }
+        self.fault(node.at, format!("expected true or false, found {}", node.value.kind()));
+        None
     }
 
     /// What says nothing unless it is `true`.
     pub(super) fn affirmed(&mut self, node: &Node) -> Option<()> {
-        match self.truth(node)? {
-            true => Some(()),
-            false => {
-                self.fault(node.at, "expected true: leave the key out, or put it under `not`");
-                None
-            }
+        let truth = self.truth(node)?;
+        if !truth {
+            self.fault(node.at, "expected true: leave the key out, or put it under `not`");
         }
+        truth.then_some(())
     }
 
     pub(super) fn number(&mut self, node: &Node, least: u32, most: u32) -> Option<u32> {

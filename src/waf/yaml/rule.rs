@@ -7,7 +7,7 @@ use super::operators;
 use super::reader::Reader;
 use super::scoring::{self, Amount};
 use crate::values::text::quoted;
-use crate::values::yaml::{Key, Node, Place};
+use crate::values::yaml::{Key, Node, Place, Value};
 use crate::waf::ir::{Disruptive, Link, Meta, Operator, Phase, Rule, Severity, Step, Template};
 
 /// The keys of a rule beside those of a condition.
@@ -31,6 +31,16 @@ const SEVERITIES: [(&str, Severity); 8] = [
     ("notice", Severity::Notice),
     ("info", Severity::Info),
     ("debug", Severity::Debug),
+];
+/// What `action` may say, beside a redirect.
+const ACTIONS: [(&str, fn() -> Wanted); 7] = [
+    ("score", || Wanted::Score),
+    ("pass", || Wanted::This(Disruptive::Pass)),
+    ("deny", || Wanted::This(Disruptive::Deny)),
+    ("drop", || Wanted::This(Disruptive::Drop)),
+    ("allow", || Wanted::This(Disruptive::Allow)),
+    ("allow_phase", || Wanted::This(Disruptive::AllowPhase)),
+    ("allow_request", || Wanted::This(Disruptive::AllowRequest)),
 ];
 /// Conditions of one rule.
 const MOST_CONDITIONS: usize = 64;
@@ -99,6 +109,7 @@ pub(super) fn item(reader: &mut Reader<'_>, node: &Node, pack: &Pack) -> Option<
     {
         return reader.text(name).map(|name| Item::Marker(name.into()));
     }
+    let before = reader.faults();
     let mut draft = Draft::default();
     for (key, value) in entries {
         let known = draft.about(reader, key, value)
@@ -109,7 +120,7 @@ pub(super) fn item(reader: &mut Reader<'_>, node: &Node, pack: &Pack) -> Option<
             reader.unknown(key, KEYS.into_iter().chain(condition));
         }
     }
-    draft.finish(reader, node.at, pack).map(|made| Item::Rule(Box::new(made)))
+    draft.finish(reader, (node.at, before), pack).map(|made| Item::Rule(Box::new(made)))
 }
 
 fn template(reader: &mut Reader<'_>, node: &Node) -> Template {
@@ -151,14 +162,15 @@ impl<'n> Draft<'n> {
         true
     }
 
-    fn finish(mut self, reader: &mut Reader<'_>, at: Place, pack: &Pack) -> Option<Made> {
+    /// The rule. `before` is how much was wrong before it was read.
+    fn finish(mut self, reader: &mut Reader<'_>, (at, before): (Place, usize), pack: &Pack) -> Option<Made> {
         let id = self.id(reader, at, pack);
-        let before = reader.faults();
         let unless = self.unless.take().map_or_else(Vec::new, |node| conditions(reader, node, pack));
         let mut known = self.conditions(reader, at, pack);
         let from = known.iter().chain(&unless).filter_map(|known| known.from).max();
-        // What is wrong with a condition is told; when it would have been known is not.
-        let phase = if reader.faults() == before { self.phase(reader, at, from) } else { None };
+        // Of a condition that is wrong, which is told, it is not known when it would hold.
+        let tells = self.phase.is_some() || from.is_some() || reader.faults() == before;
+        let phase = if tells { self.phase(reader, at, from) } else { None };
         let (id, phase) = (id?, phase?);
         let place = reader.at(at);
         let mut steps = Vec::new();
@@ -300,7 +312,7 @@ fn always(reader: &Reader<'_>, at: Place) -> Link {
 
 /// `deny`, or `redirect: URL`.
 fn action(reader: &mut Reader<'_>, node: &Node) -> Option<Wanted> {
-    if let crate::values::yaml::Value::Map(entries) = &node.value {
+    if let Value::Map(entries) = &node.value {
         return match entries.as_slice() {
             [(key, value)] if key.name == "redirect" => {
                 Some(Wanted::This(Disruptive::Redirect(template(reader, value))))
@@ -312,22 +324,5 @@ fn action(reader: &mut Reader<'_>, node: &Node) -> Option<Wanted> {
             [] => None,
         };
     }
-    const CHOICES: [(&str, u8); 7] = [
-        ("score", 0),
-        ("pass", 1),
-        ("deny", 2),
-        ("drop", 3),
-        ("allow", 4),
-        ("allow_phase", 5),
-        ("allow_request", 6),
-    ];
-    Some(match reader.choice(node, &CHOICES)? {
-        0 => Wanted::Score,
-        1 => Wanted::This(Disruptive::Pass),
-        2 => Wanted::This(Disruptive::Deny),
-        3 => Wanted::This(Disruptive::Drop),
-        4 => Wanted::This(Disruptive::Allow),
-        5 => Wanted::This(Disruptive::AllowPhase),
-        _ => Wanted::This(Disruptive::AllowRequest),
-    })
+    reader.choice(node, &ACTIONS).map(|action| action())
 }
