@@ -32,8 +32,9 @@ const SEVERITIES: [(&str, Severity); 8] = [
     ("info", Severity::Info),
     ("debug", Severity::Debug),
 ];
+type Make = fn() -> Wanted;
 /// What `action` may say, beside a redirect.
-const ACTIONS: [(&str, fn() -> Wanted); 7] = [
+const ACTIONS: [(&str, Make); 7] = [
     ("score", || Wanted::Score),
     ("pass", || Wanted::This(Disruptive::Pass)),
     ("deny", || Wanted::This(Disruptive::Deny)),
