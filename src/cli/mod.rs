@@ -49,6 +49,7 @@ Exit codes: 0 all passed, 1 some failed, 64 the rules or the arguments are wrong
 
 Examples:
   edgeward waf test --rules rules.conf --tests tests
+  edgeward waf test --rules starter --tests filters/waf/starter/tests.yaml
   edgeward waf test --rules /usr/share/modsecurity-crs --tests coreruleset/tests/regression/tests --json | jq .failed";
 
 const WAF_EXPLAIN_HELP: &str = "\
@@ -138,9 +139,10 @@ enum WafCommand {
         /// Print one JSON object: `passed`, `failed`, `skipped`, `rules`, `failures`.
         #[arg(long)]
         json: bool,
-        /// The Core Rule Set's paranoia level. Its tests are for all four.
-        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
-        paranoia: u8,
+        /// The paranoia level whose rules block. Default: 4 for tests of the Core Rule Set, which are for all levels, and 1
+        /// for tests of a pack, whose rules are all tested in any case.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+        paranoia: Option<u8>,
     },
     /// Tell what the firewall of a policy makes of a saved request, why, and how to let it pass.
     #[command(after_help = WAF_EXPLAIN_HELP)]

@@ -9,12 +9,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::auth::keys::file::{self, LockedFile};
 use crate::auth::keys::{Document, Encoding, KeyId, Moment, Records};
-use crate::config::yaml::LARGEST_BYTES;
 use crate::config::{Diagnostics, Document as File};
 use crate::consumers::fleet::{Fleet, Version};
 use crate::consumers::store;
 use crate::outbound::redis::{Redis, Terms};
 use crate::policy::Materials;
+use crate::values::yaml::LARGEST_BYTES;
 
 /// How often a change is made anew because somebody else was faster.
 const TRIES: usize = 20;

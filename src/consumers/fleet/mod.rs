@@ -19,8 +19,8 @@ use std::sync::Arc;
 pub use claims::Claim;
 
 use crate::auth::keys::Moment;
-use crate::config::yaml::LARGEST_BYTES;
 use crate::outbound::redis::{Failure, Redis, Subscription, cmd};
+use crate::values::yaml::LARGEST_BYTES;
 
 /// How often a change whose answer was lost is tried again. The same change is not made twice.
 const TRIES: usize = 3;

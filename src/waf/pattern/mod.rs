@@ -176,6 +176,14 @@ fn cache_of<C>(slot: &mut Option<(usize, Box<C>)>, id: usize, create: impl FnOnc
     &mut slot.get_or_insert_with(|| (id, Box::new(create()))).1
 }
 
+/// Whether a pattern can be compiled, as far as its syntax tells.
+///
+/// # Errors
+/// What cannot be done in linear time, or is no pattern.
+pub fn check(pattern: &[u8]) -> Result<(), Untranslatable> {
+    parse(pattern, Case::Sensitive).map(drop)
+}
+
 /// The syntax tree of a pattern, on bytes, with `.` meaning any of them, as ModSecurity compiles it.
 fn parse(pattern: &[u8], case: Case) -> Result<Hir, Untranslatable> {
     let text = translate(pattern)?;
