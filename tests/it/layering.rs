@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 12] = [
     &["values"],
     &["http", "net"],
     &["state", "telemetry"],
-    &["auth", "expr", "waf"],
+    &["auth", "cache", "expr", "waf"],
     &["tls", "upstream", "outbound"],
     &["filters"],
     &["config"],
