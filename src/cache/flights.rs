@@ -81,6 +81,11 @@ impl<T: Clone + Send + Sync> Flights<T> {
         }
     }
 
+    /// Has requests for this key wait for each other again.
+    pub fn rejoin(&self, key: &Key) {
+        self.apart.remove(key);
+    }
+
     /// Questions that are being asked.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -128,6 +133,12 @@ impl<T: Clone + Send + Sync> Drop for Leader<T> {
 }
 
 impl<T: Clone + Send + Sync> Follower<T> {
+    /// Whether the leader shares something already: it was asked for, and came, before this one asked.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Shared(_))
+    }
+
     /// What the leader shares; `None` if nothing, or nothing in `time`: then ask the origin alone.
     pub async fn wait(mut self, time: Duration) -> Option<T> {
         let settled = self.0.wait_for(|state| !matches!(state, State::Asking));

@@ -56,6 +56,8 @@ pub enum Outcome {
         /// Its answer.
         reply: Box<Reply>,
     },
+    /// A stored response answers it.
+    Stored,
     /// A filter refused.
     Refuse(Decision),
 }
@@ -203,7 +205,7 @@ impl Chain {
                 exchange.slots.hold = hold;
                 match verdict {
                     Verdict::Next => {}
-                    Verdict::Respond(_) => shadows.push(link, position, RESPONDS),
+                    Verdict::Respond(_) | Verdict::Stored => shadows.push(link, position, RESPONDS),
                     Verdict::Refuse(refusal) => shadows.push(link, position, refusal.reason),
                 }
                 continue;
@@ -211,6 +213,7 @@ impl Chain {
             match verdict {
                 Verdict::Next => {}
                 Verdict::Respond(reply) => return Outcome::Respond { filter: link.kind, reply },
+                Verdict::Stored => return Outcome::Stored,
                 Verdict::Refuse(refusal) => return Outcome::Refuse(Decision { filter: link.kind, refusal }),
             }
         }

@@ -119,16 +119,25 @@ impl Fill {
         (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers })
     }
 
+    /// Content that is passed on to one reader and not kept.
+    #[must_use]
+    pub fn passing(budget: Arc<Budget>) -> (Reader, Writer) {
+        let (fill, writer) = Self::new(0, budget);
+        fill.0.progress.send_modify(|progress| progress.is_passing = true);
+        (fill.join(), writer)
+    }
+
+    fn join(&self) -> Reader {
+        self.0.readers.send_modify(|readers| readers.count += 1);
+        Reader { shared: self.0.clone(), progress: self.0.progress.subscribe(), position: (0, 0) }
+    }
+
     /// A reader from the start; `None` if that is no longer kept.
     #[must_use]
     pub fn reader(&self) -> Option<Reader> {
         let _joining = self.0.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let progress = self.0.progress.subscribe();
-        if progress.borrow().is_passing {
-            return None;
-        }
-        self.0.readers.send_modify(|readers| readers.count += 1);
-        Some(Reader { shared: self.0.clone(), progress, position: (0, 0) })
+        let is_passing = self.0.progress.borrow().is_passing;
+        (!is_passing).then(|| self.join())
     }
 }
 
@@ -164,6 +173,15 @@ impl Writer {
             }
         });
         Ok(())
+    }
+
+    /// Resolves once the content is not kept and nobody reads it any more: there is no use in more of it.
+    pub async fn deserted(&mut self) {
+        // Only the writer itself stops keeping it.
+        let is_passing = self.shared.progress.borrow().is_passing;
+        if !is_passing || self.readers.wait_for(|readers| readers.count == 0).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Ends the content. What was kept, if all of it was.

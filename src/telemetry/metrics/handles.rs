@@ -7,7 +7,7 @@ use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
-    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
     UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
@@ -60,6 +60,7 @@ pub struct RouteSeries {
     totals: OnceLock<RouteTotals>,
     refusals: Refusals,
     shadow_refusals: Refusals,
+    cached: OnceLock<PerLabel<CacheOutcome>>,
 }
 
 struct RouteTotals {
@@ -78,6 +79,7 @@ impl RouteSeries {
             totals: OnceLock::new(),
             refusals: Refusals::default(),
             shadow_refusals: Refusals::default(),
+            cached: OnceLock::new(),
         }
     }
 
@@ -105,6 +107,13 @@ impl RouteSeries {
     pub fn shadow_refused(&self, filter: &str, reason: &'static str) {
         let family = &self.families.shadow_refusals;
         self.shadow_refusals.count(filter, reason, |labels| self.refusal_series(family, labels));
+    }
+
+    /// Counts what the cache did with a request.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        let family = &self.families.cache_requests;
+        let cached = self.cached.get_or_init(|| self.ledger.per_label(family, |label| [&self.name, label]));
+        cached.inc(outcome);
     }
 
     fn refusal_series(&self, family: &Family<IntCounterVec, 3>, [filter, reason]: [&str; 2]) -> IntCounter {
