@@ -15,10 +15,11 @@ use std::sync::Arc;
 use http::header::{AGE, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
+use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
 pub use self::errand::{Errand, answered, begin, failed};
-use self::errand::{Failure, Told, prepare};
+use self::errand::{Failure, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;
@@ -48,7 +49,7 @@ pub async fn proceed(session: &mut Session, ctx: &mut Context, clock: &Clock) ->
     let (Some(plan), Action::Upstream(_)) = (ctx.slots.plan(), &ctx.route.action) else { return Ok(false) };
     match &plan.course {
         Course::Refresh(found) => {
-            refresh(session, ctx, found.clone(), clock);
+            refresh(session, ctx, found.clone(), clock).await;
             hit(session, ctx, clock).await?;
             Ok(true)
         }
@@ -61,7 +62,7 @@ pub async fn proceed(session: &mut Session, ctx: &mut Context, clock: &Clock) ->
 }
 
 /// Asks the origin for what is stale, unless somebody does already.
-fn refresh(session: &Session, ctx: &Context, found: Found, clock: &Clock) {
+async fn refresh(session: &mut Session, ctx: &mut Context, found: Found, clock: &Clock) {
     let Some(plan) = ctx.slots.plan() else { return };
     let (shared, Some(place)) = (&plan.settings.shared, &plan.place) else { return };
     let leader = match shared.flights.join(place.key, clock.nanos()) {
@@ -70,8 +71,9 @@ fn refresh(session: &Session, ctx: &Context, found: Found, clock: &Clock) {
         Turn::Follow(_) => return,
     };
     let Some(permit) = shared.background() else { return };
+    let Some(stub) = stub().await else { return };
     let asking = Asking { why: Forward::Stale, found: Some(found), clock };
-    if let Some((mut fetch, ready)) = asking.fetch(session, ctx, leader) {
+    if let Some((mut fetch, ready)) = asking.fetch(&stub, session, ctx, leader) {
         fetch.permit = Some(permit);
         drop(fetch.start(ready));
     }
@@ -207,7 +209,9 @@ impl Asking<'_> {
     ) -> Result<bool> {
         // Twice at most: what does not hold is not asked about again.
         loop {
-            let Some((fetch, ready)) = self.fetch(session, ctx, leader.take()) else { return Ok(false) };
+            let Some(stub) = stub().await else { return Ok(false) };
+            let Some((fetch, ready)) = self.fetch(&stub, session, ctx, leader.take()) else { return Ok(false) };
+            drop(stub);
             match wait(session, fetch.start(ready)).await? {
                 Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived, settings).await,
                 Some(Own::Holds(found, told, cookies)) => {
@@ -287,6 +291,7 @@ impl Asking<'_> {
     /// What asks, and how its answer is taken.
     fn fetch(
         &self,
+        stub: &ServerSession,
         session: &Session,
         ctx: &Context,
         leader: Option<Leader<Landing>>,
@@ -295,7 +300,7 @@ impl Asking<'_> {
         let place = plan.place.as_ref()?;
         let asked = Arc::new(place.fields.clone());
         let stored = self.found.as_ref().map(|found| found.stored.record.to_fields());
-        let ready = prepare(session, ctx, asked.clone(), |fields| match &stored {
+        let ready = prepare(stub, session, ctx, asked.clone(), |fields| match &stored {
             Some(stored) => _ = validate::make_conditional(fields, stored),
             None => validate::make_whole(fields),
         })?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
 use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestContext};
 use pingora_proxy::{PreparedSubrequest, Session};
@@ -21,6 +22,7 @@ use crate::http::trace::TraceParent;
 use crate::policy::{Route, Snapshot};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::Context;
+use crate::proxy::wire::{Socket, Wire};
 
 /// What the errand's request takes with it into its own context.
 struct Luggage {
@@ -74,9 +76,20 @@ pub struct Ready {
     pub failure: Arc<OnceLock<Failure>>,
 }
 
+/// What Pingora copies a subrequest from: it reads the head anew, and knows no HTTP/2 there. So it is given this one to read, and
+/// what is asked is put in its place.
+const STUB: &[u8] = b"GET / HTTP/1.1\r\nhost: errand\r\n\r\n";
+
+/// A session to prepare an errand from. `None` if Pingora cannot read what it says.
+pub async fn stub() -> Option<ServerSession> {
+    let mut session = ServerSession::new_http1(Box::new(Wire::new(Socket::Closed, STUB.to_vec())));
+    session.read_request().await.ok()?.then_some(session)
+}
+
 /// Prepares one with the client's request as it stands, but for what `edit` does to its fields. `asked` are those by which the
 /// cache looked. `None` where Pingora offers no subrequests.
 pub fn prepare(
+    stub: &ServerSession,
     session: &Session,
     ctx: &Context,
     asked: Arc<HeaderMap>,
@@ -103,7 +116,7 @@ pub fn prepare(
         .body_mode(BodyMode::NoBody)
         .user_ctx(Box::new(Some(luggage)))
         .build();
-    let (request, answer) = spawner.create_subrequest(session.as_ref(), context);
+    let (request, answer) = spawner.create_subrequest(stub, context);
     Some(Ready { request, answer, failure })
 }
 
