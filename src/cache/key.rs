@@ -73,6 +73,13 @@ impl Key {
         Self(hash.finalize().into())
     }
 
+    /// The same of those who prove who they are, where they must not be waited for by those who do not.
+    #[must_use]
+    pub const fn of_callers(mut self) -> Self {
+        self.0[31] ^= 1;
+        self
+    }
+
     /// A key that was written down.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

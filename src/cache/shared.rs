@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::RequestDirectives;
 use super::content::{Budget, Fill};
 use super::flights::Flights;
 use super::freshness::{Freshness, Verdict};
 use super::memory::{Memory, Size, Stored};
 use super::purge::{How, Scope};
 use super::vary::{Fingerprint, Selector};
-use super::RequestDirectives;
 use crate::state::{Chore, Work};
 use crate::telemetry::metrics::{CacheMetrics, Metrics, Show};
 
@@ -69,17 +69,17 @@ impl Coming {
     /// Whether a request may be answered with it that asked while the origin was asked, or after that (`late`), when it is
     /// like any stored response (RFC 9111 §4).
     #[must_use]
-    pub fn fits(
-        &self,
-        request: &HeaderMap,
-        wants: &RequestDirectives,
-        late: bool,
-        now: SystemTime,
-    ) -> bool {
+    pub fn fits(&self, request: &HeaderMap, wants: &RequestDirectives, late: bool, now: SystemTime) -> bool {
         let (selector, fingerprint) = &self.variant;
         let wants = if late { *wants } else { RequestDirectives::default() };
-        selector.fingerprint(request) == *fingerprint && self.freshness.judge(&wants, now) == Verdict::Fresh
+        selector.fingerprint(request) == *fingerprint && is_of_use(&self.freshness, &wants, now)
     }
+}
+
+/// Whether what has just come may be used for others without asking the origin again.
+#[must_use]
+pub fn is_of_use(freshness: &Freshness, wants: &RequestDirectives, now: SystemTime) -> bool {
+    matches!(freshness.judge(wants, now), Verdict::Fresh | Verdict::StaleWhileRevalidate)
 }
 
 impl Shared {

@@ -12,11 +12,8 @@ use crate::http::fields::{list, trim_ows};
 /// Fields that one `Vary` may name; with more the response is not stored.
 const MAX_NAMES: usize = 16;
 /// Fields whose values are in the key already, as this proxy writes them: two requests for one key have the same.
-const KEYED: [HeaderName; 3] = [
-    HOST,
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-];
+const KEYED: [HeaderName; 3] =
+    [HOST, HeaderName::from_static("x-forwarded-host"), HeaderName::from_static("x-forwarded-proto")];
 /// Members of a list that are put in order; a longer list stays as it came.
 const MAX_MEMBERS: usize = 32;
 

@@ -100,7 +100,8 @@ impl Cache {
             let is_method = *method != Method::GET && *method != Method::HEAD;
             let why = if is_method { Forward::Method } else { Forward::Bypass };
             // What a write makes untrue is named by its place.
-            let place = invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
+            let place =
+                invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
             return pass(why, (!is_method).then_some(refusal.reason()), place);
         }
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {

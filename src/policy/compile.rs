@@ -20,12 +20,12 @@ use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::auth::client_cert;
 use crate::auth::keys::{ConsumerSpec, Keyring};
 use crate::auth::{Issuers, Memory};
+use crate::cache::Shared;
+use crate::cache::shared::Sweeper;
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
-use crate::cache::Shared;
-use crate::cache::shared::Sweeper;
 use crate::filters::{Expressions, Spec, cache};
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
@@ -370,7 +370,8 @@ impl Compiler<'_> {
             issues: &mut self.issues,
         };
         let metrics = &self.materials.metrics;
-        Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(&specs, &fingerprints)
+        Routes { common: &policy.filters, services, names: &names, metrics, links }
+            .compile(&specs, &fingerprints)
     }
 
     /// The cache, if a route uses it, as large as the policy wants it.

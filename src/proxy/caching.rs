@@ -64,12 +64,20 @@ pub async fn proceed(session: &mut Session, ctx: &mut Context, clock: &Clock) ->
 /// Asks the origin for what is stale, unless somebody does already.
 async fn refresh(session: &mut Session, ctx: &mut Context, found: Found, clock: &Clock) {
     let Some(plan) = ctx.slots.plan() else { return };
-    let (shared, Some(place)) = (&plan.settings.shared, &plan.place) else { return };
-    let leader = match shared.flights.join(place.key, clock.nanos()) {
+    let (shared, Some(place), Some(flight)) = (&plan.settings.shared, &plan.place, plan.flight()) else {
+        return;
+    };
+    let leader = match shared.flights.join(flight, clock.nanos()) {
         Turn::Lead(leader) => Some(leader),
         Turn::Alone => None,
         Turn::Follow(_) => return,
     };
+    // Another leader may have stored it a moment ago.
+    if let memory::Found::Fitting(stored, _) = shared.store.find(&place.key, &place.fields)
+        && !Arc::ptr_eq(&stored, &found.stored)
+    {
+        return;
+    }
     let Some(permit) = shared.background() else { return };
     let Some(stub) = stub().await else { return };
     let asking = Asking { why: Forward::Stale, found: Some(found), clock };
@@ -94,13 +102,15 @@ impl Asking<'_> {
         let (settings, wants, Some(place)) = (plan.settings.clone(), plan.wants, &plan.place) else {
             return Ok(false);
         };
-        let key = place.key;
-        let leader = match settings.shared.flights.join(key, self.clock.nanos()) {
+        let Some(flight) = plan.flight() else { return Ok(false) };
+        let leader = match settings.shared.flights.join(flight, self.clock.nanos()) {
             Turn::Alone if self.found.is_none() => return Ok(false),
             Turn::Alone => None,
             Turn::Lead(leader) => {
                 // Another leader may have stored it a moment ago.
-                if let memory::Found::Fitting(stored, freshness) = settings.shared.store.find(&key, &place.fields) {
+                if let memory::Found::Fitting(stored, freshness) =
+                    settings.shared.store.find(&place.key, &place.fields)
+                {
                     let found = Found { stored, freshness };
                     if found.is_fresh(&wants, self.clock.wall()) {
                         return self.reuse(session, ctx, &found, &settings).await;
@@ -161,7 +171,11 @@ impl Asking<'_> {
                 let mut fields = coming.fields.clone();
                 fields.insert(AGE, status::age(coming.freshness.age(now)));
                 let ttl = Some(coming.freshness.ttl(now));
-                serve::tell(&mut fields, &settings, &Report { handled: handled(false), ttl, key: None, detail: None });
+                serve::tell(
+                    &mut fields,
+                    &settings,
+                    &Report { handled: handled(false), ttl, key: None, detail: None },
+                );
                 let head = (coming.status, fields);
                 serve::coming(session, ctx, head, (reader, coming.length), self.clock).await?;
                 Ok(true)
@@ -172,7 +186,8 @@ impl Asking<'_> {
                     return Ok(false);
                 }
                 ctx.cache = Some(CacheOutcome::Collapsed);
-                serve::stored(session, ctx, (&found, &settings), handled(false), Vec::new(), self.clock).await?;
+                serve::stored(session, ctx, (&found, &settings), handled(false), Vec::new(), self.clock)
+                    .await?;
                 Ok(true)
             }
             Some(Landing::Failed(status)) => self.stand_in(session, ctx, &settings, status).await,
@@ -210,7 +225,9 @@ impl Asking<'_> {
         // Twice at most: what does not hold is not asked about again.
         loop {
             let Some(stub) = stub().await else { return Ok(false) };
-            let Some((fetch, ready)) = self.fetch(&stub, session, ctx, leader.take()) else { return Ok(false) };
+            let Some((fetch, ready)) = self.fetch(&stub, session, ctx, leader.take()) else {
+                return Ok(false);
+            };
             drop(stub);
             match wait(session, fetch.start(ready)).await? {
                 Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived, settings).await,
@@ -264,13 +281,15 @@ impl Asking<'_> {
             note(ctx, &told);
             return Ok(true);
         }
-        if kept.is_err() && head.status == StatusCode::OK && session.req_header().headers.contains_key(RANGE) {
+        if kept.is_err() && head.status == StatusCode::OK && session.req_header().headers.contains_key(RANGE)
+        {
             // It is too long to be kept, or for this client alone: of that, it gets the part it asked for from the origin.
             return Ok(false);
         }
         note(ctx, &told);
         ctx.cache = Some(CacheOutcome::Miss);
-        let handled = Handled::Forwarded { why: self.why, status: None, stored: kept.is_ok(), collapsed: false };
+        let handled =
+            Handled::Forwarded { why: self.why, status: None, stored: kept.is_ok(), collapsed: false };
         let (ttl, detail) = match kept {
             Ok(freshness) => (Some(freshness.ttl(self.clock.wall())), None),
             Err(reason) => (None, Some(reason)),

@@ -30,6 +30,7 @@ const ALLOWED: [&str; 11] = [
 fn policy(filter: &str) -> String {
     format!(
         "server: {{ drain: 200ms }}
+limits: {{ stall: 1s, methods: [PURGE] }}
 access_log: {{ to: access.log }}
 admin: {{ address: '{{admin}}' }}
 listeners: [{{ address: '{{listen}}' }}, {{ address: '{{h2c}}', h2c: true }}]

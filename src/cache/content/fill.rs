@@ -86,7 +86,7 @@ pub(super) struct Progress {
     end: Option<Result<(), Broken>>,
 }
 
-/// Brings the content. Dropped before [`finish`](Writer::finish), it leaves the readers [`Broken`] content.
+/// Brings the content. Dropped before [`finish_with`](Writer::finish_with), it leaves the readers [`Broken`] content.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -142,6 +142,36 @@ impl Fill {
 }
 
 impl Writer {
+    /// Ends the content with this piece. All of it is given to `keep`, if all was kept, before readers see the end: whoever has
+    /// read it finds it stored.
+    pub async fn finish_with(mut self, last: &[u8], keep: impl FnOnce(Content)) {
+        let size = last.len() as u64;
+        if self.has_room(size) {
+            let last = (size > 0).then(|| Bytes::copy_from_slice(last));
+            let mut pieces: Vec<_> = self.shared.progress.borrow().pieces.iter().cloned().collect();
+            pieces.extend(last.clone());
+            keep(Content::new(pieces));
+            self.shared.progress.send_modify(|progress| {
+                progress.pieces.extend(last);
+                progress.length += size;
+                progress.end = Some(Ok(()));
+            });
+        } else if self.push(last).await.is_ok() {
+            self.shared.progress.send_modify(|progress| progress.end = Some(Ok(())));
+        }
+    }
+
+    /// Takes room for so many bytes more, if they are to be kept.
+    fn has_room(&mut self, size: u64) -> bool {
+        let (length, is_passing) = {
+            let progress = self.shared.progress.borrow();
+            (progress.length, progress.is_passing)
+        };
+        let fits = !is_passing && length + size <= self.limit && self.budget.take(size);
+        self.taken += if fits { size } else { 0 };
+        fits
+    }
+
     /// Appends a piece. Waits only where content is passed on and all readers are a window behind.
     ///
     /// # Errors
@@ -151,17 +181,9 @@ impl Writer {
             return Ok(());
         }
         let size = piece.len() as u64;
-        let (length, mut is_passing) = {
-            let progress = self.shared.progress.borrow();
-            (progress.length, progress.is_passing)
-        };
-        if !is_passing && length + size <= self.limit && self.budget.take(size) {
-            self.taken += size;
-        } else if !is_passing {
+        if !self.has_room(size) {
             self.stop_keeping();
-            is_passing = true;
-        }
-        if is_passing {
+            let length = self.shared.progress.borrow().length;
             self.wait_for_a_reader(length).await?;
         }
         let piece = Bytes::copy_from_slice(piece);
@@ -184,20 +206,9 @@ impl Writer {
         }
     }
 
-    /// Ends the content. What was kept, if all of it was.
-    #[must_use]
-    pub fn finish(self) -> Option<Content> {
-        let mut kept = None;
-        self.shared.progress.send_modify(|progress| {
-            progress.end = Some(Ok(()));
-            kept = (!progress.is_passing).then(|| progress.pieces.iter().cloned().collect());
-        });
-        kept.map(Content::new)
-    }
-
     fn stop_keeping(&mut self) {
         let _joining = self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.progress.send_modify(|progress| progress.is_passing = true);
+        self.shared.progress.send_if_modified(|progress| !std::mem::replace(&mut progress.is_passing, true));
         self.budget.give_back(std::mem::take(&mut self.taken));
     }
 

@@ -76,7 +76,10 @@ impl Cache {
     pub(super) fn key(&self, exchange: &Exchange<'_>, target: &Target<'_>, subject: &[&[u8]]) -> Key {
         let settings = &self.0;
         let headers = &exchange.request.headers;
-        if settings.headers.is_empty() && settings.cookies.is_empty() && !TOLD.iter().any(|name| headers.contains_key(name)) {
+        if settings.headers.is_empty()
+            && settings.cookies.is_empty()
+            && !TOLD.iter().any(|name| headers.contains_key(name))
+        {
             return Key::new(target, &settings.policy, subject);
         }
         let mut policy = settings.policy.to_vec();

@@ -71,3 +71,13 @@ impl Place {
         Self { key, url: target.to_string(), fields: HeaderMap::new() }
     }
 }
+
+impl Plan {
+    /// Whom the request waits with: the answers to those who prove who they are may be for them alone, and nobody else is to
+    /// suffer from that.
+    #[must_use]
+    pub fn flight(&self) -> Option<Key> {
+        let place = self.place.as_ref()?;
+        Some(if self.credentials { place.key.of_callers() } else { place.key })
+    }
+}

@@ -197,7 +197,8 @@ impl crate::filters::Spec for Spec {
         }
         lifetimes.sort_by_key(|(statuses, _)| (statuses.end() - statuses.start(), *statuses.start()));
         if self.per_identity && !site.identifies {
-            let message = "no filter before this one finds out who calls, so there is nothing to tell callers apart by";
+            let message =
+                "no filter before this one finds out who calls, so there is nothing to tell callers apart by";
             return Err(Problem::new("per_identity", message));
         }
         let purgers = (!self.purge_from.is_empty()).then(|| IpSet::new(self.purge_from));

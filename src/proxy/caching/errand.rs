@@ -112,10 +112,8 @@ pub fn prepare(
         request,
         errand: Errand { asked, sent: HeaderMap::new(), failure: failure.clone() },
     };
-    let context = SubrequestContext::builder()
-        .body_mode(BodyMode::NoBody)
-        .user_ctx(Box::new(Some(luggage)))
-        .build();
+    let context =
+        SubrequestContext::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(Some(luggage))).build();
     let (request, answer) = spawner.create_subrequest(stub, context);
     Some(Ready { request, answer, failure })
 }

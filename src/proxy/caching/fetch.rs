@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -15,10 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::errand::{Failure, Ready, Told};
 use crate::cache::content::{Content, Fill, Reader, Writer};
 use crate::cache::flights::Leader;
-use crate::cache::freshness::{Freshness, Received, Verdict};
+use crate::cache::freshness::{Freshness, Received};
 use crate::cache::memory::{Source, Stored};
 use crate::cache::purge::Epoch;
-use crate::cache::shared::{Coming, Landing};
+use crate::cache::shared::{Coming, Landing, is_of_use};
 use crate::cache::store::{self, Asked, Audience, Refusal};
 use crate::cache::validate::{self, Outcome};
 use crate::cache::vary::Selector;
@@ -107,9 +108,9 @@ impl Fetch {
         };
         let told = head.extensions_mut().remove::<Told>().unwrap_or_default();
         let found = self.validated.take();
-        let outcome = found.as_ref().map(|found| {
-            validate::outcome(head.status, &head.headers, &found.stored.record.to_fields())
-        });
+        let outcome = found
+            .as_ref()
+            .map(|found| validate::outcome(head.status, &head.headers, &found.stored.record.to_fields()));
         match (outcome, found) {
             (Some(Outcome::Confirmed), Some(found)) => {
                 self.confirm(&head, told, found, tell);
@@ -175,7 +176,7 @@ impl Fetch {
 
     /// Shares what others may use now, and lets them go otherwise. They wait for it until the leader is dropped.
     fn settle(&mut self, leader: Leader<Landing>, freshness: &Freshness, landing: Landing) {
-        if freshness.judge(&RequestDirectives::default(), self.clock.wall()) == Verdict::Fresh {
+        if is_of_use(freshness, &RequestDirectives::default(), self.clock.wall()) {
             leader.share(landing);
             self.leader = Some(leader);
         } else {
@@ -220,12 +221,13 @@ impl Fetch {
         let has_content = !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         _ = tell.own.send(Own::Arrived(Arrived { head, content, kept, told }));
         let length = if has_content { length } else { Some(0) };
-        let content = follow(&mut answer, writer, length).await;
-        if let (Some(content), Ok(keep)) = (content, keep)
-            && let Some(stored) = self.stored(&response, &keep.directives, &keep.tags, content)
-        {
-            self.settings.shared.put(self.key, stored);
-        }
+        follow(&mut answer, writer, length, |content| {
+            let Ok(keep) = &keep else { return };
+            if let Some(stored) = self.stored(&response, &keep.directives, &keep.tags, content) {
+                self.settings.shared.put(self.key, stored);
+            }
+        })
+        .await;
         // Whoever comes from now on finds what is stored.
         self.leader = None;
         drain(&mut answer).await;
@@ -254,12 +256,7 @@ impl Fetch {
     }
 
     /// Whether a response is kept, or the word for why not.
-    fn keep(
-        &self,
-        response: &Received<'_>,
-        told: &Told,
-        length: Option<u64>,
-    ) -> Result<Keep, &'static str> {
+    fn keep(&self, response: &Received<'_>, told: &Told, length: Option<u64>) -> Result<Keep, &'static str> {
         let asked = Asked {
             method: &Method::GET,
             headers: &self.asked,
@@ -305,40 +302,41 @@ async fn final_head(answer: &mut SubrequestHandle, tell: &Tell) -> Option<Box<Re
     }
 }
 
-/// Writes what comes, to its end. What was kept of it; nothing if it broke off, or nobody wants it.
-async fn follow(answer: &mut SubrequestHandle, mut writer: Writer, length: Option<u64>) -> Option<Content> {
+/// Writes what comes, to its end, and keeps what can be kept of it. If it breaks off, or nobody wants it, nothing is.
+async fn follow(
+    answer: &mut SubrequestHandle,
+    mut writer: Writer,
+    length: Option<u64>,
+    keep: impl FnOnce(Content),
+) {
     let mut received = 0;
+    // The last piece goes with the end, so that who has all of it finds it stored.
+    let mut last = Bytes::new();
     while length.is_none_or(|length| received < length) {
         let task = tokio::select! {
-            task = answer.rx.recv() => task?,
-            () = writer.deserted() => return abandon(answer),
+            task = answer.rx.recv() => task,
+            () = writer.deserted() => return answer.rx.close(),
         };
         match task {
-            HttpTask::Body(piece, end) => {
+            Some(HttpTask::Body(piece, end)) => {
                 let piece = piece.unwrap_or_default();
                 received += piece.len() as u64;
-                if writer.push(&piece).await.is_err() {
-                    return abandon(answer);
-                }
-                if end {
+                if end || length == Some(received) {
+                    last = piece;
                     break;
                 }
+                if writer.push(&piece).await.is_err() {
+                    return answer.rx.close();
+                }
             }
-            HttpTask::Trailer(_) | HttpTask::Done => break,
-            HttpTask::Header(..) => {}
-            HttpTask::UpgradedBody(..) | HttpTask::Failed(_) => return None,
+            Some(HttpTask::Trailer(_) | HttpTask::Done) => break,
+            Some(HttpTask::Header(..)) => {}
+            Some(HttpTask::UpgradedBody(..) | HttpTask::Failed(_)) | None => return,
         }
     }
-    if length.is_some_and(|length| received != length) {
-        return None;
+    if length.is_none_or(|length| received == length) {
+        writer.finish_with(&last, keep).await;
     }
-    writer.finish()
-}
-
-/// Has the errand end: nobody reads it.
-fn abandon(answer: &mut SubrequestHandle) -> Option<Content> {
-    answer.rx.close();
-    None
 }
 
 /// Lets the errand come to its end, so that its connection to the backend can be used again.

@@ -105,7 +105,7 @@ fn reconsider(plan: &Plan, place: &Place, response: &ResponseHeader, clock: &Clo
     let may = may_store(&asked(plan, place), &plan.wants, &received, &directives, rules).is_ok();
     let freshness = Freshness::new(&received, &directives, rules);
     if may && freshness.judge(&RequestDirectives::default(), now) == Verdict::Fresh {
-        plan.settings.shared.flights.rejoin(&place.key);
+        plan.flight().iter().for_each(|flight| plan.settings.shared.flights.rejoin(flight));
     }
 }
 

@@ -7,8 +7,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
-    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
-    UpstreamOutcome,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome,
+    StatusClass, UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
 use super::unix_seconds;

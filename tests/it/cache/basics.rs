@@ -40,7 +40,8 @@ fn the_upstream_decides_what_is_stored() {
         ("max-age=0", false),
         ("no-cache", false),
     ] {
-        let (edge, _origin) = cached("{}", move |_: &_| Reply::status(200, &[("cache-control", control)], "x"));
+        let (edge, _origin) =
+            cached("{}", move |_: &_| Reply::status(200, &[("cache-control", control)], "x"));
         get(&edge, "/");
         assert_eq!(is_hit(&get(&edge, "/")), stored, "{control}");
     }
@@ -147,7 +148,10 @@ fn variants_are_told_apart_by_what_vary_names() {
 #[test]
 fn what_varies_by_what_was_edited_later_is_not_stored() {
     let origin = Origin::start(numbered(&[("cache-control", "max-age=60"), ("vary", "x-tenant")]));
-    let text = policy("{}").replace("[{ cache: {} }]", "[{ cache: {} }, { request_headers: { set: { x-tenant: '{request.id}' } } }]");
+    let text = policy("{}").replace(
+        "[{ cache: {} }]",
+        "[{ cache: {} }, { request_headers: { set: { x-tenant: '{request.id}' } } }]",
+    );
     let edge = Edge::policy(&text).with("origin", origin.address()).start();
     assert!(told(&get(&edge, "/")).ends_with("detail=vary"));
     assert_eq!(get(&edge, "/").text(), "answer 2");
@@ -255,7 +259,8 @@ fn what_the_cache_did_is_logged_and_counted() {
     get(&edge, "/a");
     get(&edge, "/a");
     client(&edge).request("POST", "/a", &[], b"");
-    let series = |outcome: &str| format!("edgeward_cache_requests_total{{outcome=\"{outcome}\",route=\"app\"}}");
+    let series =
+        |outcome: &str| format!("edgeward_cache_requests_total{{outcome=\"{outcome}\",route=\"app\"}}");
     for outcome in ["miss", "hit", "bypass"] {
         edge.wait_for_metric(&series(outcome), 1.0);
         edge.logged(outcome, |line| line["cache"] == outcome && line["path"] == "/a");
@@ -284,7 +289,9 @@ fn what_is_stored_outlives_a_reload_of_other_things() {
     edge.reload().unwrap();
     assert!(is_hit(&get(&edge, "/")));
     // Under another policy it might have been another answer.
-    edge.rewrite(&text.replace("[{ cache: {} }]", "[{ request_headers: { set: { x-a: b } } }, { cache: {} }]"));
+    edge.rewrite(
+        &text.replace("[{ cache: {} }]", "[{ request_headers: { set: { x-a: b } } }, { cache: {} }]"),
+    );
     edge.reload().unwrap();
     assert_eq!(get(&edge, "/").text(), "answer 2");
     // A smaller cache holds less.

@@ -53,10 +53,9 @@ fn clients_may_take_what_is_stale() {
 #[test]
 fn a_stale_answer_is_given_while_a_fresh_one_is_fetched() {
     let count = Arc::new(AtomicUsize::new(0));
-    for (control, filter) in [
-        ("max-age=0, stale-while-revalidate=60", "{}"),
-        ("max-age=0", "{ stale_while_revalidate: 1m }"),
-    ] {
+    for (control, filter) in
+        [("max-age=0, stale-while-revalidate=60", "{}"), ("max-age=0", "{ stale_while_revalidate: 1m }")]
+    {
         let count = count.clone();
         count.store(0, Ordering::Release);
         let (edge, origin) = cached(filter, move |_: &Seen| {
@@ -72,7 +71,7 @@ fn a_stale_answer_is_given_while_a_fresh_one_is_fetched() {
             Some(get(&edge, "/")).filter(|answer| answer.text() == "answer 2")
         });
         assert!(is_hit(&third));
-        assert_eq!(origin.count(), 2);
+        assert_eq!(origin.count(), 2, "{}", told(&third));
     }
 }
 

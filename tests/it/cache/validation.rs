@@ -71,7 +71,11 @@ fn what_is_stale_is_validated_and_brought_up_to_date() {
     let second = get(&edge, "/");
     assert_eq!((second.status, second.text().as_str()), (200, "content"));
     assert_eq!(second.header("x-test-n"), Some("2"));
-    assert!(told(&second).starts_with("\"edgeward\"; fwd=stale; fwd-status=304; stored"), "{}", told(&second));
+    assert!(
+        told(&second).starts_with("\"edgeward\"; fwd=stale; fwd-status=304; stored"),
+        "{}",
+        told(&second)
+    );
     assert_eq!(origin.last().header("if-none-match"), Some("\"a\""));
     // The client's own condition is answered from the result, and does not go on.
     let third = get_with(&edge, "/", &[("if-none-match", "\"mine\", \"a\"")]);
@@ -153,12 +157,9 @@ fn parts_are_cut_from_what_is_stored() {
     let kind = many.header("content-type").unwrap();
     assert!(kind.starts_with("multipart/byteranges; boundary="), "{kind}");
     assert!(many.text().contains("content-range: bytes 8-9/10\r\n\r\n89\r\n"), "{}", many.text());
-    for (condition, status) in [
-        ("\"a\"", 206),
-        ("\"b\"", 200),
-        ("W/\"a\"", 200),
-        ("Sun, 06 Nov 1994 08:49:36 GMT", 200),
-    ] {
+    for (condition, status) in
+        [("\"a\"", 206), ("\"b\"", 200), ("W/\"a\"", 200), ("Sun, 06 Nov 1994 08:49:36 GMT", 200)]
+    {
         let answer = get_with(&edge, "/", &[("range", "bytes=0-0"), ("if-range", condition)]);
         assert_eq!(answer.status, status, "{condition}");
     }
