@@ -113,6 +113,13 @@ impl<T: Clone + Send + Sync> Leader<T> {
         self.state.send_replace(State::Shared(what));
     }
 
+    /// Whether anybody waits.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        // One receiver is the table's.
+        self.state.receiver_count() > 1
+    }
+
     /// Lets everyone ask for themselves, and nobody wait for this key until `until`, in nanoseconds of the clock.
     pub fn part(self, until: u64) {
         self.flights.apart.insert(self.key, until);
@@ -181,6 +188,7 @@ mod tests {
         let followers: Vec<_> = (0..1000).map(|_| follow(&flights, "/a")).collect();
         let waiting: Vec<_> =
             followers.into_iter().map(|follower| tokio::spawn(follower.wait(LONG))).collect();
+        assert!(leader.is_followed());
         leader.share(7);
         for waiting in waiting {
             assert_eq!(waiting.await.unwrap(), Some(7));
@@ -205,6 +213,7 @@ mod tests {
     async fn a_leader_that_is_lost_lets_everyone_go() {
         let flights = flights();
         let leader = lead(&flights, "/a");
+        assert!(!leader.is_followed());
         let follower = follow(&flights, "/a");
         drop(leader);
         assert_eq!(follower.wait(LONG).await, None);

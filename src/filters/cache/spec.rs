@@ -187,6 +187,12 @@ impl crate::filters::Spec for Spec {
     const DECIDES: bool = false;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        Ok(Box::new(Cache(Arc::new(self.settings(site)?))))
+    }
+}
+
+impl Spec {
+    pub(super) fn settings(self, site: &Site<'_>) -> Result<Settings, Problem> {
         let mut lifetimes = Vec::with_capacity(self.ttl.len());
         for (text, ttl) in &self.ttl {
             let statuses = statuses(text).ok_or_else(|| {
@@ -202,7 +208,7 @@ impl crate::filters::Spec for Spec {
             return Err(Problem::new("per_identity", message));
         }
         let purgers = (!self.purge_from.is_empty()).then(|| IpSet::new(self.purge_from));
-        Ok(Box::new(Cache(Arc::new(Settings {
+        Ok(Settings {
             shared: site.shared_cache(),
             policy: *site.fingerprint,
             rules: Rules {
@@ -221,7 +227,7 @@ impl crate::filters::Spec for Spec {
             patience: *self.lock_timeout,
             tags: names("tags", &self.tags)?,
             tells: self.status_header,
-        }))))
+        })
     }
 }
 

@@ -100,12 +100,12 @@ impl Fetch {
         Waiting { own: own_receiver, interim: interim_receiver }
     }
 
-    async fn take(mut self, mut answer: SubrequestHandle, failure: Arc<OnceLock<Failure>>, tell: Tell) {
-        let _permit = self.permit.take();
-        let Some(mut head) = final_head(&mut answer, &tell).await else {
-            self.fail(failure.get(), tell);
-            return;
+    async fn take(mut self, mut answer: SubrequestHandle, failure: Arc<OnceLock<Failure>>, mut tell: Tell) {
+        let head = tokio::select! {
+            head = final_head(&mut answer, &tell.interim) => head,
+            () = self.orphaned(&mut tell.own) => None,
         };
+        let Some(mut head) = head else { return self.fail(failure.get(), tell) };
         let told = head.extensions_mut().remove::<Told>().unwrap_or_default();
         let found = self.validated.take();
         let outcome = found
@@ -129,6 +129,17 @@ impl Fetch {
                 self.receive(head, told, answer, tell).await;
             }
             _ => self.receive(head, told, answer, tell).await,
+        }
+    }
+
+    /// Resolves once nobody waits for the answer and there is no leave to ask all the same: who asks and leaves, over and over,
+    /// must not keep an origin busy.
+    async fn orphaned(&mut self, own: &mut oneshot::Sender<Own>) {
+        own.closed().await;
+        let is_followed = self.leader.as_ref().is_some_and(Leader::is_followed);
+        self.permit = self.permit.take().or_else(|| self.settings.shared.background());
+        if is_followed || self.permit.is_some() {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -289,11 +300,15 @@ impl Fetch {
 }
 
 /// The head of the final response; interim ones are told. `None` if there is none.
-async fn final_head(answer: &mut SubrequestHandle, tell: &Tell) -> Option<Box<ResponseHeader>> {
+async fn final_head(
+    answer: &mut SubrequestHandle,
+    interim: &mpsc::UnboundedSender<Box<ResponseHeader>>,
+) -> Option<Box<ResponseHeader>> {
     loop {
         match answer.rx.recv().await? {
             HttpTask::Header(head, _) if head.status.is_informational() => {
-                _ = tell.interim.send(head);
+                // Nobody hears it where nobody waits.
+                _ = interim.send(head);
             }
             HttpTask::Header(head, _) => return Some(head),
             HttpTask::Failed(_) => return None,
