@@ -100,7 +100,7 @@ fn send(admin: &Admin, base: &Path, order: &Value) -> anyhow::Result<()> {
     );
     if let Some(token) = &admin.token {
         let token = token.resolve(base).map_err(|error| anyhow!("admin.token: {error}"))?;
-        head.push_str(&format!("authorization: Bearer {}\r\n", token.expose()));
+        head.extend(["authorization: Bearer ", token.expose(), "\r\n"]);
     }
     let request = format!("{head}\r\n{body}");
     let address = &admin.address;

@@ -93,7 +93,6 @@ fn write(
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),
         response_headers: session.response_written().map(|head| &head.headers),
-        ..AccessRecord::default()
     });
 }
 

@@ -194,32 +194,39 @@ async fn stream(
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let silent = bodiless || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)?;
-    while !silent {
+    if silent {
+        return Ok(());
+    }
+    loop {
         let piece = tokio::select! {
             biased;
             piece = source.next() => piece,
             gone = gone(session) => return Err(gone),
         };
         let end = piece.is_none();
-        let mut piece = piece.transpose().map_err(broken)?;
-        if route.chain.has_response_body() {
-            let request = session.req_header_mut();
-            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            let filtered = route.chain.response_body(&mut exchange, &mut piece, end);
-            filtered.map_err(|decision| refused(ctx, decision))?;
-        }
-        if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
-            let bytes = piece.as_ref().map_or(0, Bytes::len);
-            session.set_write_timeout(Some(connection.write_patience(bytes)));
-        }
-        session.write_response_body(piece, end).await.map_err(Error::into_down)?;
+        write(session, ctx, piece.transpose().map_err(broken)?, end).await?;
         if end {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
+async fn write(session: &mut Session, ctx: &mut Context, mut piece: Option<Bytes>, end: bool) -> Result<()> {
+    if ctx.route.chain.has_response_body() {
+        let route = ctx.route.clone();
+        let request = session.req_header_mut();
+        let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+        let filtered = route.chain.response_body(&mut exchange, &mut piece, end);
+        filtered.map_err(|decision| refused(ctx, decision))?;
+    }
+    if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
+        let bytes = piece.as_ref().map_or(0, Bytes::len);
+        session.set_write_timeout(Some(connection.write_patience(bytes)));
+    }
+    session.write_response_body(piece, end).await.map_err(Error::into_down)
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's results have their errors in a box")]
 fn broken(error: Broken) -> Box<Error> {
     let mut error = Error::because(ErrorType::ReadError, "the response for the cache", error);
     error.esource = ErrorSource::Upstream;

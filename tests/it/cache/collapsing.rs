@@ -25,8 +25,8 @@ fn ask(edge: &Edge) -> Client {
 }
 
 /// Waits until so many requests are being served.
-fn await_requests(edge: &Edge, count: usize) {
-    edge.wait_for_metric("edgeward_requests_in_flight", count as f64);
+fn await_requests(edge: &Edge, count: u32) {
+    edge.wait_for_metric("edgeward_requests_in_flight", f64::from(count));
 }
 
 #[test]
@@ -106,7 +106,9 @@ fn private_answers_do_not_wait_for_each_other() {
     let mut clients: Vec<_> = (0..8).map(|_| ask(&edge)).collect();
     eventually("eight questions at once", || (origin.count() == 16).then_some(()));
     gate.store(true, Ordering::Release);
-    clients.iter_mut().for_each(|client| assert_eq!(client.response().text(), "mine"));
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "mine");
+    }
 }
 
 #[test]
@@ -172,7 +174,9 @@ fn an_origin_that_fails_fails_for_everyone_and_the_next_try_is_a_new_one() {
     let mut clients: Vec<_> = (0..3).map(|_| ask(&edge)).collect();
     await_requests(&edge, 3);
     gate.store(true, Ordering::Release);
-    clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 502));
+    for client in &mut clients {
+        assert_eq!(client.response().status, 502);
+    }
     assert!(origin.count() >= 3);
 }
 

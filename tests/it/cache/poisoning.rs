@@ -57,9 +57,8 @@ fn what_clients_claim_reaches_neither_the_origin_nor_other_clients() {
 
 #[test]
 fn another_host_or_port_is_another_resource() {
-    let (edge, origin) = cached("{}", |request: &Seen| {
-        Reply::status(200, FRESH, request.header("host").unwrap_or_default().to_owned())
-    });
+    let (edge, origin) =
+        cached("{}", |request: &Seen| Reply::status(200, FRESH, request.header("host").unwrap_or_default()));
     for host in ["localhost", "localhost:1337", "other.example", "localhost:8080"] {
         assert_eq!(get_with(&edge, "/", &[("host", host)]).text(), host);
     }
@@ -71,8 +70,7 @@ fn another_host_or_port_is_another_resource() {
 
 #[test]
 fn the_path_is_keyed_as_the_origin_sees_it() {
-    let (edge, _origin) =
-        cached("{}", |request: &Seen| Reply::status(200, FRESH, request.target().to_owned()));
+    let (edge, _origin) = cached("{}", |request: &Seen| Reply::status(200, FRESH, request.target()));
     for (path, target) in [
         ("/a/../b", "/b"),
         ("/%62", "/b"),
@@ -125,8 +123,7 @@ fn a_get_with_content_neither_finds_nor_leaves_anything() {
 
 #[test]
 fn what_another_method_brought_answers_no_get() {
-    let (edge, _origin) =
-        cached("{}", |request: &Seen| Reply::status(200, FRESH, request.method().to_owned()));
+    let (edge, _origin) = cached("{}", |request: &Seen| Reply::status(200, FRESH, request.method()));
     for method in ["POST", "OPTIONS", "QUERY"] {
         let path = format!("/{method}");
         assert_eq!(client(&edge).request(method, &path, &[], b"").text(), method);
@@ -188,7 +185,7 @@ fn a_header_that_a_trusted_proxy_may_set_is_keyed() {
 #[test]
 fn two_routes_share_nothing() {
     let origin = Origin::start(|request: &Seen| {
-        Reply::status(200, FRESH, request.header("x-test-route").unwrap_or_default().to_owned())
+        Reply::status(200, FRESH, request.header("x-test-route").unwrap_or_default())
     });
     let route = |name: &str, headers: &str| {
         format!(

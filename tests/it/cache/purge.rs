@@ -30,7 +30,9 @@ fn filled() -> (Edge, Origin) {
         let tag = if request.target() == "/other" { "other" } else { "product-7 all" };
         Reply::status(200, &[("cache-control", "max-age=60"), ("surrogate-key", tag)], "x")
     });
-    PATHS.iter().for_each(|path| assert_eq!(get(&edge, path).status, 200));
+    for path in PATHS {
+        assert_eq!(get(&edge, path).status, 200);
+    }
     assert_eq!(hits(&edge, &PATHS), [true; 4]);
     (edge, origin)
 }

@@ -182,15 +182,14 @@ fn a_part_of_what_is_not_stored_comes_from_the_origin() {
 fn a_head_brings_what_is_stored_up_to_date_or_ends_it() {
     for (tag, text) in [("\"a\"", "answer 1"), ("\"b\"", "answer 2")] {
         let count = AtomicUsize::new(0);
-        let (edge, _origin) = cached("{}", move |request: &Seen| match request.method() {
-            "HEAD" => Reply::raw(format!(
-                "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\netag: {tag}\r\ncontent-length: 8\r\n\r\n"
-            )),
-            _ => {
-                let number = count.fetch_add(1, Ordering::AcqRel) + 1;
-                let fields = [("cache-control", "max-age=0"), ("etag", "\"a\"")];
-                Reply::status(200, &fields, format!("answer {number}"))
+        let (edge, _origin) = cached("{}", move |request: &Seen| {
+            if request.method() == "HEAD" {
+                let fields = format!("cache-control: max-age=60\r\netag: {tag}\r\ncontent-length: 8");
+                return Reply::raw(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"));
             }
+            let number = count.fetch_add(1, Ordering::AcqRel) + 1;
+            let fields = [("cache-control", "max-age=0"), ("etag", "\"a\"")];
+            Reply::status(200, &fields, format!("answer {number}"))
         });
         get(&edge, "/");
         client(&edge).request("HEAD", "/", &[], b"");
