@@ -13,7 +13,7 @@ use edgeward::waf::seclang::{self, Loader, Unsupported};
 use edgeward::waf::{Clock, Engine, Limits, Mode, Options, Transaction};
 use libfuzzer_sys::fuzz_target;
 
-const RULES: &str = include_str!("waf.conf");
+const RULES: &str = include_str!("../rules/waf.conf");
 
 struct Disk;
 

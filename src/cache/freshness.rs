@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
+use bytes::{Buf, BufMut};
 use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 
@@ -60,11 +61,11 @@ pub struct Freshness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reuse {
     /// While it is fresh, and stale where something permits that.
-    Usual,
+    Usual = 0,
     /// While it is fresh alone: `must-revalidate`, `proxy-revalidate`, `s-maxage` (§5.2.2.2, §5.2.2.8, §5.2.2.10).
-    Fresh,
+    Fresh = 1,
     /// Never: `no-cache` (§5.2.2.4).
-    Never,
+    Never = 2,
 }
 
 /// Whether a stored response answers a request.
@@ -176,6 +177,31 @@ impl Freshness {
             (Reuse::Usual | Reuse::Fresh, None) => true,
             (Reuse::Usual, Some(staleness)) => staleness < window,
         }
+    }
+
+    /// Appends it as it is stored on disk.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u64_le(self.received_at_ms);
+        bytes.put_u64_le(self.initial_age_ms);
+        for seconds in [self.lifetime, self.stale_while_revalidate, self.stale_if_error] {
+            bytes.put_u32_le(seconds);
+        }
+        bytes.put_u8(self.reuse as u8);
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let mut seconds = || bytes.try_get_u64_le().ok();
+        let (received_at_ms, initial_age_ms) = (seconds()?, seconds()?);
+        let mut seconds = || bytes.try_get_u32_le().ok();
+        let (lifetime, stale_while_revalidate, stale_if_error) = (seconds()?, seconds()?, seconds()?);
+        let reuse = match bytes.try_get_u8().ok()? {
+            0 => Reuse::Usual,
+            1 => Reuse::Fresh,
+            2 => Reuse::Never,
+            _ => return None,
+        };
+        Some(Self { received_at_ms, initial_age_ms, lifetime, stale_while_revalidate, stale_if_error, reuse })
     }
 
     /// For how long it has been stale; `None` while it is fresh.

@@ -19,7 +19,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::freshness::Freshness;
 use super::key::Key;
-use super::purge::{Epoch, Fate, How, Purges, Scope};
+use super::purge::{Epoch, Fate, How, Purges, Scope, Traces};
 
 pub use stored::{Source, Stored};
 
@@ -49,7 +49,7 @@ impl Size {
 pub struct Memory {
     entries: Cache<Key, Variants, Weigh, DefaultHashBuilder, Evicted>,
     evicted: Evicted,
-    purges: Purges,
+    purges: Arc<Purges>,
     largest: AtomicU64,
 }
 
@@ -129,7 +129,7 @@ impl Memory {
             // It misses one of the three only, and all are given.
             Err(_) => Cache::with(items, size.bytes, Weigh, hasher, evicted.clone()),
         };
-        Self { entries, evicted, purges: Purges::default(), largest: AtomicU64::new(largest) }
+        Self { entries, evicted, purges: Arc::default(), largest: AtomicU64::new(largest) }
     }
 
     /// Makes it larger or smaller; what no longer fits goes.
@@ -144,6 +144,12 @@ impl Memory {
         self.purges.epoch()
     }
 
+    /// What was purged, which other stores compare what they hold with, too.
+    #[must_use]
+    pub const fn purges(&self) -> &Arc<Purges> {
+        &self.purges
+    }
+
     /// The largest content that is worth keeping, in bytes.
     #[must_use]
     pub fn largest(&self) -> u64 {
@@ -156,11 +162,11 @@ impl Memory {
         let Some(variants) = self.entries.get(key) else { return Found::Nothing };
         let (mut best, mut others): (Option<(&Arc<Stored>, Fate)>, bool) = (None, false);
         for stored in variants.as_slice() {
-            let fate = self.purges.fate(&stored.record, &stored.standing);
+            let fate = stored.fate(&self.purges);
             if fate == Fate::Gone {
                 continue;
             }
-            let is_later = best.is_none_or(|(best, _)| stored.made_at >= best.made_at);
+            let is_later = best.is_none_or(|(best, _)| stored.is_as_late_as(best));
             match stored.fits(request) {
                 true if is_later => best = Some((stored, fate)),
                 true => {}
@@ -193,11 +199,32 @@ impl Memory {
         true
     }
 
+    /// Stores a response that was found on disk, unless one that takes its place has come meanwhile.
+    pub fn promote(&self, key: Key, stored: &Arc<Stored>) {
+        if stored.weight() > self.largest() {
+            return;
+        }
+        let result = self.entries.entry(&key, None, |_, variants| {
+            let is_superseded = |other: &Arc<Stored>| {
+                let holds = other.fate(&self.purges) != Fate::Gone;
+                holds && other.is_same_variant(stored)
+            };
+            if !variants.as_slice().iter().any(is_superseded) {
+                *variants = self.with(stored, variants.as_slice());
+            }
+            EntryAction::Retain(())
+        });
+        if let EntryResult::Vacant(place) = result {
+            // If that fails, it is on disk still.
+            let _ = place.insert(Variants::One(stored.clone()));
+        }
+    }
+
     /// The variants with one more, and without those that it replaces, are gone, or are too many or too much with it.
     fn with(&self, stored: &Arc<Stored>, variants: &[Arc<Stored>]) -> Variants {
         let (mut weight, largest) = (stored.weight(), self.largest());
         let is_kept = |other: &&Arc<Stored>| {
-            let holds = self.purges.fate(&other.record, &other.standing) != Fate::Gone;
+            let holds = other.fate(&self.purges) != Fate::Gone;
             holds && !other.is_same_variant(stored)
         };
         let fits = |other: &&Arc<Stored>| {
@@ -219,15 +246,15 @@ impl Memory {
 
     /// Purges all of these at once; ten thousand take about a millisecond. Memory comes back as what is gone is asked for,
     /// evicted, or [swept](Self::sweep).
-    pub fn purge(&self, scopes: &[Scope], how: How) {
-        self.purges.purge(scopes, how);
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Traces {
+        self.purges.purge(scopes, how)
     }
 
     /// Removes what is purged, and forgets what was purged. Looks at all that is stored, half a second for a million, but
-    /// locks for one response at a time.
-    pub fn sweep(&self) {
-        let holds = |stored: &&Arc<Stored>| self.purges.fate(&stored.record, &stored.standing) != Fate::Gone;
-        self.purges.sweep(|| {
+    /// locks for one response at a time. See [`Purges::sweep`] for `elsewhere`.
+    pub fn sweep(&self, elsewhere: Epoch) {
+        let holds = |stored: &&Arc<Stored>| stored.fate(&self.purges) != Fate::Gone;
+        self.purges.sweep(elsewhere, || {
             for (key, variants) in self.entries.iter() {
                 // All are compared, not only the first that holds.
                 if variants.as_slice().iter().filter(holds).count() == 0 {
@@ -235,6 +262,12 @@ impl Memory {
                 }
             }
         });
+    }
+
+    /// Whether there is anything to [sweep](Self::sweep).
+    #[must_use]
+    pub fn wants_sweeping(&self) -> bool {
+        self.marks() > 0
     }
 
     /// Keys that something is stored for.

@@ -11,13 +11,15 @@
 //! * [`status`] tells the client how it went.
 //! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, and [`purge`] takes it away again. [`shared`] is all of that together.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again. [`shared`] is
+//!   all of that together.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
 pub mod answer;
 pub mod content;
 pub mod directives;
+pub mod disk;
 pub mod flights;
 pub mod freshness;
 pub mod invalidate;
@@ -31,6 +33,7 @@ pub mod shared;
 pub mod status;
 pub mod store;
 pub mod tags;
+pub mod tiered;
 pub mod validate;
 pub mod vary;
 

@@ -73,6 +73,43 @@ pub enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
+impl Epoch {
+    /// After all epochs.
+    pub const LAST: Self = Self(u64::MAX);
+
+    /// As it is written down.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// One that was written down.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What is remembered of purges, as it is written down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces {
+    pub traces: Vec<Trace>,
+    /// The latest epoch.
+    pub epoch: u64,
+    /// The epoch until which nothing is remembered.
+    pub swept: u64,
+}
+
+/// In which epochs something was purged last; zero: never.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    pub scope: Scope,
+    pub hard: u64,
+    pub soft: u64,
+    /// In seconds of Unix time.
+    pub soft_at: u64,
+}
+
 impl Standing {
     /// Of a response that was asked for in this epoch.
     #[must_use]
@@ -83,6 +120,20 @@ impl Standing {
     /// Makes it gone.
     pub fn end(&self) {
         self.expired_at.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// One that was written down: until which epoch it was compared, and since when it is stale.
+    #[must_use]
+    pub const fn restored(epoch: Epoch, expired_at: u64) -> Self {
+        Self { epoch: AtomicU64::new(epoch.0), expired_at: AtomicU64::new(expired_at) }
+    }
+
+    /// As it is written down, see [`restored`](Self::restored).
+    #[must_use]
+    pub fn to_parts(&self) -> (Epoch, u64) {
+        // In this order: what was compared later is stale at least as early.
+        let epoch = Epoch(self.epoch.load(Ordering::Acquire));
+        (epoch, self.expired_at.load(Ordering::Acquire))
     }
 
     fn fate(&self) -> Fate {
@@ -125,27 +176,57 @@ impl Purges {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Purges all of these at once. When it returns, none of them is found any more.
-    pub fn purge(&self, scopes: &[Scope], how: How) {
+    /// Purges all of these at once. When it returns, none of them is found any more. What is to be written down of it.
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Traces {
         let mut marks = self.write();
         let epoch = self.epoch.load(Ordering::Relaxed) + 1;
+        let mark = match how {
+            How::Hard => Mark { hard: epoch, ..Mark::default() },
+            How::Soft(at) => Mark { soft: epoch, soft_at: unix_seconds(at), ..Mark::default() },
+        };
         for scope in scopes {
-            let full = marks.tags.len() >= MAX_MARKS || marks.prefixes.len() >= MAX_PREFIXES;
-            let mark = match scope {
-                Scope::Tag(tag) if !full || marks.tags.contains_key(tag) => {
-                    marks.tags.entry(*tag).or_default()
-                }
-                Scope::Url(url) if !full => marks.tags.entry(url_tag(url)).or_default(),
-                Scope::Prefix(prefix) if !full => marks.prefixes.entry(prefix.as_str().into()).or_default(),
-                _ => &mut marks.all,
-            };
-            match how {
-                How::Hard => mark.hard = epoch,
-                How::Soft(at) => (mark.soft, mark.soft_at) = (epoch, unix_seconds(at)),
-            }
+            marks.set(scope, &mark);
         }
         // Under the lock, so that whoever sees the new epoch finds its marks.
         self.epoch.store(epoch, Ordering::Release);
+        let traces = scopes.iter().map(|scope| mark.trace(scope.clone())).collect();
+        Traces { traces, epoch, swept: marks.swept }
+    }
+
+    /// All that is remembered.
+    #[must_use]
+    pub fn traces(&self) -> Traces {
+        let marks = self.read();
+        let all = std::iter::once(marks.all.trace(Scope::All));
+        let tags = marks.tags.iter().map(|(tag, mark)| mark.trace(Scope::Tag(*tag)));
+        let prefixes =
+            marks.prefixes.iter().map(|(prefix, mark)| mark.trace(Scope::Prefix(prefix.to_string())));
+        let traces = all.chain(tags).chain(prefixes).collect();
+        Traces { traces, epoch: self.epoch.load(Ordering::Relaxed), swept: marks.swept }
+    }
+
+    /// Numbers epochs by when the process began, in milliseconds, so that they are beyond those of the one before it, and what is
+    /// stored here until [`restore`](Self::restore) is not taken for older than that was.
+    pub fn begin(&self, now: SystemTime) {
+        self.epoch.fetch_max(unix_seconds(now).saturating_mul(1000), Ordering::AcqRel);
+    }
+
+    /// Goes on where a process before this one ended, which stored responses in epochs up to `latest`. What was purged here
+    /// meanwhile counts for its responses, too, and once more for those of this process.
+    pub fn restore(&self, before: &Traces, latest: Epoch) {
+        let mut marks = self.write();
+        let present = self.epoch.load(Ordering::Relaxed).max(before.epoch).max(latest.0) + 1;
+        let Marks { all, tags, prefixes, .. } = &mut *marks;
+        let own = std::iter::once(all).chain(tags.values_mut()).chain(prefixes.values_mut());
+        for mark in own {
+            mark.hard = if mark.hard > 0 { present } else { 0 };
+            mark.soft = if mark.soft > 0 { present } else { 0 };
+        }
+        for Trace { scope, hard, soft, soft_at } in &before.traces {
+            marks.set(scope, &Mark { hard: *hard, soft: *soft, soft_at: *soft_at });
+        }
+        marks.swept = marks.swept.max(before.swept);
+        self.epoch.store(present, Ordering::Release);
     }
 
     /// What became of a stored response. Without a purge since it was last asked for, this takes no lock.
@@ -172,6 +253,12 @@ impl Purges {
         standing.fate()
     }
 
+    /// Whether there are so many marks that what is stored should be compared with them soon.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.marks() > MAX_MARKS / 2
+    }
+
     /// Marks in memory.
     #[must_use]
     pub fn marks(&self) -> usize {
@@ -180,16 +267,16 @@ impl Purges {
     }
 
     /// Drops the marks of before, after `compare` has asked for the [`fate`](Self::fate) of all that is stored, and removed
-    /// what is gone.
-    pub fn sweep(&self, compare: impl FnOnce()) {
-        let epoch = self.epoch.load(Ordering::Acquire);
+    /// what is gone. What is stored elsewhere was compared until `elsewhere`; later marks stay.
+    pub fn sweep(&self, elsewhere: Epoch, compare: impl FnOnce()) {
+        let epoch = self.epoch.load(Ordering::Acquire).min(elsewhere.0);
         compare();
         let mut marks = self.write();
         let is_new = |mark: &Mark| mark.hard > epoch || mark.soft > epoch;
         marks.tags.retain(|_, mark| is_new(mark));
         marks.prefixes.retain(|_, mark| is_new(mark));
         marks.tags.shrink_to_fit();
-        marks.swept = epoch;
+        marks.swept = marks.swept.max(epoch);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Marks> {
@@ -202,6 +289,17 @@ impl Purges {
 }
 
 impl Marks {
+    fn set(&mut self, scope: &Scope, mark: &Mark) {
+        let full = self.tags.len() >= MAX_MARKS || self.prefixes.len() >= MAX_PREFIXES;
+        let place = match scope {
+            Scope::Tag(tag) if !full || self.tags.contains_key(tag) => self.tags.entry(*tag).or_default(),
+            Scope::Url(url) if !full => self.tags.entry(url_tag(url)).or_default(),
+            Scope::Prefix(prefix) if !full => self.prefixes.entry(prefix.as_str().into()).or_default(),
+            _ => &mut self.all,
+        };
+        place.add(mark);
+    }
+
     /// All marks on a response, as one.
     fn of(&self, record: &Record) -> Mark {
         let mut sum = self.all;
@@ -216,6 +314,10 @@ impl Marks {
 }
 
 impl Mark {
+    const fn trace(&self, scope: Scope) -> Trace {
+        Trace { scope, hard: self.hard, soft: self.soft, soft_at: self.soft_at }
+    }
+
     fn add(&mut self, other: &Self) {
         self.hard = self.hard.max(other.hard);
         if other.soft > self.soft {
@@ -230,7 +332,9 @@ pub fn tag(text: &[u8]) -> u64 {
     first_64_bits(b"tag\0", text)
 }
 
-fn url_tag(url: &str) -> u64 {
+/// What a URL is remembered as.
+#[must_use]
+pub fn url_tag(url: &str) -> u64 {
     first_64_bits(b"url\0", url.as_bytes())
 }
 

@@ -13,7 +13,7 @@ use super::content::{Budget, Fill};
 use super::flights::Flights;
 use super::freshness::{Freshness, Verdict};
 use super::memory::{Memory, Size, Stored};
-use super::purge::{How, Scope};
+use super::purge::{Epoch, How, Scope};
 use super::vary::{Fingerprint, Selector};
 use crate::state::{Chore, Work};
 use crate::telemetry::metrics::{CacheMetrics, Metrics, Show};
@@ -149,7 +149,7 @@ impl Chore for Sweeper {
                 looks = 0;
                 let shared = self.0.clone();
                 // It looks at all that is stored, which takes a moment.
-                drop(tokio::task::spawn_blocking(move || shared.store.sweep()).await);
+                drop(tokio::task::spawn_blocking(move || shared.store.sweep(Epoch::LAST)).await);
             }
         })
     }

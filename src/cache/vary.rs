@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use bytes::{Buf, BufMut};
 use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -47,6 +48,28 @@ impl Selector {
         Some(Self { names: names.into() })
     }
 
+    /// Appends it as it is stored on disk.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u8(u8::try_from(self.names.len()).unwrap_or(u8::MAX));
+        for name in &self.names {
+            bytes.put_u16_le(u16::try_from(name.as_str().len()).unwrap_or(u16::MAX));
+            bytes.put_slice(name.as_str().as_bytes());
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn restore(bytes: &mut &[u8]) -> Option<Self> {
+        let count = bytes.try_get_u8().ok()?;
+        let mut names = Vec::new();
+        for _ in 0..count {
+            let length = bytes.try_get_u16_le().ok()?;
+            let (name, rest) = bytes.split_at_checked(length.into())?;
+            names.push(HeaderName::from_bytes(name).ok()?);
+            *bytes = rest;
+        }
+        (names.len() <= MAX_NAMES).then(|| Self { names: names.into() })
+    }
+
     /// What this request says in these fields.
     #[must_use]
     pub fn fingerprint(&self, request: &HeaderMap) -> Fingerprint {
@@ -64,6 +87,18 @@ impl Selector {
         let digest = hash.finalize();
         let first = digest.first_chunk::<16>().copied().unwrap_or_default();
         Fingerprint(u128::from_be_bytes(first))
+    }
+}
+
+impl Fingerprint {
+    /// As it is stored on disk.
+    pub(super) const fn number(self) -> u128 {
+        self.0
+    }
+
+    /// One that was stored.
+    pub(super) const fn from_number(number: u128) -> Self {
+        Self(number)
     }
 }
 

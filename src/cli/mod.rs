@@ -52,6 +52,15 @@ Examples:
   edgeward waf test --rules rules.conf --tests tests
   edgeward waf test --rules /usr/share/modsecurity-crs --tests coreruleset/tests/regression/tests --json | jq .failed";
 
+const WAF_EXPLAIN_HELP: &str = "\
+The request is saved as it is sent: POST /path HTTP/1.1, headers, an empty line, a body. Conditions (`when`) are not asked.
+
+Exit codes: 0 it passes, 1 it would be refused, 64 the policy, the request or the arguments are wrong
+
+Examples:
+  edgeward waf explain policy.yaml request.http
+  edgeward waf explain policy.yaml - --route shop --json";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   edgeward completions bash > /etc/bash_completion.d/edgeward
@@ -139,6 +148,22 @@ enum WafCommand {
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
         paranoia: u8,
     },
+    /// Tell what the firewall of a policy makes of a saved request, why, and how to let it pass.
+    #[command(after_help = WAF_EXPLAIN_HELP)]
+    Explain {
+        /// The policy's file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+        /// The request's file; `-` for standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        request: PathBuf,
+        /// The route, by its name. Default: the one that takes the request.
+        #[arg(long)]
+        route: Option<String>,
+        /// Print the findings as a JSON list, one for each filter that found something.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does what the command line says.
@@ -159,6 +184,9 @@ pub fn main() -> ExitCode {
             return waf::test(&rules, &tests, json, paranoia);
         }
         Command::Cache { command } => return cache::cache(command),
+        Command::Waf(WafCommand::Explain { policy, request, route, json }) => {
+            return waf::explain(&policy, &request, route.as_deref(), json);
+        }
         Command::Keys { command } => return keys::keys(command),
         Command::Schema { markdown } => print(&if markdown { schema::markdown() } else { schema::json() }),
         Command::Version => print(&version()),

@@ -27,6 +27,8 @@ fn names_that_others_rely_on_are_kept() {
         "schema --markdown",
         "waf test --rules crs --tests tests",
         "waf test --rules a.conf b.conf --tests tests --json --paranoia 1",
+        "waf explain policy.yaml request.http",
+        "waf explain policy.yaml - --route shop --json",
         "version",
         "completions bash",
     ] {
@@ -42,6 +44,7 @@ fn names_that_others_rely_on_are_kept() {
         "completions cmd.exe",
         "waf",
         "waf test --rules a",
+        "waf explain policy.yaml",
         "keys",
         "keys new a",
         "keys new --store k",
@@ -60,7 +63,10 @@ fn every_example_in_a_help_text_parses() {
     let mut seen = 0;
     let of_keys =
         [keys::HELP, keys::NEW_HELP, keys::ROTATE_HELP, keys::LIST_HELP, keys::RETIRE_HELP, keys::PRUNE_HELP];
-    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, WAF_TEST_HELP, COMPLETIONS_HELP].iter().chain(&of_keys) {
+    for help in [RUN_HELP, CHECK_HELP, SCHEMA_HELP, WAF_TEST_HELP, WAF_EXPLAIN_HELP, COMPLETIONS_HELP]
+        .iter()
+        .chain(&of_keys)
+    {
         let examples = help.lines().filter_map(|line| line.strip_prefix("  edgeward "));
         for example in examples {
             let words = example.split(['>', '|', '&']).next().unwrap_or_default().split_whitespace();

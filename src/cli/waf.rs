@@ -1,4 +1,6 @@
-//! `edgeward waf test`: what a set of rules makes of its tests, in process.
+//! `edgeward waf test`: what a set of rules makes of its tests, in process. Its subcommands have modules of their own.
+
+mod explain;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use self::explain::explain;
 use super::EXIT_WRONG;
 use crate::config::yaml;
 use crate::filters::waf::files::Sources;

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use http::HeaderName;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Condition, Exchange, Fields, Filter, Hold, Phases, Refusal, Reply, Step, Verdict};
+use super::{
+    Condition, Exchange, Facts, Fields, Filter, Hold, Origin, Phases, Refusal, Reply, Slots, Step, Verdict,
+};
+use crate::state::labour::do_aside;
 
 /// One filter of a chain.
 pub struct Link {
@@ -224,7 +227,7 @@ impl Chain {
     ///
     /// # Errors
     /// The first refusal in force. The request must not be completed towards the upstream then.
-    pub fn request_body(
+    pub async fn request_body(
         &self,
         exchange: &mut Exchange<'_>,
         shadows: &mut Shadows,
@@ -236,11 +239,11 @@ impl Chain {
                 continue;
             }
             if !link.shadow {
-                let result = link.filter.on_request_body(exchange.at(position), body, end);
+                let result = link.request_body(exchange.at(position), body, end).await;
                 result.map_err(|refusal| link.decision(refusal))?;
             } else if !shadows.decided(position) {
                 let mut copy = body.clone();
-                if let Err(refusal) = link.filter.on_request_body(exchange.at(position), &mut copy, end) {
+                if let Err(refusal) = link.request_body(exchange.at(position), &mut copy, end).await {
                     shadows.push(link, position, refusal.reason);
                 }
             }
@@ -287,6 +290,35 @@ impl Chain {
         Ok(())
     }
 
+    /// Shows a whole request to the filters of one kind alone, each by itself, and says what they decide: for a look at a
+    /// request that is over. Conditions are not asked, and nothing of what the filters do to the request stays.
+    pub async fn review(
+        &self,
+        kind: &str,
+        sample: (&RequestHeader, &Facts),
+        body: &Bytes,
+    ) -> Vec<Result<(), Box<Refusal>>> {
+        let mut decisions = Vec::new();
+        for link in each(&self.links).filter(|link| link.kind == kind) {
+            let (mut request, mut slots) = (sample.0.clone(), Slots::default());
+            let mut exchange = Exchange::new(&mut request, sample.1, Origin::Upstream, &mut slots, 0);
+            let verdict = match link.filter.on_request(&mut exchange) {
+                Step::Now(verdict) => verdict,
+                Step::Later(verdict) => verdict.await,
+            };
+            decisions.push(match verdict {
+                Verdict::Refuse(refusal) => Err(refusal),
+                Verdict::Respond(_) | Verdict::Stored => Ok(()),
+                Verdict::Next if !sample.1.has_body => Ok(()),
+                Verdict::Next => {
+                    let body = &mut Some(body.clone());
+                    link.request_body(&mut exchange, body, true).await.map_err(Box::new)
+                }
+            });
+        }
+        decisions
+    }
+
     fn along<'a>(&'a self, phase: &'a [Place]) -> impl DoubleEndedIterator<Item = (usize, &'a Link)> {
         phase.iter().filter_map(|place| Some((place.slot, self.links.get(place.link)?)))
     }
@@ -315,6 +347,20 @@ pub fn slots(filter: &dyn Filter) -> usize {
 }
 
 impl Link {
+    /// Shows the filter a piece of the body, and waits for what it wants done aside.
+    async fn request_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Refusal> {
+        self.filter.on_request_body(exchange, body, end)?;
+        match exchange.job() {
+            Some(job) => do_aside(job).await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether the exchange is none of the filter's. Decided once, in the first phase the filter takes part in.
     pub(super) fn is_passed_by(
         &self,

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use pingora::http::RequestHeader;
 
 use super::cache::Plan;
-use super::{Caller, TokenText};
+use super::{Caller, Refusal, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -56,6 +56,9 @@ pub struct Hold {
     /// end was seen.
     pub last: bool,
 }
+
+/// What takes long, and says whether a request may go on.
+pub type Job = Box<dyn FnOnce() -> Result<(), Refusal> + Send + Sync>;
 
 /// Who made a response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +132,12 @@ impl<'r> Exchange<'r> {
         self.slots.callers.push(caller);
     }
 
+    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
+    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
+        self.slots.token = Some(token);
+        self.identify(caller);
+    }
+
     /// Has the body wait. What several filters ask for holds together. In shadow mode nothing waits.
     pub fn hold_body(&mut self, hold: Hold) {
         let held = &mut self.slots.hold;
@@ -136,10 +145,15 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
-    /// The same where a token proved it: whoever exchanges tokens finds this one, also when it goes no further.
-    pub fn identify_by_token(&mut self, caller: Caller, token: TokenText) {
-        self.slots.token = Some(token);
-        self.identify(caller);
+    /// Has this done aside, so that nobody else waits for it, before the body goes on. Of use in
+    /// [`Filter::on_request_body`](super::Filter::on_request_body) alone.
+    pub fn do_aside(&mut self, job: Job) {
+        self.slots.job = Some(job);
+    }
+
+    /// What the filter wants done aside.
+    pub(super) fn job(&mut self) -> Option<Job> {
+        self.slots.job.take()
     }
 
     /// The token that proved last who calls.
@@ -221,6 +235,8 @@ pub struct Slots {
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
     pub(super) plan: Option<Box<Plan>>,
+    /// What is still to be done before a filter's answer to a piece of the body is known.
+    job: Option<Job>,
 }
 
 impl Slots {

@@ -54,7 +54,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Hold, Origin, Slots};
+pub use exchange::{Exchange, Facts, Hold, Job, Origin, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
@@ -167,6 +167,8 @@ pub struct Site<'a> {
     pub route: &'a str,
     /// How many filters of the same kind come before it on the route.
     pub ordinal: usize,
+    /// Whether it only says what it would have done.
+    pub shadow: bool,
     /// What outlives snapshots.
     pub state: &'a State,
     /// Compiles expressions.
@@ -180,7 +182,7 @@ pub struct Site<'a> {
     /// How paths are normalised.
     pub paths: Rules,
     /// What firewalls have in common.
-    pub waf: &'a waf::Settings,
+    pub waf: &'a waf::Common,
     /// How large the cache is.
     pub cache: &'a cache::Store,
     /// Tells apart the policies of routes, by all that goes into one.

@@ -46,7 +46,7 @@ pub struct Ground {
     pub state: State,
     pub outbound: Arc<Outbound>,
     pub issuers: Issuers,
-    pub waf: waf::Settings,
+    pub waf: waf::Common,
     pub cache: cache::Store,
     pub metrics: Arc<Metrics>,
 }
@@ -58,7 +58,7 @@ impl Ground {
             state: State::new(Clock::system()),
             outbound: outbound(),
             issuers: issuers(),
-            waf: waf::Settings::default(),
+            waf: waf::Common::default(),
             cache: cache::Store::default(),
             metrics: Arc::new(Metrics::new(build).unwrap()),
         }
@@ -69,6 +69,7 @@ impl Ground {
         Site {
             route: "orders",
             ordinal: 0,
+            shadow: false,
             state: &self.state,
             expressions: EXPRESSIONS,
             outbound: &self.outbound,

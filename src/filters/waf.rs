@@ -3,6 +3,7 @@
 //! What always holds: all that rules say of a request's head and body is decided before an upstream has the end of its
 //! body; a body that cannot be looked at is refused, unless the policy says otherwise, and then the log says so.
 
+mod audit;
 mod body;
 mod examination;
 pub mod files;
@@ -10,13 +11,15 @@ pub mod rule_set;
 mod shelf;
 mod spec;
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::StatusCode;
 use pingora::http::ResponseHeader;
 
-pub use spec::{Exclusion, OverLimit, Settings, Spec};
+pub use audit::{Audit, AuditSpec};
+pub use spec::{Exclusion, OverLimit, Settings, Spec, is_target};
 
 use self::examination::Examination;
 use self::rule_set::RuleSet;
@@ -24,12 +27,30 @@ use self::shelf::Shelf;
 use super::{Exchange, Filter, Hold, Origin, Phases, Refusal, Step};
 use crate::telemetry::metrics::Metrics;
 
+/// Bodies from this size on are examined aside: that takes as long as a thousand requests without one.
+const LARGE_BYTES: usize = 16 << 10;
+
+/// What all firewalls of a policy have in common.
+#[derive(Default)]
+pub struct Common {
+    /// As the policy says it.
+    pub settings: Settings,
+    /// Who is told of what rules found.
+    pub audit: Option<Arc<Audit>>,
+}
+
 /// What a request is examined by.
 struct Waf {
     rules: Arc<RuleSet>,
     /// Held so that the next policy finds the rules compiled.
     _shelf: Arc<Shelf>,
     metrics: Arc<Metrics>,
+    audit: Option<Arc<Audit>>,
+    /// Whether it only says what it would have done.
+    shadow: bool,
+    /// Of a hundred requests, so many are examined.
+    sample: u64,
+    dice: Dice,
     /// Bytes of a body that are looked at.
     most_bytes: usize,
     over_limit: OverLimit,
@@ -43,9 +64,12 @@ impl Filter for Waf {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
+        if self.sample < 100 && self.dice.roll() % 100 >= self.sample {
+            return Step::NEXT;
+        }
         match self.begin(exchange) {
             Ok(examination) => {
-                exchange.keep(examination);
+                exchange.keep(Shared(Arc::new(Mutex::new(examination))));
                 Step::NEXT
             }
             Err(refusal) => refusal.into(),
@@ -58,18 +82,24 @@ impl Filter for Waf {
         body: &mut Option<Bytes>,
         end: bool,
     ) -> Result<(), Refusal> {
-        match exchange.slot::<Examination>() {
-            Some(examination) => examination.request_body(body.as_deref().unwrap_or_default(), end),
-            None => Ok(()),
+        let Some(examination) = exchange.slot::<Shared>().cloned() else { return Ok(()) };
+        let piece = body.as_deref().unwrap_or_default();
+        let mut open = examination.open();
+        let Some(bytes) = open.collect(piece, end)? else { return Ok(()) };
+        if bytes < LARGE_BYTES {
+            return open.request_body();
         }
+        drop(open);
+        exchange.do_aside(Box::new(move || examination.open().request_body()));
+        Ok(())
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
         let of_upstream = exchange.origin == Origin::Upstream;
-        match exchange.slot::<Examination>().filter(|_| of_upstream) {
-            Some(examination) => examination.response(response),
-            None => Ok(()),
-        }
+        let Some(examination) = exchange.slot::<Shared>().filter(|_| of_upstream).cloned() else {
+            return Ok(());
+        };
+        examination.open().response(response)
     }
 
     fn on_response_body(
@@ -78,8 +108,8 @@ impl Filter for Waf {
         body: &mut Option<Bytes>,
         end: bool,
     ) -> Result<(), Refusal> {
-        match exchange.slot::<Examination>() {
-            Some(examination) => examination.response_body(body, end),
+        match exchange.slot::<Shared>() {
+            Some(examination) => examination.open().response_body(body, end),
             None => Ok(()),
         }
     }
@@ -96,9 +126,27 @@ impl Waf {
     }
 }
 
-/// A body that is longer than is looked at.
-fn too_large() -> Refusal {
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "waf_body_too_large")
+/// An examination that a thread of its own may go on with.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Examination>>);
+
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, Examination> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Numbers that nobody outside can foresee, so that nobody can choose not to be examined.
+#[derive(Default)]
+struct Dice {
+    key: RandomState,
+    rolled: AtomicU64,
+}
+
+impl Dice {
+    fn roll(&self) -> u64 {
+        self.key.hash_one(self.rolled.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::door::{Door, DoorLimits};
 use super::issuers;
 use super::links::Links;
 use super::lists;
+use super::redis;
 use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
@@ -22,14 +23,15 @@ use crate::auth::keys::{ConsumerSpec, Keyring};
 use crate::auth::{Issuers, Memory};
 use crate::cache::Shared;
 use crate::cache::shared::Sweeper;
-use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
+use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
-use crate::filters::{Expressions, Spec, cache};
+use crate::filters::{Expressions, Spec, cache, waf};
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::Outbound;
+use crate::outbound::redis::Redis;
 use crate::state::{Chore, Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::log::Filter;
@@ -59,6 +61,8 @@ pub struct Materials {
     pub consumers: Arc<Kept>,
     /// Tokens that were verified, and keys of issuers.
     pub memory: Arc<Memory>,
+    /// Who is told of what firewalls find, in place of whom the policy names.
+    pub findings: Option<Arc<waf::Audit>>,
 }
 
 /// Why there is nothing to make policies with.
@@ -102,7 +106,7 @@ impl Materials {
         let consumers = Kept::new(state.clock.clone(), metrics.clone(), outbound.clone(), dry);
         let memory = Arc::new(Memory::new(state.clock.clone())?);
         let backends = Registry::default();
-        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory })
+        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory, findings: None })
     }
 }
 
@@ -145,7 +149,9 @@ impl Compiler<'_> {
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let expressions = Expressions { lists: &lists, finders: None };
         let services = self.services(policy, expressions);
-        let (ring, consumers) = self.consumers(policy);
+        let before = self.before.map(|before| &before.redis);
+        let redis = redis::compile(&policy.redis, before, self.materials, &self.base, &mut self.issues);
+        let (ring, consumers) = self.consumers(policy, &redis);
         let (issuers, mut chores) =
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         chores.extend(consumers.iter().flat_map(Consumers::chores));
@@ -181,6 +187,7 @@ impl Compiler<'_> {
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
             cache,
+            redis,
             redacted: redacted(document.root().tree()).to_string(),
             services,
             router,
@@ -310,7 +317,11 @@ impl Compiler<'_> {
 
     /// Who may call; none at all if the policy knows of nobody and has no store. If something is wrong with them, filters
     /// find a ring without keys, so that nothing follows from it.
-    fn consumers(&mut self, policy: &Policy) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
+    fn consumers(
+        &mut self,
+        policy: &Policy,
+        redis: &BTreeMap<String, Arc<Redis>>,
+    ) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
         if policy.consumers.is_empty() && policy.api_keys.is_none() {
             return (None, None);
         }
@@ -320,9 +331,18 @@ impl Compiler<'_> {
         if self.issues.len() > before {
             return (Some(Arc::default()), None);
         }
+        // Of one that is there and wrong it is told what is wrong; that there is none would only follow from that.
+        let named = policy.api_keys.as_ref().and_then(|keys| match &keys.store {
+            Some(KeyStore::Redis { redis }) => Some(redis),
+            _ => None,
+        });
+        if named.is_some_and(|name| policy.redis.contains_key(name) && !redis.contains_key(name)) {
+            return (Some(Arc::default()), None);
+        }
         let parts = Parts {
             inline: crate::auth::keys::Document { consumers },
             keys: policy.api_keys.as_ref(),
+            redis,
             state_directory: policy.server.state_directory.as_deref(),
             base: &self.base,
         };
@@ -354,6 +374,7 @@ impl Compiler<'_> {
                 specs.push((node.path().clone(), spec));
             }
         }
+        let waf = self.firewalls(&policy.waf);
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
@@ -362,7 +383,7 @@ impl Compiler<'_> {
             ring,
             issuers,
             paths: policy.paths,
-            waf: &policy.waf,
+            waf: &waf,
             cache: &policy.cache,
             fingerprint: [0; 32],
             metrics: &self.materials.metrics,
@@ -398,6 +419,21 @@ impl Compiler<'_> {
         if let Err(error) = spec.level.parse::<Filter>() {
             self.issue(Path::root().key("log").key("level"), error);
         }
+    }
+
+    fn firewalls(&mut self, settings: &waf::Settings) -> waf::Common {
+        let mut audit = self.materials.findings.clone();
+        if let Some(to) = settings.audit.to.as_ref().filter(|_| audit.is_none()) {
+            let destination = match to.to_str() {
+                Some("stdout") => Destination::Stdout,
+                _ => Destination::File(self.base.join(to)),
+            };
+            match self.materials.logs.open(destination) {
+                Ok(to) => audit = Some(Arc::new(waf::Audit::Log { to, values: settings.audit.values })),
+                Err(error) => self.issue(Path::root().key("waf").key("audit").key("to"), error),
+            }
+        }
+        waf::Common { settings: settings.clone(), audit }
     }
 
     fn access_log(&mut self, spec: &spec::AccessLog) -> Option<AccessLog> {

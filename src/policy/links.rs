@@ -65,6 +65,12 @@ struct Common {
     when: Option<Node>,
 }
 
+impl Common {
+    fn is_shadow(&self) -> bool {
+        self.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow)
+    }
+}
+
 /// A filter that was read and compiled.
 struct Compiled {
     kind: &'static str,
@@ -91,7 +97,7 @@ pub(super) struct Links<'a> {
     /// How paths are normalised.
     pub paths: Rules,
     /// What firewalls have in common.
-    pub waf: &'a waf::Settings,
+    pub waf: &'a waf::Common,
     /// How large the cache is.
     pub cache: &'a cache::Store,
     /// Tells apart the policies of routes: that of the one whose chain is made.
@@ -195,7 +201,7 @@ impl Links<'_> {
             let groups = Way::BOTH.map(Way::kind);
             self.filter(place, name, node, table::KINDS.iter().copied().chain([CHAIN]).chain(groups))?
         };
-        let shadow = common.mode.as_ref().is_some_and(|(mode, _)| *mode == Mode::Shadow);
+        let shadow = common.is_shadow();
         if let (true, false, Some((_, node))) = (shadow, compiled.decides, common.mode) {
             let message = format!("`{}` decides nothing, so it has no shadow", compiled.kind);
             self.issues.push(node.issue(message));
@@ -298,7 +304,8 @@ impl Links<'_> {
         names: impl Iterator<Item = &'n str>,
     ) -> Option<(Common, Compiled)> {
         let (common, node) = self.common(node);
-        if let Some(compiled) = table::visit(name, Compile { node: &node, links: self, place }) {
+        let shadow = common.is_shadow();
+        if let Some(compiled) = table::visit(name, Compile { node: &node, shadow, links: self, place }) {
             return Some((common, compiled?));
         }
         let message = wording::unknown("filter", name, &names.collect::<Vec<_>>());
@@ -335,6 +342,7 @@ impl Visitor for Authenticates {
 /// Reads and compiles a spec once its type is known.
 struct Compile<'a, 'l, 'p> {
     node: &'a Node,
+    shadow: bool,
     links: &'a mut Links<'l>,
     place: &'a mut Place<'p>,
 }
@@ -352,6 +360,7 @@ impl Visitor for Compile<'_, '_, '_> {
         let site = Site {
             route: self.place.route,
             ordinal: *ordinal,
+            shadow: self.shadow,
             state: self.links.state,
             expressions: Expressions { finders: Some(finders), ..self.links.expressions },
             outbound: self.links.outbound,

@@ -17,6 +17,7 @@ use crate::consumers::Consumers;
 use crate::http::path::Rules;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
+use crate::outbound::redis::Redis;
 use crate::state::Chore;
 use crate::telemetry::access_log::AccessLog;
 use crate::values::SecretString;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub consumers: Option<Arc<Consumers>>,
     /// What is stored of responses; `None` if no route has a cache.
     pub cache: Option<Arc<Shared>>,
+    /// What a fleet has in common, by name.
+    pub redis: BTreeMap<String, Arc<Redis>>,
     /// The query parameters by which filters are given credentials; no log shows their values.
     pub secret_parameters: Vec<Box<str>>,
     /// The cookies that are between browsers and filters alone. They and their parts go to no upstream.
@@ -104,10 +107,22 @@ impl Snapshot {
         }
     }
 
+    /// Waits for what is to be known before requests come, but not longer than `time`.
+    pub async fn learn_within(&self, time: Duration) {
+        if let Some(consumers) = &self.consumers {
+            consumers.learn_within(time).await;
+        }
+    }
+
     /// The addresses that are for operators, not for clients.
     pub fn operators(&self) -> impl Iterator<Item = &ListenAddress> {
         let admin = self.admin.as_ref().map(|admin| &admin.address);
         admin.into_iter().chain(&self.process.echo)
+    }
+
+    /// The route of this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.iter().find(|route| *route.name == *name)
     }
 
     /// How many routes there are.

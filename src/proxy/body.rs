@@ -157,7 +157,7 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
             piece = session.read_request_body().await.map_err(pingora::Error::into_down)?;
         }
         let end = piece.is_none() || session.is_body_done();
-        receive(session, ctx, &mut piece, end).map_err(|decision| refused(ctx, decision))?;
+        receive(session, ctx, &mut piece, end).await.map_err(|decision| refused(ctx, decision))?;
         if end {
             let body = ctx.body.exchange(piece, true).unwrap_or_default();
             ctx.body.held = Held::Whole { body, given: false };
@@ -186,7 +186,7 @@ async fn invite(session: &mut Session) -> Result<()> {
 ///
 /// # Errors
 /// When a filter refuses the body, or it is too long.
-pub fn pass(
+pub async fn pass(
     session: &mut Session,
     ctx: &mut Context,
     piece: &mut Option<Bytes>,
@@ -203,13 +203,13 @@ pub fn pass(
         }
     } else if std::mem::take(&mut ctx.body.again) {
         if end {
-            receive(session, ctx, &mut None, true)?;
+            receive(session, ctx, &mut None, true).await?;
         }
         if !matches!(ctx.body.held, Held::Nothing) {
             *piece = ctx.body.exchange(None, end);
         }
     } else {
-        receive(session, ctx, piece, end)?;
+        receive(session, ctx, piece, end).await?;
         *piece = ctx.body.exchange(piece.take(), end);
     }
     *piece = match piece.take() {
@@ -221,7 +221,7 @@ pub fn pass(
 }
 
 /// A piece that has come from the client, shown to all who look at bodies.
-fn receive(
+async fn receive(
     session: &mut Session,
     ctx: &mut Context,
     piece: &mut Option<Bytes>,
@@ -235,7 +235,7 @@ fn receive(
     }
     let route = ctx.route.clone();
     let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-    route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end)
+    route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end).await
 }
 
 fn count(ctx: &mut Context, piece: Option<&Bytes>, end: bool) {

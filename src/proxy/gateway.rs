@@ -276,7 +276,7 @@ impl ProxyHttp for Gateway {
         if ctx.answered_whole && !session.is_http2() {
             return Err(rescue::answered_early(session, ctx).await);
         }
-        body::pass(session, ctx, piece, end).map_err(|decision| refused(ctx, decision))
+        body::pass(session, ctx, piece, end).await.map_err(|decision| refused(ctx, decision))
     }
 
     async fn upstream_response_filter(

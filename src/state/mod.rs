@@ -5,6 +5,7 @@ mod chore;
 pub mod clock;
 pub mod flights;
 mod kept;
+pub mod labour;
 pub mod quota;
 mod watch;
 

@@ -45,6 +45,13 @@ impl<'a> JsonLine<'a> {
         JsonList { out }
     }
 
+    /// Opens an array of objects; it is closed when the value returned is dropped.
+    pub fn objects(&mut self, key: &str) -> JsonObjects<'_> {
+        let out = self.key(key);
+        out.push(b'[');
+        JsonObjects { out }
+    }
+
     /// A whole number. Readers that keep numbers as doubles lose digits above 2^53.
     pub fn u64(&mut self, key: &str, value: u64) -> &mut Self {
         digits::push(self.key(key), value);
@@ -138,6 +145,29 @@ impl JsonList<'_> {
 }
 
 impl Drop for JsonList<'_> {
+    fn drop(&mut self) {
+        self.out.push(b']');
+    }
+}
+
+/// An open JSON array of objects, closed when dropped.
+pub struct JsonObjects<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl JsonObjects<'_> {
+    /// Opens the next object. It is to be finished before another is opened.
+    #[must_use]
+    pub fn object(&mut self) -> JsonLine<'_> {
+        // No object ends in a bracket.
+        if self.out.last() != Some(&b'[') {
+            self.out.push(b',');
+        }
+        JsonLine::new(self.out)
+    }
+}
+
+impl Drop for JsonObjects<'_> {
     fn drop(&mut self) {
         self.out.push(b']');
     }

@@ -14,8 +14,8 @@ use prometheus::{Encoder, IntGauge, Registry, TextEncoder};
 pub use cache::CacheMetrics;
 pub use handles::{
     BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, IssuerMetrics,
-    IssuerSeries, ListenerMetrics, ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics,
-    UpstreamSeries,
+    IssuerSeries, ListenerMetrics, ListenerSeries, RedisMetrics, RedisSeries, RouteMetrics, RouteSeries,
+    UpstreamMetrics, UpstreamSeries,
 };
 pub use keys::KeyLabels;
 pub use labels::{
@@ -72,6 +72,7 @@ pub struct Metrics {
     listeners: Leases<ListenerSeries>,
     certificates: Leases<CertificateSeries>,
     issuers: Leases<IssuerSeries>,
+    redis: Leases<RedisSeries>,
     shown: Mutex<Vec<Weak<dyn Show>>>,
     process: Process,
     writers: Mutex<Writers>,
@@ -97,6 +98,7 @@ impl Metrics {
             listeners: Leases::default(),
             certificates: Leases::default(),
             issuers: Leases::default(),
+            redis: Leases::default(),
             shown: Mutex::default(),
         })
     }
@@ -129,6 +131,12 @@ impl Metrics {
     #[must_use]
     pub fn issuer(&self, name: &str) -> IssuerMetrics {
         self.issuers.lease(name, || IssuerSeries::new(name, &self.families))
+    }
+
+    /// Leases the series of a Redis.
+    #[must_use]
+    pub fn redis(&self, name: &str) -> RedisMetrics {
+        self.redis.lease(name, || RedisSeries::new(name, &self.families))
     }
 
     /// Has something show what it stands at before each scrape, for as long as anybody else holds it.

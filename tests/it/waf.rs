@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::tools::edgeward;
-use crate::harness::{Edge, Origin, Reply};
+use crate::harness::{Edge, Origin, Reply, eventually};
 
 /// What is known to fail, and why.
 const FAILURES: &str = include_str!("waf/crs-failures.txt");
@@ -80,7 +80,7 @@ fn policy(filter: &str) -> String {
 access_log: {{ to: access.log }}
 admin: {{ address: '{{admin}}' }}
 listeners: [{{ address: '{{listen}}' }}]
-waf: {{ crs: '{{crs}}' }}
+waf: {{ crs: '{{crs}}', audit: {{ to: waf.json }} }}
 upstreams: {{ app: {{ backends: ['{{origin}}'] }} }}
 routes: [{{ name: shop, match: {{ path: /** }}, upstream: app, filters: [{{ waf: {filter} }}] }}]
 "
@@ -158,6 +158,55 @@ fn attacks_reach_no_backend_and_a_shops_traffic_does() {
 }
 
 #[test]
+fn what_was_found_is_told_without_secrets() {
+    let (edge, _origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
+    assert_eq!(send(&edge, "GET", "/search?q=%3Cscript%3E", "", ""), blocked());
+    assert_eq!(send(&edge, "GET", "/login?password=%3Cscript%3E", "", ""), blocked());
+    let told = eventually("two lines", || {
+        let lines = edge.lines("waf.json");
+        (lines.len() == 2).then_some(lines)
+    });
+    for (line, path, variable, value) in
+        [(&told[0], "/search", "ARGS:q", Some("<script>")), (&told[1], "/login", "ARGS:password", None)]
+    {
+        assert_eq!((&line["path"], &line["decision"]), (&path.into(), &"refused".into()), "{line}");
+        let rule = &line["rules"][0];
+        assert_eq!((&rule["id"], &rule["variable"]), (&1002.into(), &variable.into()), "{line}");
+        assert_eq!((rule["value"].as_str(), rule["value_bytes"].as_u64()), (value, Some(8)), "{line}");
+    }
+}
+
+#[test]
+fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
+    let folder = crate::harness::Folder::new();
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/waf.yaml");
+    let explain = |request: &str, more: &[&str]| {
+        folder.write("request", request);
+        let path = folder.path().join("request");
+        let output = edgeward(&[&["waf", "explain", policy, path.to_str().unwrap()], more].concat());
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+    };
+    let attack =
+        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n{\"note\":\"<script>\"}";
+    let (code, told) = explain(attack, &[]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.starts_with("route shop: waf_blocked\n"), "{told}");
+    assert!(told.contains("ARGS:json.note = <script>"), "{told}");
+    assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
+    let (code, told) = explain(attack, &["--json", "--route", "comments"]);
+    let findings: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &findings[0]["rules"][0]["id"]), (1, &1002.into()));
+    assert_eq!(
+        explain("GET / HTTP/1.1\nHost: a\n\n", &[]),
+        (0, "route shop: passes\nno rule found anything\n".to_owned())
+    );
+    let (code, told) = explain("GET / HTTP/1.1\n\n", &["--route", "nowhere"]);
+    assert_eq!((code, told.as_str()), (64, "error: no route is called nowhere\n"));
+    assert_eq!(explain("nothing", &[]).0, 64);
+}
+
+#[test]
 fn the_core_rule_set_protects_a_shop() {
     let Some(crs) = crs() else { return };
     let (edge, origin) = running("{ rules: [crs], paranoia: 1, max_time: 1m }", &crs.canonicalize().unwrap());
@@ -171,6 +220,23 @@ fn the_core_rule_set_protects_a_shop() {
     }
     let line = edge.logged("a refusal", |line| line["path"] == "/search");
     assert!(line["why"].as_str().unwrap().starts_with("score "), "{line}");
+}
+
+#[test]
+fn the_core_rule_set_of_the_system_protects_a_shop() {
+    let directory = Path::new("/usr/share/modsecurity-crs");
+    if !directory.is_dir() {
+        eprintln!("skipped: the package modsecurity-crs is not installed");
+        return;
+    }
+    let (edge, origin) = running("{ rules: [crs], max_time: 1m }", directory);
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
 }
 
 #[test]

@@ -94,6 +94,8 @@ pub struct Writer {
     budget: Arc<Budget>,
     taken: u64,
     readers: watch::Receiver<Readers>,
+    /// What was kept when keeping ended.
+    spilled: Option<Vec<Bytes>>,
 }
 
 /// Follows the content.
@@ -116,7 +118,7 @@ impl Fill {
         };
         let shared = Arc::new(shared);
         let readers = shared.readers.subscribe();
-        (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers })
+        (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers, spilled: None })
     }
 
     /// Content that is passed on to one reader and not kept.
@@ -177,6 +179,14 @@ impl Writer {
     /// # Errors
     /// When the content is not kept and nobody reads it any more, so that there is no use in more of it.
     pub async fn push(&mut self, piece: &[u8]) -> Result<(), Broken> {
+        self.append(Bytes::copy_from_slice(piece)).await
+    }
+
+    /// The same for a piece that keeps no more memory than its own.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub async fn append(&mut self, piece: Bytes) -> Result<(), Broken> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -186,7 +196,6 @@ impl Writer {
             let length = self.shared.progress.borrow().length;
             self.wait_for_a_reader(length).await?;
         }
-        let piece = Bytes::copy_from_slice(piece);
         self.shared.progress.send_modify(|progress| {
             progress.pieces.push_back(piece);
             progress.length += size;
@@ -206,9 +215,33 @@ impl Writer {
         }
     }
 
+    /// Once, after the piece with which keeping ended: all before that piece, in order.
+    #[must_use]
+    pub fn take_spilled(&mut self) -> Option<Vec<Bytes>> {
+        self.spilled.take()
+    }
+
+    /// Ends the content. What was kept, if all of it was.
+    #[must_use]
+    pub fn finish(self) -> Option<Content> {
+        let mut kept = None;
+        self.shared.progress.send_modify(|progress| {
+            progress.end = Some(Ok(()));
+            kept = (!progress.is_passing).then(|| progress.pieces.iter().cloned().collect());
+        });
+        kept.map(Content::new)
+    }
+
     fn stop_keeping(&mut self) {
         let _joining = self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.progress.send_if_modified(|progress| !std::mem::replace(&mut progress.is_passing, true));
+        let mut kept = None;
+        self.shared.progress.send_if_modified(|progress| {
+            if !std::mem::replace(&mut progress.is_passing, true) {
+                kept = Some(progress.pieces.iter().cloned().collect());
+            }
+            kept.is_some()
+        });
+        self.spilled = kept.or(self.spilled.take());
         self.budget.give_back(std::mem::take(&mut self.taken));
     }
 

@@ -149,7 +149,7 @@ fn purged_responses_are_not_found_and_their_memory_comes_back() {
     assert!(store.find("/a", "").is_none());
     assert!(is(store.find("/b", ""), &blue));
     assert!(store.0.marks() > 0);
-    store.0.sweep();
+    store.0.sweep(Epoch::LAST);
     assert_eq!((store.0.len(), store.0.bytes()), (1, blue.weight()));
     assert!(store.0.marks() == 0 && is(store.find("/b", ""), &blue));
     // Late: asked for before the purge.
@@ -170,7 +170,7 @@ fn softly_purged_responses_are_stale_from_then_on() {
     assert_eq!(judge(), Verdict::Fresh);
     store.0.purge(&[Scope::Url("https://a/a".to_owned())], How::Soft(at(3)));
     assert_eq!(judge(), Verdict::StaleWhileRevalidate);
-    store.0.sweep();
+    store.0.sweep(Epoch::LAST);
     assert_eq!(judge(), Verdict::StaleWhileRevalidate);
 }
 

@@ -84,14 +84,14 @@ fn a_sweep_forgets_the_marks_and_nothing_else() {
         (Standing::new(purges.epoch()), Standing::new(purges.epoch()), Standing::new(purges.epoch()));
     purges.purge(&[tagged("red")], How::Soft(at(5)));
     assert_eq!(purges.marks(), 1);
-    purges.sweep(|| {
+    purges.sweep(Epoch::LAST, || {
         assert_eq!(purges.fate(&record, &soft), Fate::Expired(at(5)));
         assert_eq!(purges.fate(&other, &holds), Fate::Holds);
         // In the middle of it.
         purges.purge(&[tagged("blue")], How::Hard);
     });
     assert_eq!(purges.marks(), 1);
-    purges.sweep(|| {
+    purges.sweep(Epoch::LAST, || {
         assert_eq!(purges.fate(&record, &soft), Fate::Expired(at(5)));
         assert_eq!(purges.fate(&other, &holds), Fate::Holds);
     });

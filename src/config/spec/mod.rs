@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use api_keys::{ApiKeys, KeyNotices};
+pub use api_keys::{ApiKeys, KeyNotices, KeyStore};
 pub use choice::{PathMatch, ValueMatch};
 pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
@@ -30,6 +30,7 @@ use super::Node;
 use crate::auth::keys::ConsumerSpec;
 use crate::filters::{cache, waf};
 use crate::http::path::Rules;
+use crate::outbound::redis;
 use crate::upstream;
 
 /// An Edgeward policy: everything one process does, in one file.
@@ -65,6 +66,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Issuer>")]
     pub issuers: BTreeMap<String, Node>,
+    /// What the processes of a fleet have in common, by name: `api_keys: { store: { redis: NAME } }`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, redis::Spec>")]
+    pub redis: BTreeMap<String, Node>,
     /// Lists that expressions refer to: `ip.src in $offices`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]

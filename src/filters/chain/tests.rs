@@ -170,7 +170,7 @@ fn passes_requests_forwards_and_responses_backwards() {
 
     assert!(matches!(run(chain.request(&mut exchange, &mut shadows)).0, Outcome::Pass));
     let mut body = Some(Bytes::from("-"));
-    chain.request_body(&mut exchange, &mut shadows, &mut body, true).unwrap();
+    run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-ab");
     let mut head = ResponseHeader::build(200, None).unwrap();
     chain.response(&mut exchange, &mut head).unwrap();
@@ -253,7 +253,7 @@ fn a_shadow_changes_neither_request_nor_response() {
     run(chain.request(&mut exchange, &mut shadows));
     assert_eq!(exchange.header("x-last"), Some("a"));
     let mut body = Some(Bytes::from("-"));
-    chain.request_body(&mut exchange, &mut shadows, &mut body, true).unwrap();
+    run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-a");
     let mut head = ResponseHeader::build(200, None).unwrap();
     chain.response(&mut exchange, &mut head).unwrap();
@@ -273,7 +273,7 @@ fn a_shadow_refuses_a_body_once() {
     let mut shadows = Shadows::default();
     for _ in 0..3 {
         let mut body = Some(Bytes::from("-"));
-        chain.request_body(&mut exchange, &mut shadows, &mut body, false).unwrap();
+        run(chain.request_body(&mut exchange, &mut shadows, &mut body, false)).0.unwrap();
     }
     assert_eq!(reasons(&shadows), [("a", "too_much")]);
     assert_eq!(calls(), ["a request_body 1"]);
@@ -281,7 +281,7 @@ fn a_shadow_refuses_a_body_once() {
     // In force, the same filter ends the exchange, and the next one sees nothing.
     let (chain, calls) = Builder::default().with("a", refuses, false).filter("b", Act::Pass).build();
     let mut body = Some(Bytes::from("-"));
-    let decision = chain.request_body(&mut exchange, &mut shadows, &mut body, false).unwrap_err();
+    let decision = run(chain.request_body(&mut exchange, &mut shadows, &mut body, false)).0.unwrap_err();
     assert_eq!((decision.filter, decision.refusal.reason), ("a", "too_much"));
     assert_eq!(calls().len(), 1);
 }
@@ -293,7 +293,7 @@ fn a_shadow_that_refused_the_head_sees_no_body() {
     let mut exchange = sample.exchange();
     let mut shadows = Shadows::default();
     run(chain.request(&mut exchange, &mut shadows));
-    chain.request_body(&mut exchange, &mut shadows, &mut Some("-".into()), true).unwrap();
+    run(chain.request_body(&mut exchange, &mut shadows, &mut Some("-".into()), true)).0.unwrap();
     assert_eq!(calls(), ["a request 1"]);
 }
 

@@ -148,7 +148,7 @@ fn only_the_winner_goes_on_with_a_slot_of_its_own() {
     let marks = |sample: &mut Sample, chain: &Chain| {
         let mut exchange = sample.exchange();
         let mut body = Some(Bytes::from("-"));
-        chain.request_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
+        run(chain.request_body(&mut exchange, &mut Shadows::default(), &mut body, true)).0.unwrap();
         let mut head = ResponseHeader::build(200, None).unwrap();
         chain.response(&mut exchange, &mut head).unwrap();
         chain.response_body(&mut exchange, &mut body, true).unwrap();

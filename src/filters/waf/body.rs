@@ -33,17 +33,36 @@ pub struct Collected {
     /// Bytes that have come, as they came.
     taken: usize,
     most: usize,
+    /// Nothing more is taken.
+    complete: bool,
 }
 
 impl Collected {
     /// Nothing yet of a body with these lines of `Content-Encoding`.
     pub fn new<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
         let limits = DecodeLimits { output_bytes: most, ratio: RATIO, codings: CODINGS };
-        Ok(Self { decoder: Decoder::new(codings, limits)?, bytes: Vec::new(), taken: 0, most })
+        Ok(Self {
+            decoder: Decoder::new(codings, limits)?,
+            bytes: Vec::new(),
+            taken: 0,
+            most,
+            complete: false,
+        })
     }
 
-    /// Takes a piece. After an error, what is before it stays.
+    /// Whether all has come that is taken.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes a piece. After an error, what is before it stays, and nothing more is taken.
     pub fn take(&mut self, piece: &[u8]) -> Result<(), Unseen> {
+        let taken = self.append(piece);
+        self.complete = taken.is_err();
+        taken
+    }
+
+    fn append(&mut self, piece: &[u8]) -> Result<(), Unseen> {
         let room = self.most.saturating_sub(self.taken);
         self.taken = self.taken.saturating_add(piece.len());
         let fitting = piece.get(..room).unwrap_or(piece);
@@ -56,6 +75,7 @@ impl Collected {
 
     /// Says that all has come.
     pub fn finish(&mut self) -> Result<(), Unseen> {
+        self.complete = true;
         match self.decoder.take() {
             Some(decoder) => Ok(decoder.finish()?),
             None => Ok(()),

@@ -9,8 +9,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
+use super::audit::{About, Audit, Finding};
 use super::body::{Collected, Unseen};
-use super::{Exchange, OverLimit, Refusal, Waf, too_large};
+use super::{Exchange, OverLimit, Refusal, Waf};
 use crate::telemetry::metrics::Metrics;
 use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
 
@@ -24,6 +25,8 @@ const NAME_CHARS: usize = 48;
 const SUMS: [std::ops::Range<u64>; 3] = [949_000..950_000, 959_000..960_000, 980_000..990_000];
 /// Where the Core Rule Set counts: since version 4, and before.
 const SCORES: [&str; 3] = ["blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
+const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
+const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
 
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
@@ -32,6 +35,10 @@ pub(super) struct Examination {
     over_limit: OverLimit,
     most_bytes: usize,
     request_id: Box<str>,
+    audit: Option<(Arc<Audit>, About)>,
+    shadow: bool,
+    /// The reason of the refusal; empty without one.
+    refused: &'static str,
     /// The request's body, while it comes.
     body: Option<Collected>,
     /// The response's body, while it waits.
@@ -41,8 +48,31 @@ pub(super) struct Examination {
 impl Drop for Examination {
     fn drop(&mut self) {
         self.transaction.logging();
-        for found in self.transaction.matches().iter().filter(|found| found.log) {
+        let matches: Vec<_> = self.transaction.matches().iter().filter(|found| found.log).collect();
+        for found in &matches {
             self.metrics.waf_matched(found.rule);
+        }
+        if let Some((audit, about)) = self.audit.as_ref().filter(|_| !matches.is_empty()) {
+            let scores = [
+                ("score", self.score(&SCORES)),
+                ("threshold", self.score(&THRESHOLDS[..1])),
+                ("outbound_score", self.score(&OUTBOUND_SCORES)),
+                ("outbound_threshold", self.score(&THRESHOLDS[1..])),
+            ];
+            let scores: Vec<_> =
+                scores.into_iter().filter_map(|(name, score)| Some((name, score?))).collect();
+            audit.write(&Finding {
+                about,
+                request_id: &self.request_id,
+                decision: match (self.refused, self.shadow) {
+                    ("", _) => "passed",
+                    (_, true) => "would_refuse",
+                    (_, false) => "refused",
+                },
+                reason: self.refused,
+                scores: &scores,
+                matches: &matches,
+            });
         }
     }
 }
@@ -56,6 +86,9 @@ impl Examination {
             over_limit: waf.over_limit,
             most_bytes: waf.most_bytes,
             request_id,
+            audit: waf.audit.clone().map(|audit| (audit, About::new(exchange.request, exchange.facts))),
+            shadow: waf.shadow,
+            refused: "",
             body: None,
             response: None,
         }
@@ -109,18 +142,27 @@ impl Examination {
         }
     }
 
-    /// Examines a piece of the request's body: all of it together, when it is complete or longer than is looked at.
-    pub(super) fn request_body(&mut self, piece: &[u8], end: bool) -> Result<(), Refusal> {
-        let Some(body) = &mut self.body else { return Ok(()) };
+    /// Takes a piece of the request's body. When it is complete, or longer than is looked at, it is time for
+    /// [`Examination::request_body`]: says how many bytes that is about.
+    pub(super) fn collect(&mut self, piece: &[u8], end: bool) -> Result<Option<usize>, Refusal> {
+        let Some(body) = self.body.as_mut().filter(|body| !body.is_complete()) else { return Ok(None) };
         let taken = body.take(piece).and_then(|()| if end { body.finish() } else { Ok(()) });
-        let Some(body) = self.body.take_if(|_| end || taken.is_err()) else { return Ok(()) };
+        let bytes = body.bytes().len();
         if let Err(unseen) = taken {
             self.unseen(unseen)?;
             if self.over_limit == OverLimit::Skip {
-                return self.end_of_request();
+                self.body = None;
+                return Ok(Some(0));
             }
         }
-        self.transaction.request_body(body.bytes());
+        Ok((end || taken.is_err()).then_some(bytes))
+    }
+
+    /// Examines the request's body.
+    pub(super) fn request_body(&mut self) -> Result<(), Refusal> {
+        if let Some(body) = self.body.take() {
+            self.transaction.request_body(body.bytes());
+        }
         self.end_of_request()
     }
 
@@ -162,7 +204,7 @@ impl Examination {
         Ok(())
     }
 
-    fn judge(&self, verdict: &Verdict) -> Result<(), Refusal> {
+    fn judge(&mut self, verdict: &Verdict) -> Result<(), Refusal> {
         match verdict {
             Verdict::Pass => Ok(()),
             Verdict::Refuse(disruption) => {
@@ -172,11 +214,11 @@ impl Examination {
                 };
                 let status = status.filter(|status| status.is_client_error() || status.is_server_error());
                 let refusal = Refusal::new(status.unwrap_or(StatusCode::FORBIDDEN), "waf_blocked");
-                Err(refusal.why(self.why()))
+                self.refuse(refusal.why(self.why()))
             }
             Verdict::Exhausted(Exhausted::BodyBytes) => self.unseen(Unseen::TooLong),
             Verdict::Exhausted(limit) if self.over_limit == OverLimit::Reject => {
-                Err(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(format!("{limit:?}")))
+                self.refuse(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(format!("{limit:?}")))
             }
             Verdict::Exhausted(limit) => {
                 self.note(format_args!("{limit:?}"));
@@ -186,17 +228,29 @@ impl Examination {
     }
 
     /// What becomes of a body that cannot be looked at to its end.
-    fn unseen(&self, unseen: Unseen) -> Result<(), Refusal> {
+    fn unseen(&mut self, unseen: Unseen) -> Result<(), Refusal> {
         match (self.over_limit, unseen) {
-            (OverLimit::Reject, Unseen::TooLong) => Err(too_large()),
+            (OverLimit::Reject, Unseen::TooLong) => {
+                self.refuse(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "waf_body_too_large"))
+            }
             (OverLimit::Reject, Unseen::Coding) => {
-                Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "waf_body_encoding"))
+                self.refuse(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "waf_body_encoding"))
             }
             _ => {
                 self.note(format_args!("{unseen:?}"));
                 Ok(())
             }
         }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        self.refused = refusal.reason;
+        Err(refusal)
+    }
+
+    /// The first of these variables that is a number.
+    fn score(&self, names: &[&str]) -> Option<u64> {
+        names.iter().find_map(|name| std::str::from_utf8(self.transaction.tx(name)?).ok()?.parse().ok())
     }
 
     fn note(&self, limit: std::fmt::Arguments<'_>) {

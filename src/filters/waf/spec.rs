@@ -7,10 +7,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Waf;
+use super::audit::AuditSpec;
 use super::files::Sources;
 use super::rule_set::Tuning;
 use super::shelf::Shelf;
+use super::{Dice, Waf};
 use crate::filters::{Filter, Site};
 use crate::values::{Duration, Problem, Size};
 use crate::waf::Limits;
@@ -33,6 +34,8 @@ pub struct Settings {
     /// The Core Rule Set's own settings. Default: `crs-setup.conf` or `crs-setup.conf.example` in its directory, if there
     /// is one. Example: `/etc/modsecurity/crs/crs-setup.conf`.
     pub crs_setup: Option<PathBuf>,
+    /// Who is told of what rules found.
+    pub audit: AuditSpec,
 }
 
 /// Examines requests and responses by rules in SecLang, such as the OWASP Core Rule Set's. Refuses with 403 `waf_blocked`
@@ -84,6 +87,10 @@ pub struct Spec {
     /// Longest time that the rules may take for one exchange. Default: `100ms`.
     #[serde(default)]
     pub max_time: Option<Duration>,
+    /// Of a hundred requests, so many are examined, picked at random: for a start with rules whose cost is not known.
+    /// Default: `100`. Example: `10`.
+    #[serde(default = "all")]
+    pub sample: u8,
     /// Whether responses are examined. Default: `true`.
     #[serde(default = "yes")]
     pub responses: bool,
@@ -91,6 +98,10 @@ pub struct Spec {
 
 const fn yes() -> bool {
     true
+}
+
+const fn all() -> u8 {
+    100
 }
 
 /// Rules by exactly one of `id` and `tag`.
@@ -130,6 +141,9 @@ impl crate::filters::Spec for Spec {
         if most > LARGEST_BODY {
             return Err(Problem::new("max_body", "at most 16MiB: the body waits in memory"));
         }
+        if !(1..=100).contains(&self.sample) {
+            return Err(Problem::new("sample", "expected a number from 1 to 100"));
+        }
         let sources = self.sources(site)?;
         let tuning = self.tuning()?;
         let time = self.max_time.map_or(std::time::Duration::from_millis(PATIENCE_MS), |time| *time);
@@ -145,6 +159,10 @@ impl crate::filters::Spec for Spec {
             rules,
             _shelf: shelf,
             metrics: Arc::clone(site.metrics),
+            audit: site.waf.audit.clone(),
+            shadow: site.shadow,
+            sample: u64::from(self.sample),
+            dice: Dice::default(),
             most_bytes: most.as_usize(),
             over_limit: self.over_limit,
             responses: self.responses,
@@ -170,7 +188,7 @@ impl Spec {
         for (index, named) in self.rules.iter().enumerate() {
             let at = || format!("rules[{index}]");
             let crs = named.to_str() == Some(CRS);
-            let path = match (crs, &site.waf.crs) {
+            let path = match (crs, &site.waf.settings.crs) {
                 (false, _) => named,
                 (true, Some(crs)) => crs,
                 (true, None) => {
@@ -182,7 +200,7 @@ impl Spec {
             };
             let path = site.base.join(path);
             let fault = |error| Problem::new(at(), format_args!("{}: {error}", path.display()));
-            if let Some(setup) = site.waf.crs_setup.as_ref().filter(|_| crs) {
+            if let Some(setup) = site.waf.settings.crs_setup.as_ref().filter(|_| crs) {
                 let setup = site.base.join(setup);
                 sources.setup = Some(std::fs::canonicalize(&setup).map_err(|error| {
                     Problem::new(at(), format_args!("waf.crs_setup: {}: {error}", setup.display()))
@@ -252,8 +270,9 @@ impl Exclusion {
     }
 }
 
-/// A variable, and perhaps which of its members.
-fn is_target(text: &str) -> bool {
+/// Whether it can stand as the target of an [`Exclusion`]: a variable, and perhaps which of its members.
+#[must_use]
+pub fn is_target(text: &str) -> bool {
     let (variable, member) = text.split_once(':').map_or((text, None), |(name, member)| (name, Some(member)));
     let plain =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'|' | b',' | b'!');

@@ -63,7 +63,9 @@ fn sent(filter: &dyn Filter, sample: &mut Sample, pieces: &[&[u8]]) -> Result<()
     for (at, piece) in pieces.iter().enumerate() {
         let end = at + 1 == pieces.len();
         let mut piece = Some(Bytes::copy_from_slice(piece));
-        filter.on_request_body(&mut exchange, &mut piece, end).map_err(|refusal| told(&refusal))?;
+        let result = filter.on_request_body(&mut exchange, &mut piece, end);
+        let result = result.and_then(|()| exchange.job().map_or(Ok(()), |job| job()));
+        result.map_err(|refusal| told(&refusal))?;
     }
     Ok(())
 }
@@ -118,6 +120,60 @@ fn a_compressed_body_is_judged_by_what_is_in_it() {
 }
 
 #[test]
+fn a_large_body_is_judged_aside() {
+    let place = Place::new("large");
+    let filter = place.filter(json!({}));
+    let large = [&b"b="[..], &[b'x'; LARGE_BYTES], &b"&a=union+select"[..]].concat();
+    for (body, is_aside) in [(&b"a=union"[..], false), (&large, true)] {
+        let mut sample = form(&[]);
+        sample.facts.has_body = true;
+        let mut exchange = sample.exchange();
+        assert!(matches!(filter.on_request(&mut exchange), Step::Now(Verdict::Next)));
+        let mut piece = Some(Bytes::copy_from_slice(body));
+        filter.on_request_body(&mut exchange, &mut piece, true).unwrap();
+        let job = exchange.job();
+        assert_eq!(job.is_some(), is_aside);
+        if let Some(job) = job {
+            assert_eq!(job().map_err(|refusal| told(&refusal)), BLOCKED);
+        }
+    }
+}
+
+#[test]
+fn of_a_sample_nobody_knows_who_is_in_it() {
+    let place = Place::new("sample");
+    let filter = place.filter(json!({ "sample": 50 }));
+    let refused =
+        (0..200).filter(|_| sent(&*filter, &mut Sample::get("/?a=union+select", &[]), &[]).is_err());
+    assert!((1..200).contains(&refused.count()));
+}
+
+#[test]
+fn what_rules_found_is_told_as_one_line() {
+    let mut place = Place::new("audit");
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let filter = place.filter(json!({}));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=c", &[]), &[]), Ok(()));
+    assert_eq!(sent(&*filter, &mut Sample::get("/a?b=1+union+select", &[]), &[]), BLOCKED);
+    let Audit::Kept(lines) = &*kept else { unreachable!() };
+    let lines = lines.lock().unwrap();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    let of = |key: &str| line[key].as_str().unwrap_or_default();
+    assert_eq!(
+        (of("decision"), of("reason"), of("path"), of("route")),
+        ("refused", "waf_blocked", "/a", "orders")
+    );
+    let rule = &line["rules"][0];
+    assert_eq!((&rule["id"], &rule["phase"], &rule["variable"]), (&2.into(), &2.into(), &"ARGS:b".into()));
+    assert_eq!(
+        (&rule["message"], &rule["value"], &rule["tags"]),
+        (&"sql".into(), &"1 union select".into(), &json!(["sql"]))
+    );
+}
+
+#[test]
 fn the_policy_says_what_becomes_of_long_bodies() {
     let place = Place::new("long");
     let bad = [&b"a=union+select&b="[..], &[b'x'; 100]].concat();
@@ -160,6 +216,7 @@ fn exclusions_are_exact() {
         (json!([{ "tag": "sq" }]), BLOCKED, BLOCKED),
         (json!([{ "id": 2, "target": "ARGS:a" }]), Ok(()), BLOCKED),
         (json!([{ "tag": "sql", "target": "ARGS:a" }]), Ok(()), BLOCKED),
+        (json!([{ "id": 2, "target": "ARGS:/^[ax]$/" }]), Ok(()), BLOCKED),
         (json!([{ "id": 1 }]), BLOCKED, BLOCKED),
     ] {
         let filter = place.filter(json!({ "exclude": exclude }));
@@ -243,6 +300,8 @@ fn wrong_settings_are_told() {
             json!({ "exclude": [{ "id": 1, "target": "ARGS:a\" b" }] }),
             "exclude[0].target: expected a variable such as ARGS:comment",
         ),
+        (json!({ "sample": 0 }), "sample: expected a number from 1 to 100"),
+        (json!({ "sample": 101 }), "sample: expected a number from 1 to 100"),
         (json!({ "max_body": "17MiB" }), "max_body: at most 16MiB: the body waits in memory"),
     ] {
         assert_eq!(place.compile(spec.clone()).err().as_deref(), Some(expected), "{spec}");

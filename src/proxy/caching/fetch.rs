@@ -343,6 +343,8 @@ async fn follow(
                 if writer.push(&piece).await.is_err() {
                     return answer.rx.close();
                 }
+                // What had been kept is of no use any more.
+                drop(writer.take_spilled());
             }
             Some(HttpTask::Trailer(_) | HttpTask::Done) => break,
             Some(HttpTask::Header(..)) => {}

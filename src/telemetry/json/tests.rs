@@ -30,6 +30,23 @@ fn writes_every_kind_of_value_in_call_order() {
 }
 
 #[test]
+fn writes_objects_within_an_object() {
+    let text = line(|line| {
+        let mut objects = line.objects("a");
+        for text in ["x", "["] {
+            let mut object = objects.object();
+            object.str("b", text);
+            object.finish();
+        }
+        objects.object().finish();
+        drop(objects);
+        line.objects("c");
+        line.u64("d", 1);
+    });
+    assert_eq!(text, r#"{"a":[{"b":"x"},{"b":"["},{}],"c":[],"d":1}"#);
+}
+
+#[test]
 fn writes_an_object_without_fields() {
     assert_eq!(line(|_| ()), "{}");
 }

@@ -105,6 +105,9 @@ pub(super) struct Families {
     pub(super) issuer_keys_age: Family<GaugeVec, 1>,
     pub(super) issuer_fetches: Family<IntCounterVec, 2>,
 
+    pub(super) redis_up: Family<IntGaugeVec, 1>,
+    pub(super) redis_commands: Family<IntCounterVec, 2>,
+
     pub(super) waf_matches: Family<IntCounterVec, 1>,
 
     pub(super) cache_requests: Family<IntCounterVec, 2>,
@@ -191,6 +194,11 @@ impl Families {
                 "Time since the issuer last confirmed its keys.", ["issuer"])?,
             issuer_fetches: make.counters("edgeward_issuer_fetches_total",
                 "Attempts to fetch the keys of an issuer, by outcome.", ["issuer", "outcome"])?,
+
+            redis_up: make.gauges("edgeward_redis_up",
+                "Whether a Redis answers: 1, or 0.", ["redis"])?,
+            redis_commands: make.counters("edgeward_redis_commands_total",
+                "Commands for a Redis, by outcome; several that go together are one.", ["redis", "outcome"])?,
 
             waf_matches: make.counters("edgeward_waf_matches_total",
                 "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,

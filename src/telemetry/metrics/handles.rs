@@ -27,6 +27,9 @@ pub type CertificateMetrics = Lease<CertificateSeries>;
 /// A lease of an issuer's series.
 pub type IssuerMetrics = Lease<IssuerSeries>;
 
+/// A lease of a Redis' series.
+pub type RedisMetrics = Lease<RedisSeries>;
+
 /// Methods times status classes.
 const REQUEST_SERIES: usize = Method::ALL.len() * StatusClass::ALL.len();
 /// Most pairs of filter and reason that a route counts apart; filters and reasons are the policy's, so this is a
@@ -336,6 +339,36 @@ impl IssuerSeries {
     }
 }
 
+/// A Redis' series.
+pub struct RedisSeries {
+    ledger: Ledger,
+    up: IntGauge,
+    good: IntCounter,
+    bad: IntCounter,
+}
+
+impl RedisSeries {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            up: ledger.series(&families.redis_up, [name]),
+            good: ledger.series(&families.redis_commands, [name, "success"]),
+            bad: ledger.series(&families.redis_commands, [name, "failure"]),
+            ledger,
+        }
+    }
+
+    /// Counts a command that was answered or not.
+    pub fn asked(&self, answered: bool) {
+        if answered { &self.good } else { &self.bad }.inc();
+    }
+
+    /// Shows whether it answers.
+    pub fn show_up(&self, up: bool) {
+        self.up.set(up.into());
+    }
+}
+
 macro_rules! retire_by_ledger {
     ($($series:ty),+) => {
         $(impl Retire for $series {
@@ -352,5 +385,6 @@ retire_by_ledger!(
     BackendSeries,
     ListenerSeries,
     CertificateSeries,
-    IssuerSeries
+    IssuerSeries,
+    RedisSeries
 );

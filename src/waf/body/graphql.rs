@@ -1,17 +1,21 @@
 //! GraphQL documents (spec of October 2021, section 2.1), so far as strings go.
 //!
-//! A query is one long text in which the values that reach a resolver are literals among braces and names, where no
+//! What is a [document] at all is told by its grammar. A query is one long text in which the values that reach a resolver are literals among braces and names, where no
 //! rule that looks at whole values finds them. So each string, block strings included, is an argument of its own,
-//! decoded, and called after the name before it: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7`
+//! decoded, and called after the name before it, and so is each comment, which has no name: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7`
 //! and `graphql.tags` = `a`. Variables come as JSON and are seen there.
 //!
 //! The query itself is the value of `query` of a JSON body or query string ([`Kind::Argument`] like any other), or
 //! the body where that is `application/graphql`; whoever has it passes it on to [`parse`].
 
+mod document;
+
 use memchr::memmem;
 
 use super::output::{Output, malformed, span};
 use super::{Arena, Fault, Kind, Limit, Limits, Sink, Text};
+
+pub use document::is_document;
 
 /// Hands over the strings of the query `input` as [`Kind::Argument`]s. Only what cannot be split into tokens is a
 /// fault.
@@ -36,7 +40,11 @@ pub fn parse<S: Sink + ?Sized>(
                 argument(&mut output, name.clone(), value)?;
                 at = end;
             }
-            [b'#', ..] => at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len()),
+            [b'#', ..] => {
+                let end = at + memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+                argument(&mut output, 0..0, span(at + 1, end))?;
+                at = end;
+            }
             [byte, ..] if is_name_byte(*byte) => {
                 let length = rest.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(rest.len());
                 if !byte.is_ascii_digit() {
@@ -177,7 +185,7 @@ mod tests {
                 "{a(b:\"\"\"x\n\"y\" \\\"\"\"\n\"\"\" c:\"\")}",
                 vec![("graphql.b", "x\n\"y\" \\\"\"\"\n"), ("graphql.c", "")],
             ),
-            ("# \"no\n{a(b:\"yes\") # \"", vec![("graphql.b", "yes")]),
+            ("# \"no\n{a(b:\"yes\") #", vec![("graphql.", " \"no"), ("graphql.b", "yes"), ("graphql.", "")]),
         ] {
             assert_eq!(texts(&strings(query).unwrap()), expected, "{query}");
         }

@@ -178,7 +178,12 @@ impl Edge {
 
     /// The lines of `access.log`, which the policy must name: `access_log: { to: access.log }`.
     pub fn access_log(&self) -> Vec<Value> {
-        let text = self.folder.read("access.log");
+        self.lines("access.log")
+    }
+
+    /// The lines of a file of JSON that the policy names.
+    pub fn lines(&self, name: &str) -> Vec<Value> {
+        let text = self.folder.read(name);
         // The last line may be half written yet.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole
