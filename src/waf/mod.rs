@@ -31,9 +31,13 @@ pub mod transform;
 
 mod compile;
 mod engine;
+mod meter;
 mod pattern;
+mod recommended;
 #[cfg(test)]
 mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
-pub use engine::{Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use meter::Clock;
+pub use recommended::RECOMMENDED;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+mod worst;
+
 use crate::harness::tools::edgeward;
 use crate::harness::{Edge, Origin, Reply, eventually};
 
