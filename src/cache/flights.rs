@@ -81,6 +81,11 @@ impl<T: Clone + Send + Sync> Flights<T> {
         }
     }
 
+    /// Has requests for this key wait for each other again.
+    pub fn rejoin(&self, key: &Key) {
+        self.apart.remove(key);
+    }
+
     /// Questions that are being asked.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -108,6 +113,13 @@ impl<T: Clone + Send + Sync> Leader<T> {
         self.state.send_replace(State::Shared(what));
     }
 
+    /// Whether anybody waits.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        // One receiver is the table's.
+        self.state.receiver_count() > 1
+    }
+
     /// Lets everyone ask for themselves, and nobody wait for this key until `until`, in nanoseconds of the clock.
     pub fn part(self, until: u64) {
         self.flights.apart.insert(self.key, until);
@@ -128,6 +140,12 @@ impl<T: Clone + Send + Sync> Drop for Leader<T> {
 }
 
 impl<T: Clone + Send + Sync> Follower<T> {
+    /// Whether the leader shares something already: it was asked for, and came, before this one asked.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Shared(_))
+    }
+
     /// What the leader shares; `None` if nothing, or nothing in `time`: then ask the origin alone.
     pub async fn wait(mut self, time: Duration) -> Option<T> {
         let settled = self.0.wait_for(|state| !matches!(state, State::Asking));
@@ -170,6 +188,7 @@ mod tests {
         let followers: Vec<_> = (0..1000).map(|_| follow(&flights, "/a")).collect();
         let waiting: Vec<_> =
             followers.into_iter().map(|follower| tokio::spawn(follower.wait(LONG))).collect();
+        assert!(leader.is_followed());
         leader.share(7);
         for waiting in waiting {
             assert_eq!(waiting.await.unwrap(), Some(7));
@@ -194,6 +213,7 @@ mod tests {
     async fn a_leader_that_is_lost_lets_everyone_go() {
         let flights = flights();
         let leader = lead(&flights, "/a");
+        assert!(!leader.is_followed());
         let follower = follow(&flights, "/a");
         drop(leader);
         assert_eq!(follower.wait(LONG).await, None);

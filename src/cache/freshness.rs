@@ -273,7 +273,8 @@ fn age_value(headers: &HeaderMap) -> u32 {
 
 /// Whether a fresh response is what the client asks for (RFC 9111 §5.2.1).
 fn is_enough(age: Duration, lifetime: u32, asked: &RequestDirectives) -> bool {
-    let young = asked.max_age.is_none_or(|max| age <= seconds(max));
+    // `max-age=0` is how browsers ask for validation; nothing stored is so young, however quick the client.
+    let young = asked.max_age.is_none_or(|max| max > 0 && age <= seconds(max));
     let lasting = seconds(lifetime) >= age.saturating_add(seconds(asked.min_fresh));
     young && lasting && !asked.no_cache
 }

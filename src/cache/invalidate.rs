@@ -18,7 +18,7 @@ pub struct Resource {
 /// Whether responses to this method make stored ones untrue: what is not known to be safe is not (RFC 9110 §9.2.1).
 #[must_use]
 pub fn is_unsafe(method: &Method) -> bool {
-    ![Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
+    !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY")
 }
 
 /// The resources whose stored responses a response makes untrue, that of the request first; none if the method is safe or

@@ -39,6 +39,20 @@ impl fmt::Display for Target<'_> {
     }
 }
 
+impl<'a> Target<'a> {
+    /// Reads what was printed.
+    #[must_use]
+    pub fn parse(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (host, target) = rest.split_at_checked(rest.find('/')?)?;
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        Some(Self { scheme, host, path, query })
+    }
+}
+
 impl Key {
     /// `policy` is whatever tells apart the policies under which responses come to be (the route and its chain).
     /// `subject` is who asks, in parts such as issuer and `sub`; empty where all share.
@@ -57,6 +71,13 @@ impl Key {
             update(&mut hash, part);
         }
         Self(hash.finalize().into())
+    }
+
+    /// The same of those who prove who they are, where they must not be waited for by those who do not.
+    #[must_use]
+    pub const fn of_callers(mut self) -> Self {
+        self.0[31] ^= 1;
+        self
     }
 
     /// A key that was written down.

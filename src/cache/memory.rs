@@ -11,10 +11,11 @@
 mod stored;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
-use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::freshness::Freshness;
 use super::key::Key;
@@ -38,11 +39,30 @@ pub struct Size {
     pub largest: u64,
 }
 
+impl Size {
+    fn largest_within(self) -> u64 {
+        self.largest.min(self.bytes / 8)
+    }
+}
+
 /// The responses of a process.
 pub struct Memory {
-    entries: Cache<Key, Variants, Weigh>,
+    entries: Cache<Key, Variants, Weigh, DefaultHashBuilder, Evicted>,
+    evicted: Evicted,
     purges: Arc<Purges>,
-    largest: u64,
+    largest: AtomicU64,
+}
+
+/// Counts the keys that had to go for others.
+#[derive(Debug, Clone, Default)]
+struct Evicted(Arc<AtomicU64>);
+
+impl Lifecycle<Key, Variants> for Evicted {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: Key, _: Variants) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The responses of one key, the most recently stored last. Most keys have one.
@@ -94,7 +114,7 @@ pub enum Found {
 impl Memory {
     #[must_use]
     pub fn new(size: Size) -> Self {
-        let largest = size.largest.min(size.bytes / 8);
+        let largest = size.largest_within();
         // A shard holds eight of the largest; 64 are more than there are cores to fight for them.
         let shards = (size.bytes / largest.max(1) / 8).clamp(1, 64);
         let items = usize::try_from(size.bytes / (4 * OVERHEAD)).unwrap_or(usize::MAX);
@@ -103,17 +123,19 @@ impl Memory {
             .estimated_items_capacity(items.max(1))
             .weight_capacity(size.bytes)
             .build();
+        let (evicted, hasher) = (Evicted::default(), DefaultHashBuilder::default());
         let entries = match options {
-            Ok(options) => Cache::with_options(
-                options,
-                Weigh,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            ),
+            Ok(options) => Cache::with_options(options, Weigh, hasher, evicted.clone()),
             // It misses one of the three only, and all are given.
-            Err(_) => Cache::with_weighter(items, size.bytes, Weigh),
+            Err(_) => Cache::with(items, size.bytes, Weigh, hasher, evicted.clone()),
         };
-        Self { entries, purges: Arc::default(), largest }
+        Self { entries, evicted, purges: Arc::default(), largest: AtomicU64::new(largest) }
+    }
+
+    /// Makes it larger or smaller; what no longer fits goes.
+    pub fn resize(&self, size: Size) {
+        self.largest.store(size.largest_within(), Ordering::Relaxed);
+        self.entries.set_capacity(size.bytes);
     }
 
     /// The present epoch of purges: ask for it before the origin is asked, and give it to what is stored.
@@ -130,8 +152,8 @@ impl Memory {
 
     /// The largest content that is worth keeping, in bytes.
     #[must_use]
-    pub const fn largest(&self) -> u64 {
-        self.largest
+    pub fn largest(&self) -> u64 {
+        self.largest.load(Ordering::Relaxed)
     }
 
     /// The response of this key that fits the request; of several, the one with the latest `Date` (RFC 9111 §4.1).
@@ -164,7 +186,7 @@ impl Memory {
     /// Stores a response beside the other variants of its key, in the place of the one it takes the place of. Whether it
     /// did: what is larger than [`largest`](Self::largest) is not stored.
     pub fn put(&self, key: Key, stored: Arc<Stored>) -> bool {
-        if stored.weight() > self.largest {
+        if stored.weight() > self.largest() {
             return false;
         }
         let result = self.entries.entry(&key, None, |_, variants| {
@@ -179,7 +201,7 @@ impl Memory {
 
     /// Stores a response that was found on disk, unless one that takes its place has come meanwhile.
     pub fn promote(&self, key: Key, stored: &Arc<Stored>) {
-        if stored.weight() > self.largest {
+        if stored.weight() > self.largest() {
             return;
         }
         let result = self.entries.entry(&key, None, |_, variants| {
@@ -200,14 +222,14 @@ impl Memory {
 
     /// The variants with one more, and without those that it replaces, are gone, or are too many or too much with it.
     fn with(&self, stored: &Arc<Stored>, variants: &[Arc<Stored>]) -> Variants {
-        let mut weight = stored.weight();
+        let (mut weight, largest) = (stored.weight(), self.largest());
         let is_kept = |other: &&Arc<Stored>| {
             let holds = other.fate(&self.purges) != Fate::Gone;
             holds && !other.is_same_variant(stored)
         };
         let fits = |other: &&Arc<Stored>| {
             weight += other.weight();
-            weight <= self.largest
+            weight <= largest
         };
         let newest_first = variants.iter().rev().filter(is_kept).take(MAX_VARIANTS - 1).take_while(fits);
         let mut kept: Vec<_> = newest_first.cloned().collect();
@@ -245,7 +267,7 @@ impl Memory {
     /// Whether there is anything to [sweep](Self::sweep).
     #[must_use]
     pub fn wants_sweeping(&self) -> bool {
-        self.purges.marks() > 0
+        self.marks() > 0
     }
 
     /// Keys that something is stored for.
@@ -257,6 +279,18 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Keys that had to go for others so far.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.evicted.0.load(Ordering::Relaxed)
+    }
+
+    /// Marks of purges that what is stored may still have to be compared with.
+    #[must_use]
+    pub fn marks(&self) -> usize {
+        self.purges.marks()
     }
 
     /// Bytes of all that is stored.

@@ -9,11 +9,14 @@
 //!   parts out of one.
 //! * [`store`] decides whether a response may be kept, and what of it. [`invalidate`] names what a write makes untrue.
 //! * [`status`] tells the client how it went.
+//! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again. [`shared`] is
+//!   all of that together.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
+pub mod answer;
 pub mod content;
 pub mod directives;
 pub mod disk;
@@ -26,8 +29,10 @@ pub mod purge;
 pub mod range;
 pub mod record;
 pub mod scalars;
+pub mod shared;
 pub mod status;
 pub mod store;
+pub mod tags;
 pub mod tiered;
 pub mod validate;
 pub mod vary;
@@ -38,3 +43,4 @@ pub(crate) mod testing;
 pub use directives::{RequestDirectives, ResponseDirectives};
 pub use freshness::{Freshness, Verdict};
 pub use key::{Key, Query};
+pub use shared::Shared;

@@ -8,12 +8,16 @@
 //! Marks go when [`Purges::sweep`] has compared all that is stored. What arrives later from an epoch before the sweep is
 //! taken for purged, as its marks may be gone.
 
+pub mod order;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
+
+pub use order::{Order, OrderError};
 
 use super::record::Record;
 use super::scalars::unix_seconds;

@@ -63,18 +63,32 @@ const OF_CONTENT: [HeaderName; 5] =
 
 /// Leaves in a response's fields what its 304 has. `Last-Modified` stays only where there is no entity tag to go by.
 pub fn reduce_to_not_modified(fields: &mut HeaderMap) {
-    for name in &OF_CONTENT {
-        fields.remove(name);
-    }
+    remove_content_fields(fields);
     if fields.contains_key(ETAG) {
         fields.remove(LAST_MODIFIED);
+    }
+}
+
+/// Takes out of a response's fields what is about its content.
+pub fn remove_content_fields(fields: &mut HeaderMap) {
+    for name in &OF_CONTENT {
+        fields.remove(name);
     }
 }
 
 /// Takes out of a request what would get less than a whole response: conditions and ranges. What the client asked by
 /// them is answered from what comes.
 pub fn make_unconditional(request: &mut HeaderMap) {
-    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE] {
+    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+        request.remove(name);
+    }
+    make_whole(request);
+}
+
+/// Takes out of a request what would get a part. Conditions stay: where nothing is stored they are likely meant for another
+/// server (RFC 9111 §4.3.2).
+pub fn make_whole(request: &mut HeaderMap) {
+    for name in [IF_RANGE, RANGE] {
         request.remove(name);
     }
 }

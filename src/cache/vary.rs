@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::{Buf, BufMut};
-use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
+use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +12,9 @@ use crate::http::fields::{list, trim_ows};
 
 /// Fields that one `Vary` may name; with more the response is not stored.
 const MAX_NAMES: usize = 16;
+/// Fields whose values are in the key already, as this proxy writes them: two requests for one key have the same.
+const KEYED: [HeaderName; 3] =
+    [HOST, HeaderName::from_static("x-forwarded-host"), HeaderName::from_static("x-forwarded-proto")];
 /// Members of a list that are put in order; a longer list stays as it came.
 const MAX_MEMBERS: usize = 32;
 
@@ -41,6 +44,7 @@ impl Selector {
         }
         names.sort_unstable_by(|a: &HeaderName, b| a.as_str().cmp(b.as_str()));
         names.dedup();
+        names.retain(|name| !KEYED.contains(name));
         Some(Self { names: names.into() })
     }
 

@@ -1,5 +1,6 @@
 //! The command line: one module a command. Exit 64 for a wrong policy or wrong arguments, 1 for a failed start.
 
+mod cache;
 mod check;
 mod keys;
 mod run;
@@ -99,6 +100,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell a running edgeward what to forget.
+    Cache {
+        #[command(subcommand)]
+        command: cache::Cache,
+    },
     /// Make, rotate, list, retire and prune API keys.
     #[command(after_help = keys::HELP)]
     Keys {
@@ -179,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Waf(WafCommand::Test { rules, tests, json, paranoia }) => {
             return waf::test(&rules, &tests, json, paranoia);
         }
+        Command::Cache { command } => return cache::cache(command),
         Command::Waf(WafCommand::Explain { policy, request, route, json }) => {
             return waf::explain(&policy, &request, route.as_deref(), json);
         }

@@ -12,6 +12,7 @@ use super::door::Door;
 use super::route::Route;
 use super::router::{Answer, Question, Router};
 use super::service::Service;
+use crate::cache::Shared;
 use crate::consumers::Consumers;
 use crate::http::path::Rules;
 use crate::net::forwarded::Style;
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub vouched: Vec<HeaderName>,
     /// Who calls, by which keys.
     pub consumers: Option<Arc<Consumers>>,
+    /// What is stored of responses; `None` if no route has a cache.
+    pub cache: Option<Arc<Shared>>,
     /// What a fleet has in common, by name.
     pub redis: BTreeMap<String, Arc<Redis>>,
     /// The query parameters by which filters are given credentials; no log shows their values.

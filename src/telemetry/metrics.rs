@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, IntGauge, Registry, TextEncoder};
 
+pub use cache::CacheMetrics;
 pub use handles::{
     BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, IssuerMetrics,
     IssuerSeries, ListenerMetrics, ListenerSeries, RedisMetrics, RedisSeries, RouteMetrics, RouteSeries,
@@ -18,8 +19,8 @@ pub use handles::{
 };
 pub use keys::KeyLabels;
 pub use labels::{
-    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
-    UpstreamOutcome,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method,
+    RetryOutcome, StatusClass, UpstreamOutcome,
 };
 pub use lease::Lease;
 
@@ -29,6 +30,7 @@ use lease::Leases;
 use process::Process;
 use writers::Writers;
 
+mod cache;
 mod families;
 mod handles;
 mod keys;
@@ -150,6 +152,12 @@ impl Metrics {
     pub fn begin_request(&self) -> InFlight {
         self.families.requests_in_flight.inc();
         InFlight(self.families.requests_in_flight.clone())
+    }
+
+    /// What the cache counts through.
+    #[must_use]
+    pub fn cache(&self) -> CacheMetrics {
+        CacheMetrics::new(&self.families)
     }
 
     /// A rule of the firewall matched. The rules of policies are all there are, so the labels are bounded.

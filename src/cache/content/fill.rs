@@ -86,7 +86,7 @@ pub(super) struct Progress {
     end: Option<Result<(), Broken>>,
 }
 
-/// Brings the content. Dropped before [`finish`](Writer::finish), it leaves the readers [`Broken`] content.
+/// Brings the content. Dropped before [`finish_with`](Writer::finish_with), it leaves the readers [`Broken`] content.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -121,20 +121,59 @@ impl Fill {
         (Self(shared.clone()), Writer { shared, limit, budget, taken: 0, readers, spilled: None })
     }
 
+    /// Content that is passed on to one reader and not kept.
+    #[must_use]
+    pub fn passing(budget: Arc<Budget>) -> (Reader, Writer) {
+        let (fill, writer) = Self::new(0, budget);
+        fill.0.progress.send_modify(|progress| progress.is_passing = true);
+        (fill.join(), writer)
+    }
+
+    fn join(&self) -> Reader {
+        self.0.readers.send_modify(|readers| readers.count += 1);
+        Reader { shared: self.0.clone(), progress: self.0.progress.subscribe(), position: (0, 0) }
+    }
+
     /// A reader from the start; `None` if that is no longer kept.
     #[must_use]
     pub fn reader(&self) -> Option<Reader> {
         let _joining = self.0.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let progress = self.0.progress.subscribe();
-        if progress.borrow().is_passing {
-            return None;
-        }
-        self.0.readers.send_modify(|readers| readers.count += 1);
-        Some(Reader { shared: self.0.clone(), progress, position: (0, 0) })
+        let is_passing = self.0.progress.borrow().is_passing;
+        (!is_passing).then(|| self.join())
     }
 }
 
 impl Writer {
+    /// Ends the content with this piece. All of it is given to `keep`, if all was kept, before readers see the end: whoever has
+    /// read it finds it stored.
+    pub async fn finish_with(mut self, last: &[u8], keep: impl FnOnce(Content)) {
+        let size = last.len() as u64;
+        if self.has_room(size) {
+            let last = (size > 0).then(|| Bytes::copy_from_slice(last));
+            let mut pieces: Vec<_> = self.shared.progress.borrow().pieces.iter().cloned().collect();
+            pieces.extend(last.clone());
+            keep(Content::new(pieces));
+            self.shared.progress.send_modify(|progress| {
+                progress.pieces.extend(last);
+                progress.length += size;
+                progress.end = Some(Ok(()));
+            });
+        } else if self.push(last).await.is_ok() {
+            self.shared.progress.send_modify(|progress| progress.end = Some(Ok(())));
+        }
+    }
+
+    /// Takes room for so many bytes more, if they are to be kept.
+    fn has_room(&mut self, size: u64) -> bool {
+        let (length, is_passing) = {
+            let progress = self.shared.progress.borrow();
+            (progress.length, progress.is_passing)
+        };
+        let fits = !is_passing && length + size <= self.limit && self.budget.take(size);
+        self.taken += if fits { size } else { 0 };
+        fits
+    }
+
     /// Appends a piece. Waits only where content is passed on and all readers are a window behind.
     ///
     /// # Errors
@@ -152,17 +191,9 @@ impl Writer {
             return Ok(());
         }
         let size = piece.len() as u64;
-        let (length, mut is_passing) = {
-            let progress = self.shared.progress.borrow();
-            (progress.length, progress.is_passing)
-        };
-        if !is_passing && length + size <= self.limit && self.budget.take(size) {
-            self.taken += size;
-        } else if !is_passing {
+        if !self.has_room(size) {
             self.stop_keeping();
-            is_passing = true;
-        }
-        if is_passing {
+            let length = self.shared.progress.borrow().length;
             self.wait_for_a_reader(length).await?;
         }
         self.shared.progress.send_modify(|progress| {
@@ -173,6 +204,15 @@ impl Writer {
             }
         });
         Ok(())
+    }
+
+    /// Resolves once the content is not kept and nobody reads it any more: there is no use in more of it.
+    pub async fn deserted(&mut self) {
+        // Only the writer itself stops keeping it.
+        let is_passing = self.shared.progress.borrow().is_passing;
+        if !is_passing || self.readers.wait_for(|readers| readers.count == 0).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Once, after the piece with which keeping ended: all before that piece, in order.
@@ -194,12 +234,14 @@ impl Writer {
 
     fn stop_keeping(&mut self) {
         let _joining = self.shared.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = Vec::new();
-        self.shared.progress.send_modify(|progress| {
-            progress.is_passing = true;
-            kept = progress.pieces.iter().cloned().collect();
+        let mut kept = None;
+        self.shared.progress.send_if_modified(|progress| {
+            if !std::mem::replace(&mut progress.is_passing, true) {
+                kept = Some(progress.pieces.iter().cloned().collect());
+            }
+            kept.is_some()
         });
-        self.spilled = Some(kept);
+        self.spilled = kept.or(self.spilled.take());
         self.budget.give_back(std::mem::take(&mut self.taken));
     }
 

@@ -134,7 +134,7 @@ fn requests_may_want_more() {
     for (asked, now, verdict) in [
         ("max-age=5", 5, Verdict::Fresh),
         ("max-age=5", 6, Verdict::Validate(Why::Request)),
-        ("max-age=0", 0, Verdict::Fresh),
+        ("max-age=0", 0, Verdict::Validate(Why::Request)),
         ("min-fresh=5", 5, Verdict::Fresh),
         ("min-fresh=5", 6, Verdict::Validate(Why::Request)),
         ("no-cache", 0, Verdict::Validate(Why::Request)),

@@ -28,7 +28,7 @@ pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFor
 
 use super::Node;
 use crate::auth::keys::ConsumerSpec;
-use crate::filters::waf;
+use crate::filters::{cache, waf};
 use crate::http::path::Rules;
 use crate::outbound::redis;
 use crate::upstream;
@@ -77,6 +77,9 @@ pub struct Policy {
     /// What the filters called `waf` have in common.
     #[serde(default)]
     pub waf: waf::Settings,
+    /// The cache that all filters called `cache` share.
+    #[serde(default)]
+    pub cache: cache::Store,
     /// Who calls, with their API keys: what the filter `api_key` looks into. `api_keys.store` may name more.
     #[serde(default)]
     #[schemars(with = "Vec<ConsumerSpec>")]

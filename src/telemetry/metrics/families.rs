@@ -109,6 +109,15 @@ pub(super) struct Families {
     pub(super) redis_commands: Family<IntCounterVec, 2>,
 
     pub(super) waf_matches: Family<IntCounterVec, 1>,
+
+    pub(super) cache_requests: Family<IntCounterVec, 2>,
+    pub(super) cache_entries: IntGauge,
+    pub(super) cache_bytes: IntGauge,
+    pub(super) cache_coming: IntGauge,
+    pub(super) cache_evictions: IntCounter,
+    pub(super) cache_stored: IntCounter,
+    pub(super) cache_stored_bytes: IntCounter,
+    pub(super) cache_purges: IntCounter,
 }
 
 impl Families {
@@ -193,6 +202,23 @@ impl Families {
 
             waf_matches: make.counters("edgeward_waf_matches_total",
                 "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
+
+            cache_requests: make.counters("edgeward_cache_requests_total",
+                "Requests on routes with a cache, by what it did.", ["route", "outcome"])?,
+            cache_entries: make.single(IntGauge::new("edgeward_cache_entries",
+                "Keys that responses are stored for in memory.")?)?,
+            cache_bytes: make.single(IntGauge::new("edgeward_cache_bytes",
+                "Bytes of all responses stored in memory.")?)?,
+            cache_coming: make.single(IntGauge::new("edgeward_cache_coming_bytes",
+                "Bytes of responses that are on their way and to be stored.")?)?,
+            cache_evictions: make.single(IntCounter::new("edgeward_cache_evictions_total",
+                "Keys whose responses had to go for others.")?)?,
+            cache_stored: make.single(IntCounter::new("edgeward_cache_stored_total",
+                "Responses that were stored.")?)?,
+            cache_stored_bytes: make.single(IntCounter::new("edgeward_cache_stored_bytes_total",
+                "Bytes of responses that were stored.")?)?,
+            cache_purges: make.single(IntCounter::new("edgeward_cache_purges_total",
+                "URLs, prefixes and tags that were purged.")?)?,
         })
     }
 }

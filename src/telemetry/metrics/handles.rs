@@ -7,8 +7,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
-    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
-    UpstreamOutcome,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome,
+    StatusClass, UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
 use super::unix_seconds;
@@ -63,6 +63,7 @@ pub struct RouteSeries {
     totals: OnceLock<RouteTotals>,
     refusals: Refusals,
     shadow_refusals: Refusals,
+    cached: OnceLock<PerLabel<CacheOutcome>>,
 }
 
 struct RouteTotals {
@@ -81,6 +82,7 @@ impl RouteSeries {
             totals: OnceLock::new(),
             refusals: Refusals::default(),
             shadow_refusals: Refusals::default(),
+            cached: OnceLock::new(),
         }
     }
 
@@ -108,6 +110,13 @@ impl RouteSeries {
     pub fn shadow_refused(&self, filter: &str, reason: &'static str) {
         let family = &self.families.shadow_refusals;
         self.shadow_refusals.count(filter, reason, |labels| self.refusal_series(family, labels));
+    }
+
+    /// Counts what the cache did with a request.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        let family = &self.families.cache_requests;
+        let cached = self.cached.get_or_init(|| self.ledger.per_label(family, |label| [&self.name, label]));
+        cached.inc(outcome);
     }
 
     fn refusal_series(&self, family: &Family<IntCounterVec, 3>, [filter, reason]: [&str; 2]) -> IntCounter {
