@@ -54,8 +54,8 @@ packages:
 	@.ci/packages cmake g++ libclang-dev pkg-config curl git
 
 test-packages:
-	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl systemd procps modsecurity-crs \
-		python3 python3-yaml python3-jsonschema nodejs npm chromium
+	@.ci/packages nginx-light nghttp2-client prometheus apache2-utils openssl redis-server systemd procps \
+		modsecurity-crs python3 python3-yaml python3-jsonschema nodejs npm chromium
 	@.ci/provider $(TARGET)/provider
 
 clean:

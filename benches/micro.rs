@@ -1,16 +1,17 @@
 //! How long the parts of a request take, each by itself, on one core: `cargo bench --bench micro [PART]`.
 //!
-//! Plain timing loops: the median of 15 rounds of at least 20 ms, so that a busy machine shows as a wide range and
-//! not as a slow part. Inputs and results go through `black_box`. A part that fails to do its work panics.
+//! A part that fails to do its work panics.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a part that fails to do its work panics")]
 #![allow(clippy::format_push_string, reason = "shorter, and what is prepared is not timed")]
+
+mod timing;
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use edgeward::auth::jose::{Algorithm, SigningKey};
 use edgeward::config::Document;
@@ -26,9 +27,7 @@ use edgeward::telemetry::access_log::{AccessLog, AccessRecord, Selection};
 use edgeward::telemetry::writer::{Destination, LineWriter, Settings};
 use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
-
-const ROUNDS: usize = 15;
-const ROUND: Duration = Duration::from_millis(20);
+use timing::time;
 
 const HEAD: &[u8] =
     b"GET /orders/7?fields=id,total HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: curl/8.5.0\r\n\
@@ -50,33 +49,12 @@ fn main() {
         ("chain", chain),
         ("jwt", jwt),
     ];
-    println!("{:<44} {:>10}   range", "part", "median");
+    timing::heading();
     for (name, part) in parts {
         if wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())) {
             part();
         }
     }
-}
-
-/// Times `work`, and prints what one call takes.
-fn time<T>(name: &str, mut work: impl FnMut() -> T) {
-    let mut calls: u32 = 1;
-    while elapsed(calls, &mut work) < ROUND {
-        calls = calls.saturating_mul(2);
-    }
-    let mut rounds: Vec<f64> =
-        (0..ROUNDS).map(|_| elapsed(calls, &mut work).as_secs_f64() * 1e9 / f64::from(calls)).collect();
-    rounds.sort_by(f64::total_cmp);
-    let (least, median, most) = (rounds[0], rounds[ROUNDS / 2], rounds[ROUNDS - 1]);
-    println!("{name:<44} {median:>7.0} ns   {least:.0} to {most:.0}");
-}
-
-fn elapsed<T>(calls: u32, work: &mut impl FnMut() -> T) -> Duration {
-    let began = Instant::now();
-    for _ in 0..calls {
-        black_box(work());
-    }
-    began.elapsed()
 }
 
 fn head() {
@@ -278,7 +256,7 @@ fn jwt() {
     let mut known = token(0);
     time("jwt, ES256, remembered (and block_on)", || pass(&mut known));
     let mut many: Vec<_> = (1..2048).map(token).collect();
-    let began = Instant::now();
+    let began = std::time::Instant::now();
     many.iter_mut().for_each(&pass);
     println!(
         "{:<44} {:>7.0} ns",

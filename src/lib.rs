@@ -22,6 +22,7 @@ pub mod state;
 pub mod telemetry;
 
 pub mod auth;
+pub mod cache;
 pub mod dlp;
 pub mod expr;
 pub mod waf;

@@ -1,7 +1,7 @@
 //! A request head that is let in has one reading, told here without the code under test.
 #![no_main]
 
-use edgeward::http::head::{Body, HeadLimits, Version, check_head, head_length};
+use edgeward::http::head::{Body, Head, HeadLimits, Version, check_head, escape_target, head_length};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -44,4 +44,7 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!((lengths, codings), expected);
     assert!(hosts == 1 || (hosts == 0 && head.version == Version::Http10));
+    let roomy = HeadLimits { target_bytes: usize::MAX, head_bytes: usize::MAX, ..limits };
+    let escaped = Head { unescaped_target: false, ..head };
+    assert_eq!(check_head(&escape_target(data), &roomy), Ok(escaped));
 });

@@ -1,6 +1,8 @@
 //! `edgeward keys`: makes, rotates, lists, retires and prunes the API keys of a store. A key is printed once, alone on
 //! standard output; all else is said on standard error.
 
+mod place;
+mod store;
 mod table;
 
 use std::io;
@@ -9,20 +11,21 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Subcommand, ValueHint};
 
+use self::place::Found;
+pub(super) use self::place::Place;
 use super::{EXIT_WRONG, print};
-use crate::auth::keys::file::{self, LockedFile};
 use crate::auth::keys::lifecycle::{self, Caution, IN_USE_WITHIN, KEPT_FOR, Made, NewKey, Rotated, Rotation};
-use crate::auth::keys::{ConsumerName, Document, Encoding, KeyId, Moment, Records};
-use crate::config::spec::Policy;
+use crate::auth::keys::{ConsumerName, Encoding, KeyId, Moment};
 use crate::config::{Diagnostics, Document as File};
-use crate::consumers::{USAGE_FILE, state_dir, store};
+use crate::consumers::store::checked;
 use crate::values::Duration;
 
 pub(super) const HELP: &str = "\
-The store is the file that a policy names as api_keys.store: --policy finds it there, --store
-names it. A running edgeward takes a change over within a few seconds.
+The store is what a policy names as api_keys.store, a file or, for a fleet, a Redis: --policy
+finds it there, --store names it. A running edgeward takes a change over within a few seconds.
+The password of a Redis that --store names is read from $EDGEWARD_REDIS_PASSWORD.
 
 A rotation, from beginning to end:
   # the old key works on for 30 days
@@ -38,7 +41,7 @@ pub(super) const NEW_HELP: &str = "\
 Examples:
   edgeward keys new partner-a --policy policy.yaml
   edgeward keys new partner-a --store keys.yaml --expires 90d --scope orders:read --tag batch
-  edgeward keys new partner-a --store keys.yaml > partner-a.key";
+  edgeward keys new partner-a --store rediss://redis.example.com:6379 > partner-a.key";
 
 pub(super) const ROTATE_HELP: &str = "\
 Examples:
@@ -56,6 +59,14 @@ Examples:
   edgeward keys retire k3v9x0q2ab --policy policy.yaml
   edgeward keys retire k3v9x0q2ab --policy policy.yaml --unused-for 1d
   edgeward keys retire k3v9x0q2ab --store keys.yaml --force";
+
+pub(super) const EXPORT_HELP: &str = "\
+Examples:
+  # a fleet begins with the store of a single process
+  edgeward keys import keys.yaml --policy policy.yaml
+  # a consumer gets another limit
+  edgeward keys export --policy policy.yaml > keys.yaml     # says: version 1795305600000
+  edgeward keys import keys.yaml --over 1795305600000 --policy policy.yaml";
 
 pub(super) const PRUNE_HELP: &str = "\
 Examples:
@@ -128,6 +139,25 @@ pub(super) enum Keys {
         #[command(flatten)]
         place: Place,
     },
+    /// Print what the store of a fleet holds, to be changed by hand: scopes, tags and limits of consumers.
+    #[command(after_help = EXPORT_HELP)]
+    Export {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a file in place of what the store of a fleet holds.
+    #[command(after_help = EXPORT_HELP)]
+    Import {
+        /// The file, as `export` prints it or as the store of a single process, in YAML or JSON.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The version that is replaced, as `export` says it. If it was changed since, nothing is done. Needed unless there
+        /// is no store yet.
+        #[arg(long, value_name = "VERSION")]
+        over: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Remove keys that were retired or expired long ago.
     #[command(after_help = PRUNE_HELP)]
     Prune {
@@ -137,28 +167,6 @@ pub(super) enum Keys {
         #[command(flatten)]
         place: Place,
     },
-}
-
-/// Where the store is.
-#[derive(Args)]
-pub(super) struct Place {
-    #[command(flatten)]
-    store: Named,
-    /// Where edgeward writes down uses. Default: as the policy says, else $`STATE_DIRECTORY`, else /var/lib/edgeward.
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
-    state_directory: Option<PathBuf>,
-}
-
-/// One of two ways to name the store.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Named {
-    /// The policy that names the store, and the state directory.
-    #[arg(long, value_name = "POLICY", value_hint = ValueHint::FilePath)]
-    policy: Option<PathBuf>,
-    /// The store's own file, in YAML or, if its name ends in .json, in JSON. `keys new` makes it if there is none.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    store: Option<PathBuf>,
 }
 
 /// A moment, or how long from now.
@@ -182,14 +190,6 @@ impl When {
             Self::In(length) => now.plus(*length),
         }
     }
-}
-
-/// A store, and where uses are written down.
-struct Found {
-    store: PathBuf,
-    usage: PathBuf,
-    /// What the policy itself names, which is changed by hand.
-    inline: Document,
 }
 
 pub(super) fn keys(command: Keys) -> ExitCode {
@@ -217,7 +217,7 @@ fn run(command: Keys) -> anyhow::Result<()> {
                 scopes: (!scopes.is_empty()).then_some(scopes),
                 tags,
             };
-            make(&place.find()?, &consumer, wanted, now)
+            make(&place.find()?, &consumer, &wanted, now)
         }
         Keys::Rotate { consumer, overlap, key, expires, place } => {
             let expires = expires.map(|when| when.from(now));
@@ -229,16 +229,18 @@ fn run(command: Keys) -> anyhow::Result<()> {
             let within = unused_for.map_or(IN_USE_WITHIN, |time| *time);
             retire(&place.find()?, &key, (!force).then_some(within), now)
         }
+        Keys::Export { place } => export(&place.find()?),
+        Keys::Import { file, over, place } => import(&place.find()?, &file, over.as_deref()),
         Keys::Prune { kept_for, place } => {
             prune(&place.find()?, kept_for.map_or(KEPT_FOR, |time| *time), now)
         }
     }
 }
 
-fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> anyhow::Result<()> {
+fn make(found: &Found, consumer: &ConsumerName, wanted: &NewKey, now: Moment) -> anyhow::Result<()> {
     found.may_change(consumer)?;
-    let made = change(&found.store, true, |document| {
-        let made = lifecycle::new(document, consumer, wanted, now, &mut random)?;
+    let made = found.store.change(true, |document| {
+        let made = lifecycle::new(document, consumer, wanted.clone(), now, &mut random)?;
         Ok((made.document.clone(), made))
     })?;
     print(&format!("{}\n", made.text.expose()))
@@ -250,7 +252,7 @@ fn make(found: &Found, consumer: &ConsumerName, wanted: NewKey, now: Moment) -> 
 
 fn rotate(found: &Found, consumer: &ConsumerName, rotation: Rotation<'_>, now: Moment) -> anyhow::Result<()> {
     found.may_change(consumer)?;
-    let Rotated { made, replaced } = change(&found.store, false, |document| {
+    let Rotated { made, replaced } = found.store.change(false, |document| {
         let rotated = lifecycle::rotate(document, consumer, rotation, now, &mut random)?;
         Ok((rotated.made.document.clone(), rotated))
     })?;
@@ -270,8 +272,10 @@ fn until(expires: Option<Moment>) -> String {
 
 fn list(found: &Found, consumer: Option<&ConsumerName>, json: bool, now: Moment) -> anyhow::Result<()> {
     let mut document = found.inline.clone();
-    document.consumers.extend(read(&found.store)?.consumers);
-    let records = Records::load_from_file(&found.usage)?;
+    document.consumers.extend(found.store.read()?.consumers);
+    let ids: Vec<_> =
+        document.consumers.iter().flat_map(|consumer| &consumer.keys).map(|key| key.id.clone()).collect();
+    let records = found.store.uses(&ids)?.unwrap_or_default();
     let mut rows = lifecycle::list(&document, &records, now);
     if let Some(consumer) = consumer {
         if document.consumers.iter().all(|other| other.name != *consumer) {
@@ -295,23 +299,16 @@ fn retire(
     if let Some(consumer) = of_policy {
         found.may_change(&consumer.name)?;
     }
-    let has_records = found.usage.exists();
-    let records = has_records.then(|| Records::load_from_file(&found.usage)).transpose()?;
+    let records = found.store.uses(std::slice::from_ref(key))?;
     let caution = match unused {
         Some(within) => Caution::Unused { within, records: records.as_ref() },
         None => Caution::Forced,
     };
-    let advice = || {
-        if has_records {
-            "--force retires it all the same".to_owned()
-        } else {
-            format!(
-                "there is no {}; --state-directory names another place, --force asks for none",
-                found.usage.display()
-            )
-        }
+    let advice = || match &records {
+        Some(_) => "--force retires it all the same".to_owned(),
+        None => found.store.without_uses(),
     };
-    change(&found.store, false, |document| {
+    found.store.change(false, |document| {
         let changed = lifecycle::retire(document, key, caution, now).map_err(|error| match error {
             lifecycle::LifecycleError::InUse { .. } | lifecycle::LifecycleError::UseUnknown(_) => {
                 anyhow!("{error}; {}", advice())
@@ -324,78 +321,27 @@ fn retire(
     Ok(())
 }
 
+fn export(found: &Found) -> anyhow::Result<()> {
+    let (version, document) = found.store.shared()?.export()?;
+    print(&document.encode(Encoding::Yaml)?)?;
+    eprintln!("version {}", version.as_str());
+    Ok(())
+}
+
+fn import(found: &Found, file: &Path, over: Option<&str>) -> anyhow::Result<()> {
+    let document = checked(&File::load(file)?, &found.inline)?;
+    found.store.shared()?.import(over, &document)?;
+    eprintln!("{} consumers imported", document.consumers.len());
+    Ok(())
+}
+
 fn prune(found: &Found, kept_for: std::time::Duration, now: Moment) -> anyhow::Result<()> {
-    let pruned = change(&found.store, false, |document| Ok(lifecycle::prune(document, kept_for, now)?))?;
+    let pruned = found.store.change(false, |document| Ok(lifecycle::prune(document, kept_for, now)?))?;
     for key in &pruned {
         eprintln!("key {key} is removed");
     }
     eprintln!("{} keys removed", pruned.len());
     Ok(())
-}
-
-impl Place {
-    fn find(&self) -> anyhow::Result<Found> {
-        let (store, configured, inline) = match &self.store {
-            Named { store: Some(store), .. } => (store.clone(), None, Document::default()),
-            Named { policy: Some(policy), .. } => of_policy(policy)?,
-            Named { .. } => bail!("neither --policy nor --store"),
-        };
-        let state = state_dir::resolve(self.state_directory.as_deref().or(configured.as_deref()));
-        Ok(Found { store, usage: state.join(USAGE_FILE), inline })
-    }
-}
-
-impl Found {
-    /// That a consumer is not one of the policy's own.
-    fn may_change(&self, consumer: &ConsumerName) -> anyhow::Result<()> {
-        if self.inline.consumers.iter().any(|other| other.name == *consumer) {
-            bail!("{consumer} is in the policy itself, where keys are changed by hand");
-        }
-        Ok(())
-    }
-}
-
-/// The store, the state directory and the consumers that a policy names. The rest of the policy need not be right.
-fn of_policy(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>, Document)> {
-    let file = File::load(path)?;
-    let mut issues = Vec::new();
-    let Some(policy) = file.root().read::<Policy>(&mut issues) else {
-        return Err(Diagnostics::new(&file, issues).into());
-    };
-    let base = path.parent().unwrap_or(Path::new(""));
-    let store = policy.api_keys.and_then(|keys| keys.store).ok_or_else(|| {
-        Diagnostics::of_file(file.name(), "no store to change: name one in `api_keys.store`")
-    })?;
-    let inline = policy.consumers.iter().filter_map(|node| node.read(&mut issues)).collect();
-    let state = policy.server.state_directory.map(|state| base.join(state));
-    Ok((base.join(store), state, Document { consumers: inline }))
-}
-
-/// Reads a store to look at.
-fn read(path: &Path) -> anyhow::Result<Document> {
-    Ok(store::document(&File::load(path)?)?)
-}
-
-/// Changes a store, alone. One that is not there is empty if it may be.
-fn change<T>(
-    path: &Path,
-    may_be_new: bool,
-    change: impl FnOnce(&Document) -> anyhow::Result<(Document, T)>,
-) -> anyhow::Result<T> {
-    if !may_be_new && !path.exists() {
-        let error = Diagnostics::of_file(&path.display().to_string(), "there is no such store");
-        return Err(error.into());
-    }
-    let locked = LockedFile::wait_for(path)?;
-    let before = match file::read(path)? {
-        Some(text) => store::document(&File::parse(path.display().to_string(), text.as_bytes())?)?,
-        None => Document::default(),
-    };
-    let (after, done) = change(&before)?;
-    if after != before {
-        locked.replace(&after.encode(Encoding::of(path))?)?;
-    }
-    Ok(done)
 }
 
 fn random(buffer: &mut [u8]) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The command line: one module a command. Exit 64 for a wrong policy or wrong arguments, 1 for a failed start.
 
+mod cache;
 mod check;
 mod keys;
 mod run;
@@ -49,6 +50,7 @@ Exit codes: 0 all passed, 1 some failed, 64 the rules or the arguments are wrong
 
 Examples:
   edgeward waf test --rules rules.conf --tests tests
+  edgeward waf test --rules starter --tests filters/waf/starter/tests.yaml
   edgeward waf test --rules /usr/share/modsecurity-crs --tests coreruleset/tests/regression/tests --json | jq .failed";
 
 const WAF_EXPLAIN_HELP: &str = "\
@@ -98,6 +100,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell a running edgeward what to forget.
+    Cache {
+        #[command(subcommand)]
+        command: cache::Cache,
+    },
     /// Make, rotate, list, retire and prune API keys.
     #[command(after_help = keys::HELP)]
     Keys {
@@ -138,9 +145,10 @@ enum WafCommand {
         /// Print one JSON object: `passed`, `failed`, `skipped`, `rules`, `failures`.
         #[arg(long)]
         json: bool,
-        /// The Core Rule Set's paranoia level. Its tests are for all four.
-        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
-        paranoia: u8,
+        /// The paranoia level whose rules block. Default: 4 for tests of the Core Rule Set, which are for all levels, and 1
+        /// for tests of a pack, whose rules are all tested in any case.
+        #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+        paranoia: Option<u8>,
     },
     /// Tell what the firewall of a policy makes of a saved request, why, and how to let it pass.
     #[command(after_help = WAF_EXPLAIN_HELP)]
@@ -177,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Waf(WafCommand::Test { rules, tests, json, paranoia }) => {
             return waf::test(&rules, &tests, json, paranoia);
         }
+        Command::Cache { command } => return cache::cache(command),
         Command::Waf(WafCommand::Explain { policy, request, route, json }) => {
             return waf::explain(&policy, &request, route.as_deref(), json);
         }

@@ -21,6 +21,8 @@ fn names_that_others_rely_on_are_kept() {
         "keys list --store keys.yaml --json",
         "keys retire k1 --store keys.yaml --force",
         "keys prune --store keys.yaml --state-directory state",
+        "cache purge --policy policy.yaml --url https://a/b --tag a --tag b --soft",
+        "cache purge --policy policy.yaml --prefix https://a/ --all",
         "schema",
         "schema --markdown",
         "waf test --rules crs --tests tests",

@@ -18,8 +18,13 @@ use crate::filters::waf::files::Sources;
 use crate::filters::waf::rule_set::{self, Tuning};
 use crate::state::Clock;
 use crate::waf::ftw::{self, Ending};
+use crate::waf::trial;
 use crate::waf::{Engine, Limits};
 
+/// How the command line names the pack that is part of the program.
+const STARTER: &str = "starter";
+/// The highest paranoia level.
+const HIGHEST: u8 = 4;
 /// Directories within each other.
 const DEEPEST: usize = 16;
 
@@ -40,8 +45,27 @@ struct Failure {
     rule: u64,
     test: u64,
     stage: usize,
+    /// Of a pack's tests: what was sent.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
     why: String,
     file: String,
+}
+
+/// A file of tests.
+enum Document {
+    /// Of the Core Rule Set's kind.
+    Regression(ftw::Document),
+    /// Of a pack.
+    Pack(trial::Document),
+}
+
+/// Compiles rules when they are first asked for: tests of a pack want them otherwise than those of the Core Rule Set.
+struct Engines<'a> {
+    rules: &'a [PathBuf],
+    paranoia: Option<u8>,
+    regression: Option<Arc<Engine>>,
+    pack: Option<Arc<Engine>>,
 }
 
 /// How many stages of one rule's tests passed and failed.
@@ -63,11 +87,7 @@ struct Outcome {
 }
 
 /// Runs all tests below `tests`.
-pub(super) fn test(rules: &[PathBuf], tests: &Path, json: bool, paranoia: u8) -> ExitCode {
-    let engine = match engine(rules, paranoia) {
-        Ok(engine) => engine,
-        Err(errors) => return wrong(&errors),
-    };
+pub(super) fn test(rules: &[PathBuf], tests: &Path, json: bool, paranoia: Option<u8>) -> ExitCode {
     let mut files = Vec::new();
     if let Err(error) = find(tests, &mut files) {
         return wrong(&[format!("{}: {error}", tests.display())]);
@@ -76,8 +96,11 @@ pub(super) fn test(rules: &[PathBuf], tests: &Path, json: bool, paranoia: u8) ->
         return wrong(&[format!("{}: no tests: expected *.yaml files", tests.display())]);
     }
     let mut outcome = Outcome::default();
+    let mut engines = Engines { rules, paranoia, regression: None, pack: None };
     for file in &files {
-        outcome.run(&engine, file);
+        if let Err(errors) = outcome.run(&mut engines, file) {
+            return wrong(&errors);
+        }
     }
     let text = if json { serde_json::to_string(&outcome).unwrap_or_default() } else { outcome.text() };
     println!("{text}");
@@ -91,14 +114,41 @@ fn wrong(errors: &[String]) -> ExitCode {
     ExitCode::from(EXIT_WRONG)
 }
 
-fn engine(rules: &[PathBuf], paranoia: u8) -> Result<Arc<Engine>, Vec<String>> {
+impl Engines<'_> {
+    fn of(&mut self, document: &Document) -> Result<Arc<Engine>, Vec<String>> {
+        let (kept, blocking, detection) = match document {
+            Document::Regression(_) => {
+                let level = self.paranoia.unwrap_or(HIGHEST);
+                (&mut self.regression, level, level)
+            }
+            Document::Pack(_) => (&mut self.pack, self.paranoia.unwrap_or(1), HIGHEST),
+        };
+        let engine = match kept.take() {
+            Some(engine) => engine,
+            None => engine(self.rules, blocking, detection)?,
+        };
+        *kept = Some(Arc::clone(&engine));
+        Ok(engine)
+    }
+}
+
+fn engine(rules: &[PathBuf], blocking: u8, detection: u8) -> Result<Arc<Engine>, Vec<String>> {
     let mut sources = Sources::default();
     for path in rules {
+        if path.to_str() == Some(STARTER) {
+            sources.add_starter();
+            continue;
+        }
         sources.add(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
     }
-    let level = u32::from(paranoia);
-    // The second is what versions before 4 have.
-    let levels = [("blocking_paranoia_level", level), ("paranoia_level", level)];
+    let (blocking, detection) = (u32::from(blocking), u32::from(detection));
+    // The others are what versions before 4 have.
+    let levels = [
+        ("blocking_paranoia_level", blocking),
+        ("paranoia_level", blocking),
+        ("detection_paranoia_level", detection),
+        ("executing_paranoia_level", detection),
+    ];
     let tuning = Tuning {
         variables: levels.into_iter().chain(OF_TESTS).collect(),
         watch_only: true,
@@ -140,32 +190,63 @@ fn find(tests: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What a file is, if it is one of tests: beside them there are settings, rules, and files where all is commented out.
+fn document(path: &Path) -> Result<Option<Document>, String> {
+    let document = yaml::plain::<Value>(path)?;
+    let has = |key| document.get(key).is_some();
+    if has("rule_id") && has("tests") {
+        let document = serde_json::from_value(document).map_err(|error| error.to_string())?;
+        return Ok(Some(Document::Regression(document)));
+    }
+    if has("rules") || !["tests", "attacks", "benign"].into_iter().any(has) {
+        return Ok(None);
+    }
+    let document = serde_json::from_value(document).map_err(|error| error.to_string())?;
+    Ok(Some(Document::Pack(document)))
+}
+
 impl Outcome {
-    fn run(&mut self, engine: &Arc<Engine>, path: &Path) {
+    fn run(&mut self, engines: &mut Engines<'_>, path: &Path) -> Result<(), Vec<String>> {
         let file = path.display().to_string();
-        let document = match yaml::plain::<Value>(path) {
-            // Beside tests there are settings, and files where all is commented out.
-            Ok(document) if document.get("tests").is_none() => return,
-            Ok(document) => serde_json::from_value(document).map_err(|error| error.to_string()),
-            Err(why) => Err(why),
-        };
-        let document: ftw::Document = match document {
-            Ok(document) => document,
+        let document = match document(path) {
+            Ok(None) => return Ok(()),
+            Ok(Some(document)) => document,
             Err(why) => {
                 self.failed += 1;
-                return self.failures.push(Failure { rule: 0, test: 0, stage: 0, why, file });
+                let name = String::new();
+                self.failures.push(Failure { rule: 0, test: 0, stage: 0, name, why, file });
+                return Ok(());
             }
         };
-        for found in ftw::run(engine, &document) {
-            let count = self.rules.entry(found.rule).or_default();
-            match found.ending {
-                Ending::Passed => (self.passed, count.passed) = (self.passed + 1, count.passed + 1),
-                Ending::Skipped => self.skipped += 1,
-                Ending::Failed(why) => {
-                    (self.failed, count.failed) = (self.failed + 1, count.failed + 1);
+        let engine = engines.of(&document)?;
+        match &document {
+            Document::Regression(document) => {
+                for found in ftw::run(&engine, document) {
                     let (rule, test, stage) = (found.rule, found.test, found.stage);
-                    self.failures.push(Failure { rule, test, stage, why, file: file.clone() });
+                    let (name, why, file) = (String::new(), String::new(), file.clone());
+                    self.count(found.ending, Failure { rule, test, stage, name, why, file });
                 }
+            }
+            Document::Pack(document) => {
+                for (found, stage) in trial::run(&engine, document).into_iter().zip(0..) {
+                    let (rule, name) = (found.rule, found.name);
+                    let (why, file) = (String::new(), file.clone());
+                    self.count(found.ending, Failure { rule, test: 0, stage, name, why, file });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts how a stage ended; `failure` is what is told of it if it failed.
+    fn count(&mut self, ending: Ending, failure: Failure) {
+        let count = self.rules.entry(failure.rule).or_default();
+        match ending {
+            Ending::Passed => (self.passed, count.passed) = (self.passed + 1, count.passed + 1),
+            Ending::Skipped => self.skipped += 1,
+            Ending::Failed(why) => {
+                (self.failed, count.failed) = (self.failed + 1, count.failed + 1);
+                self.failures.push(Failure { why, ..failure });
             }
         }
     }
@@ -177,8 +258,11 @@ impl Outcome {
             .map(|(rule, count)| format!("{rule:>6}  {} passed, {} failed", count.passed, count.failed))
             .collect();
         lines.extend(self.failures.iter().map(|failure| {
-            let Failure { rule, test, stage, why, file } = failure;
-            format!("FAILED {rule}-{test}.{stage} ({file}): {why}")
+            let Failure { rule, test, stage, name, why, file } = failure;
+            match name.as_str() {
+                "" => format!("FAILED {rule}-{test}.{stage} ({file}): {why}"),
+                name => format!("FAILED {rule} {name} ({file}): {why}"),
+            }
         }));
         lines.push(format!(
             "{} passed, {} failed, {} without a word on rules",

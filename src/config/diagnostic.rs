@@ -16,6 +16,7 @@ use super::fault::unquoted;
 use super::path::Path;
 use super::yaml::{Document, Position};
 use crate::auth::keys::digest::NOT_A_DIGEST;
+use crate::outbound::redis::LOGIN_IN_THE_ADDRESS;
 use crate::values::Problem;
 use crate::values::secret::WRITTEN_IN_THE_CLEAR;
 
@@ -169,7 +170,8 @@ impl Diagnostic {
             narrow(&mut position, part, document.text());
         }
         let mut excerpt = Excerpt::new(document.text(), &position);
-        if [WRITTEN_IN_THE_CLEAR, NOT_A_DIGEST].iter().any(|secret| message.contains(secret)) {
+        let secrets = [WRITTEN_IN_THE_CLEAR, NOT_A_DIGEST, LOGIN_IN_THE_ADDRESS];
+        if secrets.iter().any(|secret| message.contains(secret)) {
             excerpt = excerpt.map(Excerpt::masked);
         }
         Self {

@@ -13,8 +13,9 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, SeqAccess, V
 use super::diagnostic::{Issue, Target};
 use super::path::Path;
 use super::read::read;
-use super::tree::{Build, DEEPEST, Tree, Watch, path_from_tree};
+use super::tree::{Build, Tree, Watch, path_from_tree};
 use crate::values::Problem;
+use crate::values::yaml::DEEPEST;
 
 /// Name under which a node asks our own deserializer to be handed over. No other deserializer knows it, so a
 /// node cannot be read from anywhere else.

@@ -14,16 +14,7 @@ use serde::de::{
 
 use super::path::{Path, Segment};
 use crate::values::text::quoted;
-
-/// Levels of maps and lists inside each other that a document may have.
-pub const DEEPEST: usize = 64;
-
-/// Values that a document may have once its aliases are expanded. A hundred thousand networks in a list fit;
-/// a few lines of aliases to aliases ("billion laughs") don't.
-pub const MOST_VALUES: usize = 1_000_000;
-
-const NO_MERGE_KEYS: &str = "merge keys (<<) are not part of YAML 1.2: use an alias for a whole value, \
-     or a named list or chain";
+use crate::values::yaml::{DEEPEST, MOST_VALUES, NO_MERGE_KEYS};
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]

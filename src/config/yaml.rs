@@ -1,5 +1,5 @@
-//! YAML: from bytes to a [`Tree`], and back from a path to its line and column. Nothing else touches the YAML
-//! library.
+//! YAML: from bytes to a [`Tree`], and back from a path to its line and column. Nothing but this and [`yaml`] touches the
+//! YAML library.
 //!
 //! The library keeps no positions of values. But an error raised inside a value carries the place where that
 //! value starts. So a position is found by reading the document once more, walking down to the value, and
@@ -17,14 +17,12 @@ use self::seek::{Seek, Stop};
 use super::diagnostic::{Diagnostics, Target};
 use super::node::Node;
 use super::path::{Path, Segment};
-use super::tree::{Build, DEEPEST, Tree, Watch};
-
-/// Largest policy file, in bytes.
-pub const LARGEST_BYTES: usize = 4 * 1024 * 1024;
+use super::tree::{Build, Tree, Watch};
+use crate::values::yaml::{self, DEEPEST, LARGEST_BYTES, first_document, syntax_message};
 
 /// A parsed policy file: one YAML document, UTF-8 with or without a byte order mark.
 ///
-/// Keys are unique, aliases are expanded up to [`MOST_VALUES`](super::tree::MOST_VALUES), tags and merge keys
+/// Keys are unique, aliases are expanded up to [`MOST_VALUES`](yaml::MOST_VALUES), tags and merge keys
 /// are refused.
 #[derive(Debug)]
 pub struct Document {
@@ -147,84 +145,21 @@ impl Document {
 
 /// The text of a policy file, its byte order mark removed.
 fn decode<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostics> {
-    if bytes.len() > LARGEST_BYTES {
-        return Err(Diagnostics::of_file(name, "larger than 4 MiB"));
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
-        Err(error) => {
-            let readable = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let before = String::from_utf8_lossy(readable);
-            return Err(Diagnostics::at(
-                name,
-                &before,
-                &end_of(&before),
-                "not UTF-8: save the file as UTF-8",
-            ));
+    yaml::decode(bytes).map_err(|fault| match fault.at {
+        None => Diagnostics::of_file(name, fault.message),
+        Some(at) => {
+            let position = Position { line: at.line, column: at.column, text: String::new() };
+            let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            let text = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            Diagnostics::at(name, text, &position, &fault.message)
         }
-    };
-    match text.char_indices().find(|(_, character)| !is_printable(*character)) {
-        None => Ok(text),
-        Some((offset, character)) => {
-            let message = format!("character U+{:04X} is not allowed", u32::from(character));
-            let before = text.get(..offset).unwrap_or_default();
-            Err(Diagnostics::at(name, text, &end_of(before), &message))
-        }
-    }
-}
-
-/// YAML 1.2.2, section 5.1, less the byte order mark.
-fn is_printable(character: char) -> bool {
-    match character {
-        '\t' | '\n' | '\r' | '\u{85}' => true,
-        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
-        _ => !character.is_control(),
-    }
-}
-
-/// The position right behind a text.
-fn end_of(text: &str) -> Position {
-    let line = text.rsplit('\n').next().unwrap_or_default();
-    Position { line: text.matches('\n').count() + 1, column: line.chars().count() + 1, text: String::new() }
-}
-
-fn first_document<'a, T>(
-    text: &'a str,
-    read: impl FnOnce(serde_yaml::Deserializer<'a>) -> Result<T, serde_yaml::Error>,
-) -> Result<T, serde_yaml::Error> {
-    let mut documents = serde_yaml::Deserializer::from_str(text);
-    match documents.next() {
-        Some(document) => read(document),
-        None => read(serde_yaml::Deserializer::from_str("")),
-    }
+    })
 }
 
 fn position(error: &serde_yaml::Error, text: String) -> Position {
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
     Position { line, column, text }
-}
-
-/// The parser's message without its position, and with advice where the mistake is a usual one.
-fn syntax_message(error: &serde_yaml::Error, text: &str) -> String {
-    let place = position(error, String::new());
-    let message =
-        error.to_string().replacen(&format!(" at line {} column {}", place.line, place.column), "", 1);
-    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
-    let indent = line.split(|character: char| !character.is_whitespace()).next().unwrap_or_default();
-    let advice = if line.trim_start_matches(' ').starts_with('\t') || indent.contains('\t') {
-        "indent with spaces, not tabs"
-    } else if message.contains("alias") || message.contains("unknown anchor") {
-        "quote a text that starts with *"
-    } else if message.contains("mapping values are not allowed") {
-        "quote a text that contains a colon and a space, and check the indentation"
-    } else if message.contains("cannot start any token") {
-        "quote a text that starts with a special character"
-    } else if message.contains("',' or") {
-        "inside { } and [ ], quote a text that contains any of { } [ ] ,"
-    } else {
-        return message;
-    };
-    format!("{message}: {advice}")
 }
 
 #[cfg(test)]

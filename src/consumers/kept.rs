@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::fleet::Version;
 use super::{state_dir, usage};
-use crate::auth::keys::{Moment, Notices, Records, Usage};
+use crate::auth::keys::{Document, Moment, Notices, Records, Usage};
 use crate::outbound::Outbound;
 use crate::state::Clock;
 use crate::telemetry::metrics::Metrics;
@@ -20,15 +21,25 @@ pub struct Kept {
     pub(super) outbound: Arc<Outbound>,
     /// Whether this is but a look at a policy, which touches no file.
     dry: bool,
-    uses: OnceLock<Uses>,
+    uses: OnceLock<Arc<Usage>>,
+    /// Where uses are written down, unless a fleet has them in common: by the first policy that says so.
+    directory: OnceLock<PathBuf>,
     /// Held while the uses are written: two at once would count twice.
     writing: Mutex<()>,
+    /// Held while uses are exchanged with a fleet, likewise.
+    pub(super) exchanging: tokio::sync::Mutex<()>,
+    /// What a fleet's store held last.
+    remembered: Mutex<Option<Remembered>>,
     pub(super) desk: Desk,
 }
 
-struct Uses {
-    usage: Arc<Usage>,
-    directory: PathBuf,
+/// A good document of a store that a fleet has in common.
+#[derive(Clone)]
+pub(super) struct Remembered {
+    /// Which store.
+    pub place: String,
+    pub version: Version,
+    pub document: Arc<Document>,
 }
 
 /// Notices, and who sends them.
@@ -56,29 +67,35 @@ impl Kept {
             outbound,
             dry,
             uses: OnceLock::new(),
+            directory: OnceLock::new(),
             writing: Mutex::default(),
+            exchanging: tokio::sync::Mutex::default(),
+            remembered: Mutex::default(),
             desk,
         })
     }
 
-    /// The uses of keys, from the state directory of the first policy that asks.
-    pub(super) fn usage(&self, directory: &Path) -> Arc<Usage> {
+    /// The uses of keys, from the state directory of the first policy that asks, if it names one.
+    pub(super) fn usage(&self, directory: Option<&Path>) -> Arc<Usage> {
         if self.dry {
             return Arc::default();
         }
-        let uses = self.uses.get_or_init(|| {
-            let records = Records::load_from_file(&directory.join(usage::FILE)).unwrap_or_else(|error| {
+        let load = |directory: &PathBuf| {
+            Records::load_from_file(&directory.join(usage::FILE)).unwrap_or_else(|error| {
                 log::error!(error:% = told(&error); "the uses of keys so far are not known");
                 Records::default()
-            });
-            Uses { usage: Arc::new(Usage::from_records(&records)), directory: directory.to_owned() }
-        });
-        Arc::clone(&uses.usage)
+            })
+        };
+        let directory = directory.map(|directory| self.directory.get_or_init(|| directory.to_owned()));
+        let begin = || {
+            Arc::new(directory.map(load).map_or_else(Usage::default, |records| Usage::from_records(&records)))
+        };
+        Arc::clone(self.uses.get_or_init(begin))
     }
 
     /// Writes down what was counted. Blocks for the disk.
     pub(super) fn flush(&self) {
-        let Some(Uses { usage, directory }) = self.uses.get() else { return };
+        let Some((usage, directory)) = self.uses.get().zip(self.directory.get()) else { return };
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if !usage.is_unflushed() {
             return;
@@ -99,9 +116,19 @@ impl Kept {
         self.desk.closed.send_replace(true);
     }
 
-    /// The end of the process, when nothing is served any more. Blocks for the disk.
+    /// The end of a process whose policy has no consumers any more. Blocks for the disk.
     pub fn finish(&self) {
         self.flush();
+    }
+
+    /// What the store at this place held last, if that is known.
+    pub(super) fn remembered(&self, place: &str) -> Option<Remembered> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.as_ref().filter(|remembered| remembered.place == place).cloned()
+    }
+
+    pub(super) fn remember(&self, remembered: Remembered) {
+        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
     }
 
     pub(super) fn now(&self) -> Moment {

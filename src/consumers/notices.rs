@@ -1,6 +1,6 @@
 //! Notices of what becomes of keys: found every few seconds, written down, and sent until they are taken.
 //!
-//! One sender at a time, whatever is reloaded. What is found is on the disk before it is sent, and stays there until it is
+//! One sender at a time, whatever is reloaded; and of a fleet, one process for each notice. What is found is on the disk before it is sent, and stays there until it is
 //! taken; so a crash repeats a notice at most, under the same id. When a process hands over or stops, it looks no more.
 
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 
+use super::fleet::Claim;
 use super::kept::{Kept, told};
 use super::{Consumers, state_dir};
 use crate::auth::keys::notice::{Delivery, THRESHOLDS};
@@ -229,12 +230,31 @@ impl Tell {
         loop {
             self.blocking(|tell| tell.notices.look(&tell.consumers.ring.load(), tell.consumers.now())).await;
             while let Some(delivery) = self.due() {
-                let taken = self.notices.send(&delivery).await;
+                let taken = self.deliver(&delivery).await;
                 self.blocking(move |tell| tell.notices.settle(&delivery.id, taken, tell.consumers.now()))
                     .await;
             }
             self.notices.kept.pause(self.pause()).await;
         }
+    }
+
+    /// Sends it, if it is this process of a fleet that does; whether it was taken.
+    async fn deliver(&self, delivery: &Delivery) -> bool {
+        let Some(fleet) = self.consumers.fleet() else { return self.notices.send(delivery).await };
+        match fleet.claim(&delivery.id).await {
+            Ok(Claim::Ours) => {}
+            Ok(Claim::Taken) => return true,
+            Ok(Claim::Theirs) => return false,
+            Err(error) => {
+                log::debug!(id:% = delivery.id, error:%; "notice not claimed, to be tried again");
+                return false;
+            }
+        }
+        let taken = self.notices.send(delivery).await;
+        if taken && let Err(error) = fleet.taken(&delivery.id).await {
+            log::warn!(id:% = delivery.id, error:%; "notice taken, but others do not know: it may be sent again");
+        }
+        taken
     }
 
     fn due(&self) -> Option<Delivery> {

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use super::Consumers;
+use super::shared::Standing;
+use super::{Consumers, Store};
 use crate::auth::keys::document::Deprecation;
 use crate::auth::keys::facts::{expiries, laggards, old_keys};
 use crate::auth::keys::lifecycle::State;
@@ -16,6 +17,9 @@ const MOST_SHOWN: usize = 1000;
 /// All keys, in the order of policy and store.
 #[derive(Serialize)]
 struct Report<'a> {
+    /// Of a store that a fleet has in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<Standing>,
     keys: Vec<Row<'a>>,
     /// Who used an old key after its rotation.
     still_on_old_keys: Vec<Laggard<'a>>,
@@ -46,7 +50,11 @@ struct Laggard<'a> {
 impl Consumers {
     /// Everything about keys that is no secret, as JSON.
     pub fn report(&self) -> serde_json::Value {
-        report(&self.ring.load(), self.now())
+        let store = match &self.store {
+            Some(Store::Shared(shared)) => Some(shared.standing()),
+            _ => None,
+        };
+        report(&self.ring.load(), store, self.now())
     }
 
     /// Brings metrics up to date.
@@ -65,13 +73,13 @@ fn labels(key: &Key) -> KeyLabels<'_> {
     KeyLabels { consumer: key.consumer.name.as_str(), key: key.id.as_str() }
 }
 
-fn report(directory: &Directory, now: Moment) -> serde_json::Value {
+fn report(directory: &Directory, store: Option<Standing>, now: Moment) -> serde_json::Value {
     let still_on_old_keys = laggards(directory, now, usize::MAX)
         .into_iter()
         .map(|found| Laggard { consumer: found.consumer, keys: found.keys, last_used: found.last_used })
         .collect();
     let keys = directory.keys().iter().map(|key| row(key, now)).collect();
-    serde_json::json!(Report { keys, still_on_old_keys })
+    serde_json::json!(Report { store, keys, still_on_old_keys })
 }
 
 fn row(key: &Key, now: Moment) -> Row<'_> {

@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
@@ -49,7 +50,8 @@ fn wrong(inline: &str, store: &str, keys: &str) -> (Vec<String>, Option<String>)
     fs::write(scratch.0.join("keys.yaml"), store).unwrap();
     let keys = spec(keys);
     let inline = store::document(&File::parse("inline", inline.as_bytes()).unwrap()).unwrap();
-    let parts = Parts { inline, keys: Some(&keys), state_directory: None, base: &scratch.0 };
+    let redis = BTreeMap::new();
+    let parts = Parts { inline, keys: Some(&keys), redis: &redis, state_directory: None, base: &scratch.0 };
     match Consumers::compile(parts, &dry()) {
         Ok(_) => (Vec::new(), None),
         Err(Wrong { policy, store }) => {

@@ -92,17 +92,17 @@ detectors! {
     Stripe = "stripe",
     /// npm tokens.
     Npm = "npm",
-    /// PyPI tokens.
+    /// Tokens of the Python Package Index.
     Pypi = "pypi",
-    /// OpenAI keys.
+    /// `OpenAI` keys.
     Openai = "openai",
     /// Anthropic keys.
     Anthropic = "anthropic",
     /// Hugging Face tokens.
     Huggingface = "huggingface",
-    /// SendGrid keys.
+    /// `SendGrid` keys.
     Sendgrid = "sendgrid",
-    /// DigitalOcean tokens.
+    /// `DigitalOcean` tokens.
     Digitalocean = "digitalocean",
     /// Vault tokens.
     Vault = "vault",

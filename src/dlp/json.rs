@@ -188,9 +188,7 @@ impl Rewriter {
                 self.space(byte, out);
                 Ok(())
             }
-            State::Mark(_) | State::Start => self.value(byte, out),
-            State::End if self.many => self.value(byte, out),
-            State::End => Err(Fault::Malformed),
+            State::End if !self.many => Err(Fault::Malformed),
             State::First | State::Member if byte == b'"' => {
                 self.name.clear();
                 self.hold(byte, out);
@@ -204,7 +202,9 @@ impl Rewriter {
                 Ok(())
             }
             State::Element if byte == b']' => self.close(byte, out),
-            State::Value | State::Element => self.value(byte, out),
+            State::Mark(_) | State::Start | State::End | State::Value | State::Element => {
+                self.value(byte, out)
+            }
             State::Next => self.next(byte, out),
             State::First | State::Member | State::Colon => Err(Fault::Malformed),
         }

@@ -126,26 +126,36 @@ impl Scanner {
 /// What each finder finds next, asked again only when that has been passed.
 struct Ahead {
     until: usize,
-    /// `None` before a finder was asked.
-    next: Vec<Option<Option<Found>>>,
+    next: Vec<Next>,
+}
+
+/// What one finder finds.
+#[derive(Clone)]
+enum Next {
+    /// It was not asked yet.
+    Unknown,
+    Nothing,
+    Found(Found),
 }
 
 impl Ahead {
     fn new(detectors: &Detectors, until: usize) -> Self {
-        Self { until, next: vec![None; detectors.finders()] }
+        Self { until, next: vec![Next::Unknown; detectors.finders()] }
     }
 
     /// The first finding at `from` or after it.
     fn next(&mut self, detectors: &Detectors, text: &[u8], from: usize) -> Option<Found> {
         let mut first: Option<&Found> = None;
         for (finder, next) in self.next.iter_mut().enumerate() {
-            let passed = |next: &Option<Found>| next.as_ref().is_some_and(|found| found.at.start < from);
-            if next.as_ref().is_none_or(passed) {
-                *next = Some(detectors.next(finder, text, from..self.until));
+            let passed = matches!(next, Next::Found(found) if found.at.start < from);
+            if passed || matches!(next, Next::Unknown) {
+                let found = detectors.next(finder, text, from..self.until);
+                *next = found.map_or(Next::Nothing, Next::Found);
             }
-            let candidate = next.as_ref().and_then(Option::as_ref);
-            if candidate.is_some_and(|found| first.is_none_or(|first| found.at.start < first.at.start)) {
-                first = candidate;
+            if let Next::Found(found) = next
+                && first.is_none_or(|first| found.at.start < first.at.start)
+            {
+                first = Some(found);
             }
         }
         first.cloned()

@@ -8,7 +8,7 @@ mod place;
 
 use std::sync::Arc;
 
-use http::header::{LINK, WWW_AUTHENTICATE};
+use http::header::{LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ use super::rate_limit::{Counted, Fields, refusal};
 use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Site, Step};
 use crate::auth::keys::headers;
 use crate::auth::keys::names::{check_scope, check_tag};
-use crate::auth::keys::{ConsumerName, Key, Keyring, Moment, Standing};
+use crate::auth::keys::{ConsumerName, Key, Keyring, Moment, Reason, Standing};
 use crate::state::Quotas;
 use crate::state::quota::Limit;
 use crate::values::Problem;
@@ -30,12 +30,15 @@ use crate::values::Problem;
 const KIND: &str = "api_key";
 /// What limits of consumers are called in `RateLimit`.
 const TOLD_AS: &str = "consumer";
+/// When a request whose key nobody could look up may come again.
+const LOOK_AGAIN_SECONDS: &str = "2";
 
 /// Lets in consumers by their API keys, as `consumers` and `api_keys.store` name them.
 ///
 /// Refuses with 401 `key_missing`, `key_malformed` (also a wrong checksum), `key_unknown`, `key_not_yet_valid`,
 /// `key_expired` and `key_retired`; 400 `key_conflict` (two different keys in one request); 403 `key_consumer`,
-/// `key_scope` and `key_tag`; 429 `rate_limit` (beyond the consumer's own `limits`). Answers to a key that has a
+/// `key_scope` and `key_tag`; 429 `rate_limit` (beyond the consumer's own `limits`); 503 `key_store_unavailable` (a store in
+/// a Redis that could not be read yet, and a key that is not in the policy itself). Answers to a key that has a
 /// successor carry `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a `Link` to `api_keys.docs`.
 ///
 /// ```yaml
@@ -313,6 +316,11 @@ impl ApiKey {
             Ok(admitted) => return Ok(Some((Arc::clone(admitted.key), admitted.standing))),
             Err(refused) => refused,
         };
+        if refused.reason == Reason::StoreUnavailable {
+            let reason = refused.reason.as_str();
+            let again = HeaderValue::from_static(LOOK_AGAIN_SECONDS);
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).header(RETRY_AFTER, again));
+        }
         let challenge = if presented.is_some() { &self.challenges.invalid } else { &self.challenges.missing };
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, refused.reason.as_str())
             .header(WWW_AUTHENTICATE, challenge.clone());

@@ -59,6 +59,8 @@ pub enum Outcome {
         /// Its answer.
         reply: Box<Reply>,
     },
+    /// A stored response answers it.
+    Stored,
     /// A filter refused.
     Refuse(Decision),
 }
@@ -210,7 +212,7 @@ impl Chain {
                 exchange.slots.hold = hold;
                 match verdict {
                     Verdict::Next => {}
-                    Verdict::Respond(_) => shadows.push(link, position, RESPONDS),
+                    Verdict::Respond(_) | Verdict::Stored => shadows.push(link, position, RESPONDS),
                     Verdict::Refuse(refusal) => shadows.push(link, position, refusal.reason),
                 }
                 continue;
@@ -218,6 +220,7 @@ impl Chain {
             match verdict {
                 Verdict::Next => {}
                 Verdict::Respond(reply) => return Outcome::Respond { filter: link.kind, reply },
+                Verdict::Stored => return Outcome::Stored,
                 Verdict::Refuse(refusal) => return Outcome::Refuse(Decision { filter: link.kind, refusal }),
             }
         }
@@ -321,7 +324,7 @@ impl Chain {
             };
             decisions.push(match verdict {
                 Verdict::Refuse(refusal) => Err(refusal),
-                Verdict::Respond(_) => Ok(()),
+                Verdict::Respond(_) | Verdict::Stored => Ok(()),
                 Verdict::Next if !sample.1.has_body => Ok(()),
                 Verdict::Next => {
                     let body = &mut Some(body.clone());

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use pingora::http::RequestHeader;
 
+use super::cache::Plan;
 use super::{Caller, Refusal, TokenText};
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
+#[derive(Clone)]
 pub struct Facts {
     /// The caller, after trusted hops were taken off (RFC 7239, PROXY protocol).
     pub client_ip: IpAddr,
@@ -240,6 +242,7 @@ pub struct Slots {
     pub(super) hold: Hold,
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
+    pub(super) plan: Option<Box<Plan>>,
     /// What is still to be done before a filter's answer to a piece of the body is known.
     job: Option<Job>,
     /// What was found in the response, and how often.
@@ -251,6 +254,23 @@ impl Slots {
     #[must_use]
     pub const fn hold(&self) -> Hold {
         self.hold
+    }
+
+    /// What the cache is to do; `None` where the request did not come by it.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub fn plan_mut(&mut self) -> Option<&mut Plan> {
+        self.plan.as_deref_mut()
+    }
+
+    /// Those of another request for the same caller.
+    #[must_use]
+    pub fn of_same_caller(&self) -> Self {
+        Self { callers: self.callers.clone(), ..Self::default() }
     }
 
     /// Who calls, in the order in which filters found out.

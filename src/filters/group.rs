@@ -246,7 +246,7 @@ struct TurnedDown {
 impl TurnedDown {
     fn note(&mut self, kind: &str, verdict: Verdict, nothing_shown: &[&str]) {
         match verdict {
-            Verdict::Next => {}
+            Verdict::Next | Verdict::Stored => {}
             Verdict::Respond(reply) => _ = self.reply.get_or_insert(reply),
             Verdict::Refuse(refusal) => {
                 let parts = [if self.why.is_empty() { "" } else { ", " }, kind, ": ", refusal.reason];

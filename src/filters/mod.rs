@@ -7,6 +7,7 @@
 pub mod api_key;
 pub mod authorize;
 pub mod basic_auth;
+pub mod cache;
 mod caller;
 pub mod chain;
 pub mod compress;
@@ -61,6 +62,7 @@ pub use verdict::{Refusal, Reply, Step, Verdict};
 
 use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
+use crate::cache::Shared;
 pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
@@ -183,10 +185,24 @@ pub struct Site<'a> {
     pub paths: Rules,
     /// What firewalls have in common.
     pub waf: &'a waf::Common,
+    /// How large the cache is.
+    pub cache: &'a cache::Store,
+    /// Tells apart the policies of routes, by all that goes into one.
+    pub fingerprint: &'a [u8; 32],
+    /// Whether a filter before this one finds out who calls.
+    pub identifies: bool,
     /// What is counted.
     pub metrics: &'a Arc<Metrics>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
+}
+
+impl Site<'_> {
+    /// The cache that all routes share, as the policy before left it.
+    #[must_use]
+    pub fn shared_cache(&self) -> Arc<Shared> {
+        cache::shared(self.state, self.cache, self.metrics)
+    }
 }
 
 /// A set of phases.

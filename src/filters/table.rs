@@ -1,7 +1,7 @@
 //! The one table of filters. Adding a filter adds one line.
 
 use super::{
-    Spec, api_key, authorize, basic_auth, compress, cors, error_pages, forward_auth, http_signature,
+    Spec, api_key, authorize, basic_auth, cache, compress, cors, error_pages, forward_auth, http_signature,
     ip_access, jwt, mtls, oauth2_introspection, oidc_login, rate_limit, request_headers, request_limits,
     response_body, response_headers, token_exchange, waf, webhook_signature,
 };
@@ -44,6 +44,7 @@ table![
     rate_limit,
     request_limits,
     waf,
+    cache,
     request_headers,
     response_headers,
     response_body,

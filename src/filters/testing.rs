@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
-use super::{Expressions, Filter, Site, Spec, waf};
+use super::{Expressions, Filter, Site, Spec, cache, waf};
 use crate::auth::{Issuers, Memory};
 use crate::expr::Lists;
 use crate::http::path::Rules;
@@ -47,6 +47,7 @@ pub struct Ground {
     pub outbound: Arc<Outbound>,
     pub issuers: Issuers,
     pub waf: waf::Common,
+    pub cache: cache::Store,
     pub metrics: Arc<Metrics>,
 }
 
@@ -58,6 +59,7 @@ impl Ground {
             outbound: outbound(),
             issuers: issuers(),
             waf: waf::Common::default(),
+            cache: cache::Store::default(),
             metrics: Arc::new(Metrics::new(build).unwrap()),
         }
     }
@@ -75,6 +77,9 @@ impl Ground {
             ring: None,
             paths: Rules::default(),
             waf: &self.waf,
+            cache: &self.cache,
+            fingerprint: &[0; 32],
+            identifies: false,
             metrics: &self.metrics,
             base: Path::new("/"),
         }

@@ -15,6 +15,8 @@ pub enum Verdict {
     Next,
     /// The filter answers by itself, and this is no refusal (a preflight, a redirect to log in).
     Respond(Box<Reply>),
+    /// It is answered with a stored response, which the filter found for its [plan](super::cache::Plan).
+    Stored,
     /// The request ends here.
     Refuse(Box<Refusal>),
 }

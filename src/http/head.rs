@@ -140,6 +140,8 @@ pub enum Upgrade {
 pub struct Head {
     pub version: Version,
     pub target: Target,
+    /// Whether the target holds `"`, `<` or `>`, which no URI has: [`escape_target`] before a parser sees it.
+    pub unescaped_target: bool,
     pub body: Body,
     /// Whether the client wants the connection kept (RFC 9112 §9.3); `close` wins over `keep-alive`.
     pub keep_alive: bool,
@@ -234,6 +236,13 @@ pub fn early_fault(partial: &[u8], searched: usize, limits: &HeadLimits) -> Opti
         |byte: &u8| (*byte < b' ' && (first || *byte != b'\t')) || *byte == 0x7f || (first && *byte > 0x7f);
     let reason = |byte: &u8| if *byte == b'\r' { "bare_cr" } else { "control_in_head" };
     line.iter().find(|byte| bad(byte)).map(|byte| HeadFault::bad(reason(byte)))
+}
+
+/// A good head, as [`check_head`] has it, with `"`, `<` and `>` of its target percent-encoded. It may be longer than the
+/// limits then.
+#[must_use]
+pub fn escape_target(head: &[u8]) -> Vec<u8> {
+    request_line::escape_target(head)
 }
 
 /// The fault of a head that outgrew its limits before its end came; call it once the buffer is longer than

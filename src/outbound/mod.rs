@@ -1,4 +1,5 @@
-//! What Edgeward itself asks of others by HTTP/1.1: keys of issuers, tokens, whether a request may pass, webhooks.
+//! What Edgeward itself asks of others: by HTTP/1.1 for keys of issuers, tokens, whether a request may pass, webhooks; and
+//! of a [`redis`] that a fleet has in common.
 //!
 //! Always holds: certificates and names are verified unless the operator wrote `danger`, nothing below TLS 1.2 is
 //! spoken, an exchange ends within its deadline, what is read is bounded, and so is how much is under way at a time.
@@ -12,6 +13,7 @@
 
 mod exchange;
 mod names;
+pub mod redis;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -139,23 +141,8 @@ impl Client {
     }
 
     fn peer(&self, endpoint: Endpoint, url: &Url) -> HttpPeer {
-        let mut options = PeerOptions::new();
-        options.total_connection_timeout = Some(self.terms.connect);
-        options.idle_timeout = Some(self.terms.idle);
-        options.alpn = ALPN::H1;
-        let mut peer = HttpPeer {
-            _address: endpoint,
-            scheme: Scheme::from_tls_bool(url.is_secure()),
-            sni: String::new(),
-            proxy: None,
-            client_cert_key: None,
-            group_key: this_thread(),
-            options,
-        };
-        if url.is_secure() {
-            self.terms.tls.apply(&mut peer, url.host().trim_end_matches('.'));
-        }
-        peer
+        let tls = url.is_secure().then_some((&self.terms.tls, url.host()));
+        peer(endpoint, tls, self.terms.connect, self.terms.idle)
     }
 }
 
@@ -171,6 +158,27 @@ impl Fetch for Client {
             timeout(deadline, answer).await.unwrap_or(Err(Failure::Timeout(deadline)))
         })
     }
+}
+
+/// A server at `endpoint`, with TLS to the host of that name if there is any.
+fn peer(endpoint: Endpoint, tls: Option<(&Tls, &str)>, connect: Duration, idle: Duration) -> HttpPeer {
+    let mut options = PeerOptions::new();
+    options.total_connection_timeout = Some(connect);
+    options.idle_timeout = Some(idle);
+    options.alpn = ALPN::H1;
+    let mut peer = HttpPeer {
+        _address: endpoint,
+        scheme: Scheme::from_tls_bool(tls.is_some()),
+        sni: String::new(),
+        proxy: None,
+        client_cert_key: None,
+        group_key: this_thread(),
+        options,
+    };
+    if let Some((tls, host)) = tls {
+        tls.apply(&mut peer, host.trim_end_matches('.'));
+    }
+    peer
 }
 
 /// What tells the connections of this thread from those of others.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use boring::error::ErrorStack;
 use http::HeaderName;
+use sha2::{Digest, Sha256};
 
 use super::door::{Door, DoorLimits};
 use super::issuers;
 use super::links::Links;
 use super::lists;
+use super::redis;
 use super::route::Route;
 use super::routes::{Routed, Routes};
 use super::service::{Counters, Service};
@@ -19,16 +21,18 @@ use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::auth::client_cert;
 use crate::auth::keys::{ConsumerSpec, Keyring};
 use crate::auth::{Issuers, Memory};
-use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, Policy};
+use crate::cache::Shared;
+use crate::cache::shared::Sweeper;
+use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
-use crate::filters::Expressions;
-use crate::filters::waf;
+use crate::filters::{Expressions, Spec, cache, waf};
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::Outbound;
-use crate::state::{Clock, State};
+use crate::outbound::redis::Redis;
+use crate::state::{Chore, Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::log::Filter;
 use crate::telemetry::logs::Logs;
@@ -145,13 +149,17 @@ impl Compiler<'_> {
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let expressions = Expressions { lists: &lists, finders: None };
         let services = self.services(policy, expressions);
-        let (ring, consumers) = self.consumers(policy);
+        let before = self.before.map(|before| &before.redis);
+        let redis = redis::compile(&policy.redis, before, self.materials, &self.base, &mut self.issues);
+        let (ring, consumers) = self.consumers(policy, &redis);
         let (issuers, mut chores) =
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         chores.extend(consumers.iter().flat_map(Consumers::chores));
         let known = (&issuers, ring.as_ref());
         let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
+        let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]));
+        chores.extend(cache.iter().map(|cache| -> Arc<dyn Chore> { Arc::new(Sweeper(cache.clone())) }));
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -178,6 +186,8 @@ impl Compiler<'_> {
             chores,
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
+            cache,
+            redis,
             redacted: redacted(document.root().tree()).to_string(),
             services,
             router,
@@ -307,7 +317,11 @@ impl Compiler<'_> {
 
     /// Who may call; none at all if the policy knows of nobody and has no store. If something is wrong with them, filters
     /// find a ring without keys, so that nothing follows from it.
-    fn consumers(&mut self, policy: &Policy) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
+    fn consumers(
+        &mut self,
+        policy: &Policy,
+        redis: &BTreeMap<String, Arc<Redis>>,
+    ) -> (Option<Arc<Keyring>>, Option<Arc<Consumers>>) {
         if policy.consumers.is_empty() && policy.api_keys.is_none() {
             return (None, None);
         }
@@ -317,9 +331,18 @@ impl Compiler<'_> {
         if self.issues.len() > before {
             return (Some(Arc::default()), None);
         }
+        // Of one that is there and wrong it is told what is wrong; that there is none would only follow from that.
+        let named = policy.api_keys.as_ref().and_then(|keys| match &keys.store {
+            Some(KeyStore::Redis { redis }) => Some(redis),
+            _ => None,
+        });
+        if named.is_some_and(|name| policy.redis.contains_key(name) && !redis.contains_key(name)) {
+            return (Some(Arc::default()), None);
+        }
         let parts = Parts {
             inline: crate::auth::keys::Document { consumers },
             keys: policy.api_keys.as_ref(),
+            redis,
             state_directory: policy.server.state_directory.as_deref(),
             base: &self.base,
         };
@@ -341,13 +364,15 @@ impl Compiler<'_> {
         expressions: Expressions<'_>,
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
-        let mut specs = Vec::new();
+        let (mut specs, mut fingerprints) = (Vec::new(), Vec::new());
         for node in &policy.routes {
             let before = self.issues.len();
             let spec = node.read::<spec::Route>(&mut self.issues);
             // What is left of a route that does not read well would only bring up what follows from that.
-            specs
-                .extend(spec.filter(|_| self.issues.len() == before).map(|spec| (node.path().clone(), spec)));
+            if let Some(spec) = spec.filter(|_| self.issues.len() == before) {
+                fingerprints.push(fingerprint(policy, node, &spec));
+                specs.push((node.path().clone(), spec));
+            }
         }
         let waf = self.firewalls(&policy.waf);
         let links = Links {
@@ -359,12 +384,34 @@ impl Compiler<'_> {
             issuers,
             paths: policy.paths,
             waf: &waf,
+            cache: &policy.cache,
+            fingerprint: [0; 32],
             metrics: &self.materials.metrics,
             base: &self.base,
             issues: &mut self.issues,
         };
         let metrics = &self.materials.metrics;
-        Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(&specs)
+        Routes { common: &policy.filters, services, names: &names, metrics, links }
+            .compile(&specs, &fingerprints)
+    }
+
+    /// The cache, if a route uses it, as large as the policy wants it.
+    fn cache<'r>(
+        &mut self,
+        spec: &cache::Store,
+        mut routes: impl Iterator<Item = &'r Arc<Route>>,
+    ) -> Option<Arc<Shared>> {
+        if let Err(problem) = spec.check() {
+            self.problems(&Path::root().key("cache"), [problem]);
+            return None;
+        }
+        let is_used = routes.any(|route| route.chain.kinds().any(|kind| kind == <cache::Spec as Spec>::KIND));
+        if !is_used || !self.issues.is_empty() {
+            return None;
+        }
+        let shared = cache::shared(&self.materials.state, spec, &self.materials.metrics);
+        shared.store.resize(spec.size());
+        Some(shared)
     }
 
     /// The level takes effect at start alone, but must be good at any time.
@@ -486,6 +533,20 @@ fn vouched(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<HeaderName> {
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names.dedup();
     names
+}
+
+/// Tells apart all policies under which a route may answer: what is written for it, for all routes, in chains, and for
+/// its upstream. A stored response is of use under one of them alone.
+fn fingerprint(policy: &Policy, node: &Node, spec: &spec::Route) -> [u8; 32] {
+    let chains = policy.chains.values().flatten();
+    let upstream = spec.upstream.as_ref().and_then(|name| policy.upstreams.get(name));
+    let mut hash = Sha256::new();
+    for node in [node].into_iter().chain(&policy.filters).chain(chains).chain(upstream) {
+        let text = node.tree().to_json().to_string();
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
 }
 
 /// The query parameters by which filters are given credentials, each once.

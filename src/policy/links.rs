@@ -14,8 +14,8 @@ use crate::expr::policy::Finders;
 use crate::filters::chain::{Chain, Link, each};
 use crate::filters::group::{Group, Way};
 use crate::filters::table::{self, Visitor};
-use crate::filters::waf;
 use crate::filters::{Condition, Expressions, Filter, Phases, Site, Spec};
+use crate::filters::{cache, waf};
 use crate::http::path::Rules;
 use crate::outbound::Outbound;
 use crate::state::State;
@@ -98,6 +98,10 @@ pub(super) struct Links<'a> {
     pub paths: Rules,
     /// What firewalls have in common.
     pub waf: &'a waf::Common,
+    /// How large the cache is.
+    pub cache: &'a cache::Store,
+    /// Tells apart the policies of routes: that of the one whose chain is made.
+    pub fingerprint: [u8; 32],
     /// What is counted.
     pub metrics: &'a Arc<Metrics>,
     /// Where relative paths start.
@@ -364,6 +368,9 @@ impl Visitor for Compile<'_, '_, '_> {
             issuers: self.links.issuers,
             paths: self.links.paths,
             waf: self.links.waf,
+            cache: self.links.cache,
+            fingerprint: &self.links.fingerprint,
+            identifies: authenticators().any(|kind| self.place.before.contains(&kind)),
             metrics: self.links.metrics,
             base: self.links.base,
         };

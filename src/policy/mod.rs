@@ -7,6 +7,7 @@ mod issuers;
 mod links;
 mod lists;
 mod pattern;
+mod redis;
 mod rewrite;
 mod route;
 mod router;

@@ -49,7 +49,7 @@ pub(super) struct Routed {
 
 impl Routes<'_> {
     /// Compiles all routes.
-    pub fn compile(mut self, specs: &[(Path, spec::Route)]) -> Routed {
+    pub fn compile(mut self, specs: &[(Path, spec::Route)], fingerprints: &[[u8; 32]]) -> Routed {
         let mut router = Router::default();
         let mut routes = Vec::with_capacity(specs.len());
         let mut names = HashMap::new();
@@ -62,6 +62,7 @@ impl Routes<'_> {
             }
             let patterns = self.patterns(&spec.matching, &at.key("match"));
             self.enter(&mut router, specs, index, &patterns);
+            self.links.fingerprint = fingerprints.get(index).copied().unwrap_or_default();
             routes.push(Arc::new(self.route(spec, &patterns, at)));
         }
         let kinds = self.links.kinds(&[self.common]);

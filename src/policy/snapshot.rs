@@ -12,10 +12,12 @@ use super::door::Door;
 use super::route::Route;
 use super::router::{Answer, Question, Router};
 use super::service::Service;
+use crate::cache::Shared;
 use crate::consumers::Consumers;
 use crate::http::path::Rules;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
+use crate::outbound::redis::Redis;
 use crate::state::Chore;
 use crate::telemetry::access_log::AccessLog;
 use crate::values::SecretString;
@@ -41,6 +43,10 @@ pub struct Snapshot {
     pub vouched: Vec<HeaderName>,
     /// Who calls, by which keys.
     pub consumers: Option<Arc<Consumers>>,
+    /// What is stored of responses; `None` if no route has a cache.
+    pub cache: Option<Arc<Shared>>,
+    /// What a fleet has in common, by name.
+    pub redis: BTreeMap<String, Arc<Redis>>,
     /// The query parameters by which filters are given credentials; no log shows their values.
     pub secret_parameters: Vec<Box<str>>,
     /// The cookies that are between browsers and filters alone. They and their parts go to no upstream.
@@ -98,6 +104,13 @@ impl Snapshot {
             Answer::Route(index) => (self.routes.get(index).unwrap_or(&self.unrouted), Vec::new()),
             Answer::NotFound => (&self.unrouted, Vec::new()),
             Answer::MethodNotAllowed(methods) => (&self.unrouted, methods),
+        }
+    }
+
+    /// Waits for what is to be known before requests come, but not longer than `time`.
+    pub async fn learn_within(&self, time: Duration) {
+        if let Some(consumers) = &self.consumers {
+            consumers.learn_within(time).await;
         }
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::Method;
 
 use super::body::Body;
+use super::caching::Errand;
 use super::connection::Connection;
 use super::upstream::Attempts;
 use crate::filters::chain::{Decision, Shadows};
 use crate::filters::{Facts, Origin, Slots};
 use crate::http::trace::TraceParent;
 use crate::policy::{Route, Snapshot};
-use crate::telemetry::metrics::InFlight;
+use crate::telemetry::metrics::{CacheOutcome, InFlight};
 
 /// One request and its response.
 pub struct Context {
@@ -47,6 +48,10 @@ pub struct Context {
     pub body: Body,
     /// The trace it belongs to.
     pub trace: TraceParent,
+    /// What the cache did with it.
+    pub cache: Option<CacheOutcome>,
+    /// Set where it is no client's request but an errand of the cache's.
+    pub errand: Option<Box<Errand>>,
     /// Counts it as in flight.
     pub in_flight: Option<InFlight>,
 }

@@ -3,8 +3,9 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::response::Parts as ResponseParts;
 use http::uri::PathAndQuery;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::{ErrorType, OrErr, Result};
 
 use super::context::Context;
@@ -31,6 +32,15 @@ pub fn edit<T>(request: &mut RequestHeader, change: impl FnOnce(&mut Parts) -> T
     result
 }
 
+/// The same for a response.
+pub fn edit_response<T>(response: &mut ResponseHeader, change: impl FnOnce(&mut ResponseParts) -> T) -> T {
+    let empty = ResponseHeader::from(http::Response::new(()).into_parts().0);
+    let mut parts = ResponseParts::from(std::mem::replace(response, empty));
+    let result = change(&mut parts);
+    *response = ResponseHeader::from(parts);
+    result
+}
+
 /// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass.
 fn is_claim(name: &str) -> bool {
     matches!(
@@ -45,7 +55,16 @@ fn is_claim(name: &str) -> bool {
             | "x-forwarded-prefix"
             | "x-original-url"
             | "x-rewrite-url"
+            | "x-forwarded-scheme"
+            | "x-forwarded-ssl"
+            | "x-forwarded-server"
+            | "x-url-scheme"
+            | "x-host"
+            | "x-original-host"
+            | "x-http-host-override"
+            | "x-http-method"
             | "x-http-method-override"
+            | "x-method-override"
     )
 }
 

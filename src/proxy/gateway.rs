@@ -16,6 +16,7 @@ use pingora_core::{Error, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::body::{self, Body};
+use super::caching;
 use super::connection::Activity;
 use super::context::Context;
 use super::reply;
@@ -171,6 +172,8 @@ impl ProxyHttp for Gateway {
             answered_whole: false,
             broken: false,
             interim: 0,
+            cache: None,
+            errand: None,
             status: 0,
             body: Body::default(),
             trace: TraceParent::start(1, 1, false),
@@ -182,11 +185,21 @@ impl ProxyHttp for Gateway {
         // Compression is a filter here; Pingora's module would only cost a step of each request.
     }
 
+    fn allow_spawning_subrequest(&self, _: &Session, ctx: &Box<Context>) -> bool {
+        ctx.errand.is_none() && ctx.snapshot.cache.is_some()
+    }
+
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<()> {
+        if caching::begin(session, ctx) {
+            return Ok(());
+        }
         entrance::enter(session, ctx, *self.draining.borrow())
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
+        if ctx.errand.is_some() {
+            return Ok(false);
+        }
         if let Some(port) = ctx.connection.as_ref().and_then(|connection| connection.door.redirect) {
             let target = session.req_header().uri.path_and_query().map_or("/", |target| target.as_str());
             let host = &ctx.facts.host;
@@ -212,7 +225,11 @@ impl ProxyHttp for Gateway {
         match outcome {
             Outcome::Pass => {
                 body::read_ahead(session, ctx).await?;
-                self.act(session, ctx).await
+                Ok(caching::proceed(session, ctx, &self.state.clock).await? || self.act(session, ctx).await?)
+            }
+            Outcome::Stored => {
+                caching::hit(session, ctx, &self.state.clock).await?;
+                Ok(true)
             }
             Outcome::Respond { reply, .. } => {
                 rescue::answer(session, ctx, reply.head, reply.body).await?;
@@ -239,7 +256,11 @@ impl ProxyHttp for Gateway {
         ctx.body.begin_try(session);
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
         let alone = protocol == Protocol::Http1 && !session.is_body_empty() && !means_body(&request.method);
-        forward::forward(request, ctx, protocol, alone)
+        forward::forward(request, ctx, protocol, alone)?;
+        if let Some(errand) = &mut ctx.errand {
+            errand.sends(&request.headers);
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -249,6 +270,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        if ctx.errand.is_some() {
+            return Ok(());
+        }
         if ctx.answered_whole && !session.is_http2() {
             return Err(rescue::answered_early(session, ctx).await);
         }
@@ -264,6 +288,8 @@ impl ProxyHttp for Gateway {
         reply::receive(response, session.is_upgrade_req(), &mut ctx.interim)?;
         if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
             upstream::answered(ctx, response.status.as_u16(), self.now_ns());
+            caching::answered(response, ctx, self.now_ns());
+            caching::observe(session.req_header(), response, ctx, &self.state.clock);
         }
         Ok(())
     }
@@ -274,6 +300,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        if ctx.errand.is_some() {
+            return Ok(());
+        }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             ctx.status = 101;
             ctx.connection.iter().for_each(|connection| connection.set_activity(Activity::Upgraded));
@@ -304,6 +333,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
+        if ctx.errand.is_some() {
+            return Ok(None);
+        }
         if let (true, Some(connection), Some(body)) = (session.is_http2(), &ctx.connection, &*body) {
             session.set_write_timeout(Some(connection.write_patience(body.len())));
         }
@@ -350,6 +382,11 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Box<Context>,
     ) -> FailToProxy {
+        if ctx.errand.is_some() {
+            let decision = rescue::decide(error, ctx);
+            ctx.errand.iter().for_each(|errand| caching::failed(errand, ctx, &decision, self.now_ns()));
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let (error_code, can_reuse_downstream) = rescue::rescue(session, error, ctx).await;
         FailToProxy { error_code, can_reuse_downstream }
     }
@@ -357,6 +394,9 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Context>) {
         let now_ns = self.now_ns();
         upstream::finished(ctx, error, now_ns);
+        if ctx.errand.is_some() {
+            return;
+        }
         // Before it is counted as finished, so that nobody sees it as both.
         ctx.in_flight = None;
         ledger::record(session, ctx, now_ns);
@@ -390,7 +430,7 @@ fn means_body(method: &Method) -> bool {
 }
 
 /// A filter that changes a body's length takes `Content-Length` away, after Pingora has decided on the framing.
-fn reframe(session: &Session, response: &mut ResponseHeader) -> Result<()> {
+pub(super) fn reframe(session: &Session, response: &mut ResponseHeader) -> Result<()> {
     let request = session.req_header();
     if request.version == Version::HTTP_10 {
         // RFC 9112 section 6.1: no transfer codings for a client of HTTP/1.0; the end of the connection ends the body.

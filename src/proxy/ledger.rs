@@ -13,7 +13,7 @@ use super::upstream;
 use crate::filters::chain::Shadow;
 use crate::http::query;
 use crate::telemetry::access_log::{AccessLog, AccessRecord, ShadowRefusal};
-use crate::telemetry::metrics::Finished;
+use crate::telemetry::metrics::{CacheOutcome, Finished, Label};
 
 /// Counts a finished request, and writes its line.
 pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
@@ -27,6 +27,9 @@ pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
     metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body.bytes, bytes_out });
     if let Some(decision) = &ctx.decision {
         metrics.refused(decision.filter, decision.refusal.reason);
+    }
+    if let Some(outcome) = cache(ctx) {
+        metrics.cached(outcome);
     }
     for shadow in ctx.shadows.iter() {
         metrics.shadow_refused(shadow.filter, shadow.reason);
@@ -85,14 +88,19 @@ fn write(
         upstream_duration_us: ctx.attempts.duration.map(micros),
         retries: ctx.attempts.retries(),
         upstream_status: ctx.attempts.status,
+        cache: cache(ctx).map(Label::as_str),
         consumer: ctx.slots.callers().first().map_or("", |caller| &caller.subject),
         consumer_key: ctx.slots.key_id(),
         user_agent: header(header::USER_AGENT),
         referer: header(header::REFERER),
         request_headers: Some(&request.headers),
         response_headers: session.response_written().map(|head| &head.headers),
-        ..AccessRecord::default()
     });
+}
+
+/// What the cache did; nothing where the request did not come by it.
+fn cache(ctx: &Context) -> Option<CacheOutcome> {
+    ctx.slots.plan().map(|_| ctx.cache.unwrap_or(CacheOutcome::Bypass))
 }
 
 /// The query without what filters take for credentials.

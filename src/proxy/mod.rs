@@ -4,6 +4,7 @@
 mod alarm;
 mod arrival;
 mod body;
+mod caching;
 mod connection;
 mod context;
 mod entrance;

@@ -37,15 +37,8 @@ pub fn refused(ctx: &mut Context, decision: Decision) -> Box<Error> {
 
 /// Answers for a phase that failed. Says the status, 0 where the client is gone, and whether the connection may go on.
 pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> (u16, bool) {
-    let decided = ctx.decision.take();
     let fault = ctx.connection.as_ref().and_then(|connection| connection.fault());
-    let decision = match (decided, fault) {
-        (Some(decision), _) => decision,
-        (None, Some(fault)) if *error.esource() == ErrorSource::Downstream => {
-            decision(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), fault.reason)
-        }
-        (None, _) => diagnose(error),
-    };
+    let decision = decide(error, ctx);
     if is_gone(error) && decision.refusal.reason == "client_gone" {
         ctx.decision = Some(decision);
         return (0, false);
@@ -63,6 +56,18 @@ pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> 
     }
     let answered = refuse(session, ctx, decision).await;
     (status.as_u16(), keeps && answered.is_ok())
+}
+
+/// Why a phase failed.
+pub fn decide(error: &Error, ctx: &mut Context) -> Decision {
+    let fault = ctx.connection.as_ref().and_then(|connection| connection.fault());
+    match (ctx.decision.take(), fault) {
+        (Some(decision), _) => decision,
+        (None, Some(fault)) if *error.esource() == ErrorSource::Downstream => {
+            decision(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), fault.reason)
+        }
+        (None, _) => diagnose(error),
+    }
 }
 
 /// The error that ends a request whose answer came, whole, before its body did. Whoever answers without reading may
@@ -144,20 +149,34 @@ pub async fn refuse(session: &mut Session, ctx: &mut Context, mut decision: Deci
 pub async fn answer(
     session: &mut Session,
     ctx: &mut Context,
-    mut head: ResponseHeader,
+    head: ResponseHeader,
     body: Bytes,
 ) -> Result<()> {
-    ctx.origin = Origin::Edgeward;
+    deliver(session, ctx, head, body, Origin::Edgeward).await
+}
+
+/// Sends a response that is there as a whole, through the route's response filters.
+pub async fn deliver(
+    session: &mut Session,
+    ctx: &mut Context,
+    mut head: ResponseHeader,
+    body: Bytes,
+    origin: Origin,
+) -> Result<()> {
+    ctx.origin = origin;
     let route = ctx.route.clone();
     let mut body = Some(body);
     {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
         let shadows = &mut ctx.shadows;
-        if route.chain.response(&mut exchange, shadows, &mut head).is_ok() && route.chain.has_response_body()
-        {
-            drop(route.chain.response_body(&mut exchange, shadows, &mut body, true));
+        let mut filtered = route.chain.response(&mut exchange, shadows, &mut head);
+        if filtered.is_ok() && route.chain.has_response_body() {
+            filtered = route.chain.response_body(&mut exchange, shadows, &mut body, true);
+        }
+        // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
+        if let (Err(decision), Origin::Upstream) = (filtered, origin) {
+            return Err(refused(ctx, decision));
         }
     }
     let body = body.unwrap_or_default();

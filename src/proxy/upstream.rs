@@ -31,6 +31,8 @@ pub struct Attempts {
     pub status: Option<u16>,
     /// The time spent, once there is an answer.
     pub duration: Option<Duration>,
+    /// Tries beyond the first that an errand of the cache's had.
+    pub retries_elsewhere: u32,
     /// The backend's address, for the log.
     pub backend: Option<std::sync::Arc<str>>,
 }
@@ -38,7 +40,12 @@ pub struct Attempts {
 impl Attempts {
     /// Tries beyond the first.
     pub fn retries(&self) -> u32 {
-        u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.tried.len()).unwrap_or(u32::MAX).saturating_add(self.retries_elsewhere)
+    }
+
+    /// The time since the present try began, or the last one.
+    pub fn since_start(&self, now_ns: u64) -> Duration {
+        Duration::from_nanos(now_ns.saturating_sub(self.started_ns))
     }
 
     /// Ends the present try.

@@ -11,7 +11,11 @@ use serde_json::json;
 
 use super::Shared;
 use super::reload::ReloadError;
+use crate::cache::purge::Order;
 use crate::telemetry::metrics;
+
+/// The longest order to purge, in bytes.
+const LONGEST_ORDER: usize = 8 << 20;
 
 /// Answers operators.
 pub struct Admin(pub Arc<Shared>);
@@ -37,10 +41,12 @@ impl ServeHttp for Admin {
             }
             (&Method::GET | &Method::HEAD, "/keys") => self.keys(),
             (&Method::POST, "/reload") => self.reload().await,
+            (&Method::POST, "/cache/purge") => self.purge(session).await,
             (_, "/metrics" | "/healthz" | "/readyz" | "/config" | "/keys") => not_allowed("GET, HEAD"),
-            (_, "/reload") => not_allowed("POST"),
+            (_, "/reload" | "/cache/purge") => not_allowed("POST"),
             _ => {
-                let known = ["/metrics", "/healthz", "/readyz", "/config", "/keys", "/reload"];
+                let known =
+                    ["/metrics", "/healthz", "/readyz", "/config", "/keys", "/reload", "/cache/purge"];
                 told(StatusCode::NOT_FOUND, &json!({ "error": "not found", "known": known }))
             }
         }
@@ -74,6 +80,29 @@ impl Admin {
             return told(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
         }
         told(StatusCode::OK, &json!({ "status": "ready" }))
+    }
+
+    /// Removes stored responses.
+    async fn purge(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let snapshot = self.0.snapshot.load_full();
+        let Some(cache) = &snapshot.cache else {
+            return told(StatusCode::NOT_FOUND, &json!({ "error": "no route of the policy has a cache" }));
+        };
+        let mut body = Vec::new();
+        while let Ok(Some(piece)) = session.read_request_body().await {
+            body.extend_from_slice(&piece);
+            if body.len() > LONGEST_ORDER {
+                return told(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": "the order is too long" }));
+            }
+        }
+        let now = self.0.materials.state.clock.wall();
+        match Order::parse(&body).and_then(|order| order.scopes(snapshot.paths, now)) {
+            Ok((scopes, how)) => {
+                cache.purge(&scopes, how);
+                told(StatusCode::OK, &json!({ "purged": true }))
+            }
+            Err(error) => told(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+        }
     }
 
     async fn reload(&self) -> Response<Vec<u8>> {

@@ -59,7 +59,7 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
     }
     shared.stop_operators().await;
     shared.close_sockets();
-    shared.materials.consumers.finish();
+    shared.finish_consumers().await;
     shared.flush_logs();
 }
 
@@ -110,6 +110,15 @@ async fn goes_on(shared: &Arc<Shared>, ending: &Ending) -> bool {
 }
 
 impl Shared {
+    /// Has what was counted of API keys written down.
+    async fn finish_consumers(&self) {
+        let consumers = self.snapshot.load().consumers.clone();
+        match consumers {
+            Some(consumers) => consumers.finish().await,
+            None => self.materials.consumers.finish(),
+        }
+    }
+
     /// Closes connections on which nothing is asked at the moment.
     async fn close_idle(&self) {
         self.closing.send_replace(true);

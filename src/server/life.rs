@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::drain::{Ending, end};
 use super::handover::{HandoverError, Predecessor, Relaunch};
 use super::notify::Notify;
-use super::reload::{addresses, read};
+use super::reload::{LEARN_WITHIN, addresses, read};
 use super::runtime_dir::{RuntimeDirectory, RuntimeDirectoryError};
 use super::signals::Signals;
 use super::sockets::{AdoptError, BindError, Sockets};
@@ -138,6 +138,7 @@ async fn begin(
     for service in snapshot.services.values() {
         service.upstream().resolve_within(&materials.lookup, RESOLVE_WITHIN).await;
     }
+    snapshot.learn_within(LEARN_WITHIN).await;
     let workers = snapshot.process.workers.map_or_else(cores, usize::from).max(1);
     let shared = share(policy, materials, snapshot, sockets, workers);
     let started = Workers::start(workers, &shared).map_err(system("cannot start workers"))?;

@@ -1,7 +1,7 @@
 //! A new policy in place of the one in force: all of it, or nothing.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -10,6 +10,9 @@ use super::sockets::BindError;
 use crate::config::{Diagnostics, Document};
 use crate::net::ListenAddress;
 use crate::policy::{Materials, Snapshot, compile};
+
+/// How long the start and a reload may wait for what a new policy has to know before it serves: keys in a Redis.
+pub(super) const LEARN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the policy in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +103,7 @@ impl Shared {
             read(&shared.policy, &shared.materials, Some(&shared.snapshot.load()))
         });
         let snapshot = compiled.await.map_err(|_| ReloadError::Lost)??;
+        snapshot.learn_within(LEARN_WITHIN).await;
         let wanted = addresses(&snapshot);
         self.sockets().reconcile(&wanted).map_err(ReloadError::Bind)?;
         self.put_in_force(snapshot);

@@ -11,15 +11,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Encoder, IntGauge, Registry, TextEncoder};
 
+pub use cache::CacheMetrics;
 pub use handles::{
     BackendMetrics, BackendSeries, CertificateMetrics, CertificateSeries, Finished, IssuerMetrics,
-    IssuerSeries, ListenerMetrics, ListenerSeries, RouteMetrics, RouteSeries, UpstreamMetrics,
-    UpstreamSeries,
+    IssuerSeries, ListenerMetrics, ListenerSeries, RedisMetrics, RedisSeries, RouteMetrics, RouteSeries,
+    UpstreamMetrics, UpstreamSeries,
 };
 pub use keys::KeyLabels;
 pub use labels::{
-    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method, RetryOutcome, StatusClass,
-    UpstreamOutcome,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method,
+    RetryOutcome, StatusClass, UpstreamOutcome,
 };
 pub use lease::Lease;
 
@@ -29,6 +30,7 @@ use lease::Leases;
 use process::Process;
 use writers::Writers;
 
+mod cache;
 mod families;
 mod handles;
 mod keys;
@@ -70,6 +72,7 @@ pub struct Metrics {
     listeners: Leases<ListenerSeries>,
     certificates: Leases<CertificateSeries>,
     issuers: Leases<IssuerSeries>,
+    redis: Leases<RedisSeries>,
     shown: Mutex<Vec<Weak<dyn Show>>>,
     process: Process,
     writers: Mutex<Writers>,
@@ -95,6 +98,7 @@ impl Metrics {
             listeners: Leases::default(),
             certificates: Leases::default(),
             issuers: Leases::default(),
+            redis: Leases::default(),
             shown: Mutex::default(),
         })
     }
@@ -129,6 +133,12 @@ impl Metrics {
         self.issuers.lease(name, || IssuerSeries::new(name, &self.families))
     }
 
+    /// Leases the series of a Redis.
+    #[must_use]
+    pub fn redis(&self, name: &str) -> RedisMetrics {
+        self.redis.lease(name, || RedisSeries::new(name, &self.families))
+    }
+
     /// Has something show what it stands at before each scrape, for as long as anybody else holds it.
     pub fn show(&self, shown: &Arc<dyn Show>) {
         self.shown().push(Arc::downgrade(shown));
@@ -142,6 +152,12 @@ impl Metrics {
     pub fn begin_request(&self) -> InFlight {
         self.families.requests_in_flight.inc();
         InFlight(self.families.requests_in_flight.clone())
+    }
+
+    /// What the cache counts through.
+    #[must_use]
+    pub fn cache(&self) -> CacheMetrics {
+        CacheMetrics::new(&self.families)
     }
 
     /// A rule of the firewall matched. The rules of policies are all there are, so the labels are bounded.

@@ -108,6 +108,13 @@ impl Client {
         self.group_key
     }
 
+    /// Whether connections made on these terms are as those made on the others.
+    pub fn same(&self, other: &Self) -> bool {
+        self.group_key == other.group_key
+            && (&self.sni, &self.alternative_name, self.verify)
+                == (&other.sni, &other.alternative_name, other.verify)
+    }
+
     /// The certificate shown to backends, for metrics and warnings.
     pub fn certificate(&self) -> Option<&Certificate> {
         self.identity.as_ref().map(|identity| &identity.certificate)

@@ -144,7 +144,7 @@ fn reads_every_key() {
     let labels: Vec<_> = set.backends.iter().map(|backend| &*backend.label).collect();
     assert_eq!(labels, ["10.0.0.1:8080", "unix:/run/app.sock"], "the name is not resolved yet");
     assert_eq!(set.backends[0].peer().options.max_h2_streams, 10);
-    assert_eq!(upstream.names(), ["orders.internal".into()]);
+    assert_eq!(upstream.names(), [Box::<str>::from("orders.internal")]);
 }
 
 #[test]

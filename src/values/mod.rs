@@ -12,6 +12,7 @@ pub mod rate;
 pub mod secret;
 pub mod size;
 pub mod text;
+pub mod yaml;
 
 pub use choice::OneOrMany;
 pub use duration::{Duration, DurationOrZero};

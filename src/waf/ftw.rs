@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::engine::{Engine, Match, Transaction};
-use request::Request;
+pub(super) use request::{Request, Response};
 
 /// A file of tests.
 #[derive(Debug, Clone, Deserialize)]
@@ -196,7 +196,12 @@ fn run_stage(engine: &Arc<Engine>, input: &Input, expected: &Log) -> Ending {
 /// What is wrong with the input.
 pub fn replay(engine: &Arc<Engine>, input: &Input) -> Result<Transaction, String> {
     let request = Request::new(input)?;
-    let mut transaction = engine.begin("ftw");
+    Ok(send(engine, &request, &request.response()))
+}
+
+/// Runs a request and its response through all phases.
+pub(super) fn send(engine: &Arc<Engine>, request: &Request, response: &Response) -> Transaction {
+    let mut transaction = engine.begin("test");
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     transaction.connection(address(40_000), address(80));
     transaction.request(&request.method, &request.target, &request.protocol);
@@ -208,7 +213,6 @@ pub fn replay(engine: &Arc<Engine>, input: &Input) -> Result<Transaction, String
         transaction.request_body(&request.body);
     }
     transaction.request_body_end();
-    let response = request.response();
     transaction.response(b"HTTP/1.1", response.status);
     for (name, value) in &response.headers {
         transaction.response_header(name.as_bytes(), value.as_bytes());
@@ -223,7 +227,7 @@ pub fn replay(engine: &Arc<Engine>, input: &Input) -> Result<Transaction, String
     }
     transaction.response_body_end();
     transaction.logging();
-    Ok(transaction)
+    transaction
 }
 
 fn judge(expected: &Log, matches: &[Match]) -> Ending {

@@ -4,7 +4,7 @@
 //! its own. Made for the OWASP Core Rule Set, whose rules it runs exactly as ModSecurity 3 does.
 //!
 //! # The way of a rule
-//! [`seclang`] reads text into [`ir::Program`], the one form that all front ends make. [`Engine::compile`] turns that into
+//! [`seclang`] and [`yaml`] read text into [`ir::Program`], the one form that all front ends make. [`Engine::compile`] turns that into
 //! an [`Engine`]: TX names become slots, patterns become automata, what does not depend on the request is computed once
 //! (CRS sets some 60 variables and skips by paranoia level), and what can never run is told in the [`Report`]. Engines are
 //! immutable and shared; a [`Transaction`] is one request's state, made from pooled memory, so that a request costs
@@ -28,12 +28,18 @@ pub mod ir;
 pub mod libinjection;
 pub mod seclang;
 pub mod transform;
+pub mod trial;
+pub mod yaml;
 
 mod compile;
 mod engine;
+mod meter;
 mod pattern;
+mod recommended;
 #[cfg(test)]
 mod testing;
 
 pub use compile::{CompileError, Mode, Options, Report};
-pub use engine::{Clock, Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
+pub use meter::Clock;
+pub use recommended::RECOMMENDED;

@@ -1,5 +1,6 @@
 //! API keys, from `edgeward keys` to the backend.
 
+mod fleet;
 mod limits;
 mod notices;
 mod places;

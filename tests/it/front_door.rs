@@ -31,6 +31,22 @@ fn status(edge: &Edge, method: &str, target: &str, headers: &[(&str, &str)], bod
 }
 
 #[test]
+fn quotes_and_angles_in_a_target_reach_the_backend_escaped() {
+    let (origin, edge) = start();
+    let mut client = edge.client("listen");
+    for _ in 0..2 {
+        let answer = client.request("POST", "/a?q=<b>\"c\"", &[], b"<body>");
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            (origin.last().target(), &origin.last().body[..]),
+            ("/a?q=%3Cb%3E%22c%22", &b"<body>"[..])
+        );
+    }
+    assert_eq!(status(&edge, "GET", "/< >", &[], b""), 400);
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
 fn each_limit_has_its_status() {
     let (origin, edge) = start();
     let path = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));

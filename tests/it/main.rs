@@ -17,6 +17,7 @@
 mod harness;
 
 mod api_keys;
+mod cache;
 mod check;
 mod conf;
 mod desync;

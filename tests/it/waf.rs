@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+mod worst;
+
 use crate::harness::tools::edgeward;
 use crate::harness::{Edge, Origin, Reply, eventually};
 
@@ -50,6 +52,14 @@ fn the_core_rule_set_passes_its_own_tests() {
 }
 
 #[test]
+fn the_starter_pack_passes_its_own_tests() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("filters/waf/starter/tests.yaml");
+    let (code, outcome) = run(Path::new("starter"), &tests);
+    assert_eq!((code, &outcome["failed"]), (Some(0), &0.into()), "{:#?}", outcome["failures"]);
+    assert!(outcome["passed"].as_u64().unwrap() > 2_000);
+}
+
+#[test]
 fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
     let folder = crate::harness::Folder::new();
     folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,log,msg:'evil'\"\n");
@@ -66,6 +76,10 @@ fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
     let (code, outcome) = run(&at("a.conf"), folder.path());
     assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &0.into(), &1.into()));
     assert_eq!((&outcome["failures"][0]["rule"], &outcome["failures"][0]["test"]), (&1.into(), &7.into()));
+    folder.write("p/rules.yaml", "pack: p\nrules: [{ id: 1, message: m, in: args, equals: evil }]\n");
+    folder.write("p/tests.yaml", "tests: [{ rule: 1, caught: [evil], passed: [evil] }]\n");
+    let (code, outcome) = run(&at("p"), &at("p/tests.yaml"));
+    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &1.into(), &1.into()));
     folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,frobnicate\"\n");
     assert_eq!(run(&at("a.conf"), folder.path()).0, Some(64));
     assert_eq!(run(&at("b.conf"), folder.path()).0, Some(64));
@@ -173,6 +187,34 @@ fn what_was_found_is_told_without_secrets() {
         let rule = &line["rules"][0];
         assert_eq!((&rule["id"], &rule["variable"]), (&1002.into(), &variable.into()), "{line}");
         assert_eq!((rule["value"].as_str(), rule["value_bytes"].as_u64()), (value, Some(8)), "{line}");
+    }
+}
+
+#[test]
+fn without_rules_the_starter_pack_protects_a_shop() {
+    let (edge, origin) = running("{ max_time: 1m }", Path::new("/nowhere"));
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    assert_eq!(send(&edge, "GET", "/show?file=..%2f..%2f..%2fetc%2fpasswd", "", ""), blocked());
+    assert_eq!(origin.connections(), 0);
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
+    let line = edge.logged("a refusal", |line| line["path"] == "/search");
+    let why = line["why"].as_str().unwrap();
+    assert!(why.starts_with("score ") && why.contains("9502110 ARGS:q") && !why.contains("9599"), "{why}");
+}
+
+#[test]
+fn the_core_rule_set_and_the_starter_pack_work_together() {
+    let Some(crs) = crs() else { return };
+    let (edge, _origin) = running("{ rules: [crs, starter], max_time: 1m }", &crs.canonicalize().unwrap());
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal<'a> {
     pub reason: Reason,
-    /// The key, for logs. If it is [`Reason::Unknown`], this is what the client claims: bounded and plain, but
+    /// The key, for logs. If it is [`Reason::Unknown`] or [`Reason::StoreUnavailable`], this is what the client claims: bounded and plain, but
     /// unproven.
     pub id: Option<&'a str>,
 }
@@ -53,6 +53,8 @@ pub enum Reason {
     Expired,
     /// Withdrawn, whatever its time.
     Retired,
+    /// The store cannot be had, so nobody knows whether there is such a key. The client's fault it is not.
+    StoreUnavailable,
 }
 
 impl Reason {
@@ -65,6 +67,7 @@ impl Reason {
             Self::NotYetValid => "key_not_yet_valid",
             Self::Expired => "key_expired",
             Self::Retired => "key_retired",
+            Self::StoreUnavailable => "key_store_unavailable",
         }
     }
 }
@@ -86,7 +89,8 @@ impl Directory {
             return Err(Refusal { reason: Reason::Malformed, id: None });
         };
         let Some(key) = self.find(&presented.digest()) else {
-            return Err(Refusal { reason: Reason::Unknown, id: presented.claimed_id() });
+            let reason = if self.is_partial() { Reason::StoreUnavailable } else { Reason::Unknown };
+            return Err(Refusal { reason, id: presented.claimed_id() });
         };
         match key.invalid(now) {
             Some(reason) => Err(Refusal { reason, id: Some(key.id.as_str()) }),

@@ -92,6 +92,8 @@ impl Key {
 pub struct Directory {
     by_digest: HashMap<Digest, Arc<Key>>,
     keys: Box<[Arc<Key>]>,
+    /// Whether there are keys that it does not know.
+    partial: bool,
 }
 
 impl Directory {
@@ -114,6 +116,18 @@ impl Directory {
             }
         }
         if build.faults.is_empty() { Ok(build.directory()) } else { Err(build.faults) }
+    }
+
+    /// The same, as long as the store that has more keys is not known: of a key that is not found nobody can say what it
+    /// is worth.
+    #[must_use]
+    pub fn without_store(self) -> Self {
+        Self { partial: true, ..self }
+    }
+
+    /// Whether there are keys that it does not know.
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// The key of this digest, whatever the time. [`check`](Self::check) asks for the time as well.
@@ -278,7 +292,7 @@ impl<'a> Build<'a> {
 
     fn directory(self) -> Directory {
         let keys = self.keys.iter().map(|(_, key)| Arc::clone(key)).collect();
-        Directory { by_digest: self.keys.into_iter().collect(), keys }
+        Directory { by_digest: self.keys.into_iter().collect(), keys, partial: false }
     }
 }
 

@@ -3,9 +3,8 @@
 //! A store is a [`Document`] in YAML or JSON. Whoever reads it hands over the typed document, so that a wrong key of it
 //! is reported with line and column as anywhere in a policy; `edgeward keys` writes it with [`Document::encode`].
 //!
-//! **A fleet** would keep the same document, in JSON, under one key of Redis beside a version that every change
-//! increments: `keys` commands write both in one transaction (`WATCH` on the version), proxies poll the version, read
-//! the document when it has moved, and compile it as they compile a file. Nothing else here would change.
+//! **A fleet** keeps the same document in a Redis, in JSON, beside a version that every change moves:
+//! [`Fleet`](crate::consumers::fleet).
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ use super::names::KeyId;
 /// How often a process should flush.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// How long a key that no directory has is remembered after its last use.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(90 * 86_400);
+pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(90 * 86_400);
 
 /// The use of one key. Shared by all directories that have the key. In cache lines of its own, or keys used by
 /// different processors would slow down each other.
@@ -107,6 +107,27 @@ impl Usage {
         Arc::clone(self.lock().entry(id.clone()).or_default())
     }
 
+    /// Whether there is a tally of the key of this id.
+    pub fn knows(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+
+    /// Every key, with what was counted since the last flush: for a store that adds up by itself.
+    pub fn counted(&self) -> Vec<Counted> {
+        let counted = |(id, tally): (&KeyId, &Arc<Tally>)| Counted {
+            id: id.clone(),
+            unflushed: tally.unflushed(),
+            last_used: tally.last_used(),
+            tally: Arc::clone(tally),
+        };
+        self.lock().iter().map(counted).collect()
+    }
+
+    /// The store has what was counted, and this is what it says of the key now.
+    pub fn settle(&self, counted: Counted, record: Option<&Record>) {
+        settle(&mut self.lock(), counted, record);
+    }
+
     /// Whether there is something that the file does not know yet.
     pub fn is_unflushed(&self) -> bool {
         self.lock().values().any(|tally| tally.unflushed() > 0)
@@ -125,7 +146,8 @@ impl Usage {
                 record.uses = record.uses.saturating_add(unflushed);
                 record.last_used = record.last_used.max(last_used);
             }
-            counted.push((id.clone(), Arc::clone(tally), unflushed));
+            let (id, last_used, tally) = (id.clone(), tally.last_used(), Arc::clone(tally));
+            counted.push(Counted { id, unflushed, last_used, tally });
         }
         records
             .keys
@@ -164,24 +186,41 @@ pub struct Flush<'a> {
     usage: &'a Usage,
     /// What the file is to say.
     pub records: Records,
-    counted: Vec<(KeyId, Arc<Tally>, u64)>,
+    counted: Vec<Counted>,
+}
+
+/// What was counted of one key.
+pub struct Counted {
+    pub id: KeyId,
+    /// Uses since the last flush.
+    pub unflushed: u64,
+    /// The latest use.
+    pub last_used: Option<Moment>,
+    tally: Arc<Tally>,
 }
 
 impl Flush<'_> {
     /// The file says it now.
     pub fn done(self) {
         let mut tallies = self.usage.lock();
-        for (id, tally, unflushed) in self.counted {
-            let flushed = tally.flushed.fetch_add(unflushed, Ordering::Relaxed).saturating_add(unflushed);
-            if let Some(record) = self.records.keys.get(&id) {
-                tally.learn(record, flushed);
-            }
-            // Held by the table and by `tally`, thus by no directory any more; and nobody can take it meanwhile,
-            // because the table is locked.
-            if Arc::strong_count(&tally) == 2 && tally.unflushed() == 0 {
-                tallies.remove(&id);
-            }
+        for counted in self.counted {
+            let record = self.records.keys.get(&counted.id);
+            settle(&mut tallies, counted, record);
         }
+    }
+}
+
+/// A store has what was counted, and says `record` of it.
+fn settle(tallies: &mut HashMap<KeyId, Arc<Tally>>, counted: Counted, record: Option<&Record>) {
+    let Counted { id, unflushed, tally, .. } = counted;
+    let flushed = tally.flushed.fetch_add(unflushed, Ordering::Relaxed).saturating_add(unflushed);
+    if let Some(record) = record {
+        tally.learn(record, flushed);
+    }
+    // Held by the table and by `tally`, thus by no directory any more; and nobody can take it meanwhile, because the
+    // table is locked.
+    if Arc::strong_count(&tally) == 2 && tally.unflushed() == 0 {
+        tallies.remove(&id);
     }
 }
 
@@ -198,6 +237,12 @@ pub struct Records {
 pub struct Record {
     pub last_used: Moment,
     pub uses: u64,
+}
+
+impl FromIterator<(KeyId, Record)> for Records {
+    fn from_iter<I: IntoIterator<Item = (KeyId, Record)>>(records: I) -> Self {
+        Self { keys: records.into_iter().collect() }
+    }
 }
 
 impl Records {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::keys::{Document, Records};
 
 #[test]
 fn takes_moments_and_lengths_and_nothing_else() {

@@ -12,7 +12,7 @@ use crate::filters::group::Way;
 use crate::filters::table::KINDS;
 
 /// The parts of a policy in the order in which it is written.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "server",
     "log",
     "access_log",
@@ -22,6 +22,7 @@ const PARTS: [&str; 12] = [
     "listeners",
     "upstreams",
     "issuers",
+    "redis",
     "chains",
     "filters",
     "routes",

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::Deserializer;
+
+use super::choice::TextOr;
 
 use crate::http::url::Url;
 use crate::tls::ClientSpec;
@@ -20,11 +23,12 @@ use crate::values::{Duration, OneOrMany, Secret};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiKeys {
-    /// A file with consumers beside those in `consumers`, in YAML or, if its name ends in `.json`, in JSON; at most 4 MiB.
-    /// `edgeward keys` changes it. Relative to the policy. Example: `keys.yaml`.
-    pub store: Option<PathBuf>,
-    /// Whether a store that changes is taken over within a few seconds, without a reload of the policy. A wrong one changes
-    /// nothing, and log and `edgeward_key_store_reloads_total` say so. Default `true`.
+    /// Where there are more consumers beside those in `consumers`: a file in YAML or, if its name ends in `.json`, in JSON,
+    /// relative to the policy; or `{ redis: NAME }`, one of those in `redis`, for a fleet. At most 4 MiB. `edgeward keys`
+    /// changes it. Example: `keys.yaml`.
+    pub store: Option<KeyStore>,
+    /// Whether a file that changes is taken over within a few seconds, without a reload of the policy. A wrong one changes
+    /// nothing, and log and `edgeward_key_store_reloads_total` say so. A store in a Redis always is. Default `true`.
     pub watch: bool,
     /// A page on how to change keys. Answers to a key that has a successor point to it by `Link: …; rel="deprecation"`.
     /// Example: `https://docs.example.com/keys`.
@@ -36,6 +40,38 @@ pub struct ApiKeys {
 impl Default for ApiKeys {
     fn default() -> Self {
         Self { store: None, watch: true, docs: None, notices: None }
+    }
+}
+
+/// Where a store is.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum KeyStore {
+    /// A file, for one process or one machine.
+    File(PathBuf),
+    /// `{ redis: NAME }`: for all processes that use the same one with the same prefix. Each keeps the whole of it in
+    /// memory and goes on with that while Redis is gone. One that never could read it knows nobody: keys that are not in
+    /// its policy get 503 `key_store_unavailable`.
+    Redis {
+        /// The name of one of those in `redis`.
+        redis: String,
+    },
+}
+
+/// The map form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InRedis {
+    redis: String,
+}
+
+impl<'de> Deserialize<'de> for KeyStore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOr {
+            expected: "the path of a file, or `{ redis: NAME }`",
+            text: |path| Ok(Self::File(path.into())),
+            map: |InRedis { redis }| Ok(Self::Redis { redis }),
+        })
     }
 }
 

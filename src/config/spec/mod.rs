@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use api_keys::{ApiKeys, KeyNotices};
+pub use api_keys::{ApiKeys, KeyNotices, KeyStore};
 pub use choice::{PathMatch, ValueMatch};
 pub use issuer::{Issuer, Jwks, Refresh, TokenType};
 pub use limits::{Http2Limits, Limits};
@@ -28,8 +28,9 @@ pub use server::{AccessLog, AccessLogTarget, Admin, ForwardedHeader, Log, LogFor
 
 use super::Node;
 use crate::auth::keys::ConsumerSpec;
-use crate::filters::waf;
+use crate::filters::{cache, waf};
 use crate::http::path::Rules;
+use crate::outbound::redis;
 use crate::upstream;
 
 /// An Edgeward policy: everything one process does, in one file.
@@ -65,6 +66,10 @@ pub struct Policy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Issuer>")]
     pub issuers: BTreeMap<String, Node>,
+    /// What the processes of a fleet have in common, by name: `api_keys: { store: { redis: NAME } }`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, redis::Spec>")]
+    pub redis: BTreeMap<String, Node>,
     /// Lists that expressions refer to: `ip.src in $offices`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, List>")]
@@ -72,6 +77,9 @@ pub struct Policy {
     /// What the filters called `waf` have in common.
     #[serde(default)]
     pub waf: waf::Settings,
+    /// The cache that all filters called `cache` share.
+    #[serde(default)]
+    pub cache: cache::Store,
     /// Who calls, with their API keys: what the filter `api_key` looks into. `api_keys.store` may name more.
     #[serde(default)]
     #[schemars(with = "Vec<ConsumerSpec>")]

@@ -42,7 +42,7 @@ async fn refused(filter: &BasicAuth, sample: &mut Sample) -> Option<(u16, &'stat
     match decide(filter, sample).await {
         Verdict::Next => None,
         Verdict::Refuse(refusal) => Some((refusal.status.as_u16(), refusal.reason)),
-        Verdict::Respond(_) => panic!("it answers nothing itself"),
+        Verdict::Respond(_) | Verdict::Stored => panic!("it answers nothing itself"),
     }
 }
 

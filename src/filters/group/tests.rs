@@ -113,7 +113,7 @@ fn group(way: Way, links: Vec<Link>) -> Link {
 /// What a client that shows these is told: the status, 200 where it passes, the reason, and the challenges.
 fn ask(chain: &Chain, sample: &mut Sample) -> (u16, &'static str, Vec<String>) {
     match run(chain.request(&mut sample.exchange(), &mut Shadows::default())).0 {
-        Outcome::Pass => (200, "", Vec::new()),
+        Outcome::Pass | Outcome::Stored => (200, "", Vec::new()),
         Outcome::Respond { reply, .. } => (reply.head.status.as_u16(), "", Vec::new()),
         Outcome::Refuse(decision) => {
             let headers = decision.refusal.headers.iter();

@@ -26,7 +26,7 @@ fn admits(filter: &IpAccess, address: &str) -> bool {
             assert_eq!((refusal.status, refusal.reason), (StatusCode::FORBIDDEN, "ip_access"));
             false
         }
-        Verdict::Respond(_) => panic!("an access check answers nothing itself"),
+        Verdict::Respond(_) | Verdict::Stored => panic!("an access check answers nothing itself"),
     }
 }
 

@@ -166,7 +166,7 @@ fn only_what_is_named_goes_out_of_what_upstreams_say() {
         ("transfer-encoding", "chunked"),
     ];
     let response = edited(yaml, &mut Sample::get("/", &[]), &sent);
-    let mut names: Vec<_> = response.headers.keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let expected = [
         "cache-control",

@@ -21,10 +21,12 @@ const RESPONSE_BYTES: usize = 512 << 10;
 const MOST_NAMED: usize = 8;
 /// Longest name of a variable in the log, in characters; clients name their arguments as they like.
 const NAME_CHARS: usize = 48;
-/// Rules of the Core Rule Set that only add up what others found.
-const SUMS: [std::ops::Range<u64>; 3] = [949_000..950_000, 959_000..960_000, 980_000..990_000];
-/// Where the Core Rule Set counts: since version 4, and before.
-const SCORES: [&str; 3] = ["blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
+/// Rules of the Core Rule Set, and of packs, that only add up what others found.
+const SUMS: [std::ops::Range<u64>; 4] =
+    [949_000..950_000, 959_000..960_000, 980_000..990_000, 9_599_000..9_600_000];
+/// Where packs count, together with what the Core Rule Set found; and where that does: since version 4, and before.
+const SCORES: [&str; 4] =
+    ["edgeward_score", "blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
 const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
 const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
 
@@ -248,9 +250,10 @@ impl Examination {
         Err(refusal)
     }
 
-    /// The first of these variables that is a number.
+    /// The largest of these variables.
     fn score(&self, names: &[&str]) -> Option<u64> {
-        names.iter().find_map(|name| std::str::from_utf8(self.transaction.tx(name)?).ok()?.parse().ok())
+        let values = names.iter().filter_map(|name| std::str::from_utf8(self.transaction.tx(name)?).ok());
+        values.filter_map(|value| value.parse().ok()).max()
     }
 
     fn note(&self, limit: std::fmt::Arguments<'_>) {
@@ -261,8 +264,7 @@ impl Examination {
     /// The score and the rules that made it, with the names of what they matched and never its values.
     fn why(&self) -> String {
         let mut why = String::new();
-        let scores = SCORES.iter().filter_map(|name| self.transaction.tx(name));
-        if let Some(score) = scores.map(String::from_utf8_lossy).next() {
+        if let Some(score) = self.score(&SCORES) {
             _ = write!(why, "score {score}: ");
         }
         let mut named: Vec<&Match> = Vec::new();

@@ -1,4 +1,5 @@
-//! Which files rules are read from, and what was read, so that a reload sees whether any of it has changed.
+//! Which files rules are read from, and what was read, so that a reload sees whether any of it has changed. The starter pack
+//! is in the program itself.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::waf::seclang::Loader;
 
+/// What [`Disk`] calls the starter pack.
+const STARTER: &str = "<starter>/rules.yaml";
+const STARTER_RULES: &str = include_str!("../../../filters/waf/starter/rules.yaml");
+/// The rules in the directory of a pack.
+const OF_PACK: &str = "rules.yaml";
 /// Largest file of rules or data.
 const LARGEST_BYTES: u64 = 16 << 20;
 /// What a directory of the Core Rule Set has.
@@ -21,14 +27,19 @@ const SETUP: [&str; 2] = ["crs-setup.conf", "crs-setup.conf.example"];
 pub struct Sources {
     /// The Core Rule Set's settings.
     pub setup: Option<PathBuf>,
-    /// Files, and directories of which every `*.conf` is read.
+    /// Files of SecLang and packs, and directories of which every `*.conf` is read.
     pub rules: Vec<PathBuf>,
     /// Those that are the Core Rule Set.
     pub crs: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Adds a file; a directory of files; or the Core Rule Set, by its directory or the `rules` below it. Its settings
+    /// Adds the starter pack.
+    pub fn add_starter(&mut self) {
+        self.rules.push(STARTER.into());
+    }
+
+    /// Adds a file; a directory of files; a pack, by its directory; or the Core Rule Set, by its directory or the `rules` below it. Its settings
     /// are looked for there, too.
     ///
     /// # Errors
@@ -41,6 +52,11 @@ impl Sources {
             } else {
                 self.rules.push(path);
             }
+            return Ok(());
+        }
+        let pack = path.join(OF_PACK);
+        if pack.is_file() {
+            self.rules.push(pack);
             return Ok(());
         }
         let below = path.join("rules");
@@ -87,6 +103,9 @@ impl Seen {
 
 impl Loader for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        if path == STARTER {
+            return Ok(STARTER_RULES.into());
+        }
         let bytes = read(path)?;
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.files.insert(path.to_owned(), fingerprint(&bytes));

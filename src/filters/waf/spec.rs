@@ -18,6 +18,8 @@ use crate::waf::Limits;
 
 /// How the policy names the Core Rule Set.
 const CRS: &str = "crs";
+/// How it names the pack that is part of the program.
+const STARTER: &str = "starter";
 const LARGEST_BODY: Size = Size::from_mib(16);
 /// Far more than any body costs that is no attack on the firewall itself. It is time on the wall, of which a busy machine
 /// may keep some for others.
@@ -38,7 +40,8 @@ pub struct Settings {
     pub audit: AuditSpec,
 }
 
-/// Examines requests and responses by rules in SecLang, such as the OWASP Core Rule Set's. Refuses with 403 `waf_blocked`
+/// Examines requests and responses by rules: the starter pack, which is part of the program, the OWASP Core Rule Set, or
+/// rules of yours, in SecLang or YAML. Refuses with 403 `waf_blocked`
 /// (or the status that a rule of yours names) what the rules refuse: the access log says in `why` which, and with what
 /// score. Refuses with 413 `waf_body_too_large` and 415 `waf_body_encoding` bodies that cannot be examined, and with 403
 /// `waf_limit` requests that have too many values or take too long, unless `over_limit` says otherwise.
@@ -46,7 +49,7 @@ pub struct Settings {
 /// A request's body waits in memory until it was examined, or `max_body` of it has come: an upstream has nothing of a
 /// refused one with a `Content-Length`; of one without, it may have the head once 48 KiB have come. Bodies compressed
 /// with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's body waits likewise,
-/// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml`; one that is refused is cut off before its first byte.
+/// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON, too); one that is refused is cut off before its first byte.
 ///
 /// Bytes of WebSockets are not examined, only the request that opens them.
 ///
@@ -56,8 +59,10 @@ pub struct Settings {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The rules, in this order: `crs`, which is the Core Rule Set at `waf.crs`; files; directories of `*.conf`.
-    /// Example: `[crs, rules/shop.conf]`.
+    /// The rules, in this order: `starter`, which is part of the program; `crs`, which is the Core Rule Set at `waf.crs`;
+    /// files in SecLang or, called `*.yaml`, in the project's own form; directories with a `rules.yaml` or of `*.conf`.
+    /// Default: `[starter]`. Example: `[crs, rules/shop.yaml]`.
+    #[serde(default)]
     pub rules: Vec<PathBuf>,
     /// The paranoia level whose rules block, 1 to 4. Default: the Core Rule Set's settings, which is 1 unless they say
     /// otherwise. Example: `2`.
@@ -181,12 +186,16 @@ fn told(errors: &[String]) -> String {
 
 impl Spec {
     pub(super) fn sources(&self, site: &Site<'_>) -> Result<Sources, Problem> {
-        if self.rules.is_empty() {
-            return Err(Problem::new("rules", "expected at least one, e.g. `crs`"));
-        }
         let mut sources = Sources::default();
+        if self.rules.is_empty() {
+            sources.add_starter();
+        }
         for (index, named) in self.rules.iter().enumerate() {
             let at = || format!("rules[{index}]");
+            if named.to_str() == Some(STARTER) {
+                sources.add_starter();
+                continue;
+            }
             let crs = named.to_str() == Some(CRS);
             let path = match (crs, &site.waf.settings.crs) {
                 (false, _) => named,

@@ -78,6 +78,33 @@ fn form(headers: &[(&'static str, &str)]) -> Sample {
 const BLOCKED: Result<(), (u16, &str)> = Err((403, "waf_blocked"));
 
 #[test]
+fn without_rules_the_starter_pack_judges() {
+    let place = Place::new("starter");
+    for rules in [json!([]), json!(["starter"]), json!(["a.conf", "starter"])] {
+        let filter = place.filter(json!({ "rules": rules }));
+        assert_eq!(sent(&*filter, &mut Sample::get("/a?b=%3Cscript%3E", &[]), &[]), BLOCKED, "{rules}");
+        assert_eq!(sent(&*filter, &mut Sample::get("/a?b=c", &[]), &[]), Ok(()));
+    }
+    let lenient = place.filter(json!({ "rules": [], "exclude": [{ "tag": "attack-xss" }] }));
+    assert_eq!(sent(&*lenient, &mut Sample::get("/a?b=%3Cscript%3E", &[]), &[]), Ok(()));
+    let strict = place.filter(json!({ "rules": [], "paranoia": 2 }));
+    assert_eq!(sent(&*strict, &mut Sample::get("/a?b=%3Cb%3E", &[]), &[]), BLOCKED);
+    let high = place.filter(json!({ "rules": [], "inbound_threshold": 500 }));
+    assert_eq!(sent(&*high, &mut Sample::get("/a?b=%3Cscript%3E", &[]), &[]), Ok(()));
+}
+
+#[test]
+fn a_pack_is_named_by_its_directory() {
+    let place = Place::new("pack");
+    fs::create_dir_all(place.folder.join("own")).unwrap();
+    let text = "pack: own\nrules: [{ id: 1, in: query_args, contains: evil, action: deny, status: 418 }]\n";
+    fs::write(place.folder.join("own/rules.yaml"), text).unwrap();
+    let filter = place.filter(json!({ "rules": ["own"] }));
+    assert_eq!(sent(&*filter, &mut Sample::get("/?a=Evil", &[]), &[]), Err((418, "waf_blocked")));
+    assert_eq!(sent(&*filter, &mut Sample::get("/?a=good", &[]), &[]), Ok(()));
+}
+
+#[test]
 fn heads_are_judged() {
     let place = Place::new("heads");
     let filter = place.filter(json!({}));
@@ -277,9 +304,15 @@ fn routes_share_rules_until_a_file_changes() {
 #[test]
 fn wrong_settings_are_told() {
     let place = Place::new("wrong");
+    fs::create_dir_all(place.folder.join("wrong")).unwrap();
+    fs::write(place.folder.join("wrong/rules.yaml"), "pack: p\nrules: [{ id: 1, in: agrs, equals: a }]\n")
+        .unwrap();
     fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx (?=a)\" \"id:9,deny\"\n").unwrap();
     for (spec, expected) in [
-        (json!({ "rules": [] }), "rules: expected at least one, e.g. `crs`"),
+        (
+            json!({ "rules": ["wrong"] }),
+            "rules: DIR/wrong/rules.yaml:2:22: there is nothing called \"agrs\", did you mean \"args\"?",
+        ),
         (
             json!({ "rules": ["crs"] }),
             "rules[0]: the Core Rule Set: say where it is, with `waf: { crs: DIRECTORY }` at the top of the policy",

@@ -138,6 +138,7 @@ impl<'a> Fields<'a> {
         Ok(Head {
             version: request.version,
             target: request.target,
+            unescaped_target: request.unescaped,
             body,
             keep_alive: !self.close && (modern || self.keep_alive),
             upgrade,

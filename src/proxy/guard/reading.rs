@@ -37,8 +37,13 @@ enum Came {
 /// What is to be thought of the bytes that should be a request.
 enum Verdict {
     Incomplete,
-    /// So many bytes are a good head and as much of its body as has come; this comes after them.
-    Passes(usize, Expect),
+    /// So many bytes are a good head and as much of its body as has come; `expect` comes after them. With `escape`, the
+    /// target is to be escaped before the parser sees it.
+    Passes {
+        length: usize,
+        expect: Expect,
+        escape: bool,
+    },
     Fails(Fault),
 }
 
@@ -125,8 +130,8 @@ impl<S: IO> Guard<S> {
         }
         match judge(&self.connection, bytes, 0) {
             // The rest of a chunked body may be there, too.
-            Verdict::Passes(_, Expect::Body(framing)) if framing.is_chunked() => {}
-            Verdict::Passes(length, expect) if length == bytes.len() => {
+            Verdict::Passes { expect: Expect::Body(framing), .. } if framing.is_chunked() => {}
+            Verdict::Passes { length, expect, escape: false } if length == bytes.len() => {
                 self.pass(expect);
                 return Poll::Ready(Ok(Came::Whole));
             }
@@ -145,7 +150,7 @@ impl<S: IO> Guard<S> {
     fn check_head(&mut self, cx: &mut Context<'_>) -> bool {
         let mut verdict = judge(&self.connection, &self.unchecked, self.searched);
         // More of a chunked body may have come, and a fault may be in that.
-        if matches!(&verdict, Verdict::Passes(_, Expect::Body(framing)) if framing.is_chunked())
+        if matches!(&verdict, Verdict::Passes { expect: Expect::Body(framing), .. } if framing.is_chunked())
             && self.read_along(cx)
         {
             verdict = judge(&self.connection, &self.unchecked, self.searched);
@@ -155,9 +160,12 @@ impl<S: IO> Guard<S> {
                 self.searched = self.unchecked.len();
                 return false;
             }
-            Verdict::Passes(length, expect) => {
+            Verdict::Passes { length, expect, escape } => {
                 let rest = self.unchecked.split_off(length);
                 self.checked = std::mem::replace(&mut self.unchecked, rest);
+                if escape {
+                    self.checked = BytesMut::from(&*head::escape_target(&self.checked));
+                }
                 self.pass(expect);
             }
             Verdict::Fails(fault) => self.fail(fault),
@@ -302,19 +310,20 @@ fn judge(connection: &Connection, bytes: &[u8], searched: usize) -> Verdict {
             Verdict::Incomplete
         };
     };
-    match head::check_head(bytes.get(..length).unwrap_or_default(), limits) {
-        Err(fault) => Verdict::Fails(fault.into()),
-        Ok(head) if !head.body.is_empty() => {
-            let mut framing = Framing::of(head.body, ChunkLimits::default());
-            match framing.feed(bytes.get(length..).unwrap_or_default()) {
-                Err(fault) => Verdict::Fails(Fault { status: 400, reason: fault.reason }),
-                Ok(used) if framing.is_done() => Verdict::Passes(length + used, Expect::Head),
-                Ok(used) => Verdict::Passes(length + used, Expect::Body(framing)),
-            }
-        }
-        Ok(head) if head.upgrade == Upgrade::WebSocket => Verdict::Passes(length, Expect::Decision),
-        Ok(_) => Verdict::Passes(length, Expect::Head),
+    let head = match head::check_head(bytes.get(..length).unwrap_or_default(), limits) {
+        Err(fault) => return Verdict::Fails(fault.into()),
+        Ok(head) => head,
+    };
+    let passes = |length, expect| Verdict::Passes { length, expect, escape: head.unescaped_target };
+    if !head.body.is_empty() {
+        let mut framing = Framing::of(head.body, ChunkLimits::default());
+        return match framing.feed(bytes.get(length..).unwrap_or_default()) {
+            Err(fault) => Verdict::Fails(Fault { status: 400, reason: fault.reason }),
+            Ok(used) if framing.is_done() => passes(length + used, Expect::Head),
+            Ok(used) => passes(length + used, Expect::Body(framing)),
+        };
     }
+    passes(length, if head.upgrade == Upgrade::WebSocket { Expect::Decision } else { Expect::Head })
 }
 
 impl From<HeadFault> for Fault {

@@ -105,8 +105,20 @@ pub(super) struct Families {
     pub(super) issuer_keys_age: Family<GaugeVec, 1>,
     pub(super) issuer_fetches: Family<IntCounterVec, 2>,
 
+    pub(super) redis_up: Family<IntGaugeVec, 1>,
+    pub(super) redis_commands: Family<IntCounterVec, 2>,
+
     pub(super) waf_matches: Family<IntCounterVec, 1>,
     pub(super) response_findings: Family<IntCounterVec, 3>,
+
+    pub(super) cache_requests: Family<IntCounterVec, 2>,
+    pub(super) cache_entries: IntGauge,
+    pub(super) cache_bytes: IntGauge,
+    pub(super) cache_coming: IntGauge,
+    pub(super) cache_evictions: IntCounter,
+    pub(super) cache_stored: IntCounter,
+    pub(super) cache_stored_bytes: IntCounter,
+    pub(super) cache_purges: IntCounter,
 }
 
 impl Families {
@@ -184,10 +196,32 @@ impl Families {
             issuer_fetches: make.counters("edgeward_issuer_fetches_total",
                 "Attempts to fetch the keys of an issuer, by outcome.", ["issuer", "outcome"])?,
 
+            redis_up: make.gauges("edgeward_redis_up",
+                "Whether a Redis answers: 1, or 0.", ["redis"])?,
+            redis_commands: make.counters("edgeward_redis_commands_total",
+                "Commands for a Redis, by outcome; several that go together are one.", ["redis", "outcome"])?,
+
             waf_matches: make.counters("edgeward_waf_matches_total",
                 "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
             response_findings: make.counters("edgeward_response_findings_total",
                 "What was found in responses that should not leave, by what became of it.", ["route", "kind", "action"])?,
+
+            cache_requests: make.counters("edgeward_cache_requests_total",
+                "Requests on routes with a cache, by what it did.", ["route", "outcome"])?,
+            cache_entries: make.single(IntGauge::new("edgeward_cache_entries",
+                "Keys that responses are stored for in memory.")?)?,
+            cache_bytes: make.single(IntGauge::new("edgeward_cache_bytes",
+                "Bytes of all responses stored in memory.")?)?,
+            cache_coming: make.single(IntGauge::new("edgeward_cache_coming_bytes",
+                "Bytes of responses that are on their way and to be stored.")?)?,
+            cache_evictions: make.single(IntCounter::new("edgeward_cache_evictions_total",
+                "Keys whose responses had to go for others.")?)?,
+            cache_stored: make.single(IntCounter::new("edgeward_cache_stored_total",
+                "Responses that were stored.")?)?,
+            cache_stored_bytes: make.single(IntCounter::new("edgeward_cache_stored_bytes_total",
+                "Bytes of responses that were stored.")?)?,
+            cache_purges: make.single(IntCounter::new("edgeward_cache_purges_total",
+                "URLs, prefixes and tags that were purged.")?)?,
         })
     }
 }

@@ -7,8 +7,8 @@ use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
-    CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome, StatusClass,
-    UpstreamOutcome,
+    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome,
+    StatusClass, UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
 use super::unix_seconds;
@@ -26,6 +26,9 @@ pub type CertificateMetrics = Lease<CertificateSeries>;
 
 /// A lease of an issuer's series.
 pub type IssuerMetrics = Lease<IssuerSeries>;
+
+/// A lease of a Redis' series.
+pub type RedisMetrics = Lease<RedisSeries>;
 
 /// Methods times status classes.
 const REQUEST_SERIES: usize = Method::ALL.len() * StatusClass::ALL.len();
@@ -61,6 +64,7 @@ pub struct RouteSeries {
     refusals: Refusals,
     shadow_refusals: Refusals,
     findings: Refusals,
+    cached: OnceLock<PerLabel<CacheOutcome>>,
 }
 
 struct RouteTotals {
@@ -80,6 +84,7 @@ impl RouteSeries {
             refusals: Refusals::default(),
             shadow_refusals: Refusals::default(),
             findings: Refusals::default(),
+            cached: OnceLock::new(),
         }
     }
 
@@ -113,6 +118,13 @@ impl RouteSeries {
     pub fn found(&self, kind: &str, action: &'static str, count: u64) {
         let family = &self.families.response_findings;
         self.findings.count(kind, action, count, |labels| self.refusal_series(family, labels));
+    }
+
+    /// Counts what the cache did with a request.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        let family = &self.families.cache_requests;
+        let cached = self.cached.get_or_init(|| self.ledger.per_label(family, |label| [&self.name, label]));
+        cached.inc(outcome);
     }
 
     fn refusal_series(&self, family: &Family<IntCounterVec, 3>, [filter, reason]: [&str; 2]) -> IntCounter {
@@ -335,6 +347,36 @@ impl IssuerSeries {
     }
 }
 
+/// A Redis' series.
+pub struct RedisSeries {
+    ledger: Ledger,
+    up: IntGauge,
+    good: IntCounter,
+    bad: IntCounter,
+}
+
+impl RedisSeries {
+    pub(super) fn new(name: &str, families: &Families) -> Self {
+        let ledger = Ledger::default();
+        Self {
+            up: ledger.series(&families.redis_up, [name]),
+            good: ledger.series(&families.redis_commands, [name, "success"]),
+            bad: ledger.series(&families.redis_commands, [name, "failure"]),
+            ledger,
+        }
+    }
+
+    /// Counts a command that was answered or not.
+    pub fn asked(&self, answered: bool) {
+        if answered { &self.good } else { &self.bad }.inc();
+    }
+
+    /// Shows whether it answers.
+    pub fn show_up(&self, up: bool) {
+        self.up.set(up.into());
+    }
+}
+
 macro_rules! retire_by_ledger {
     ($($series:ty),+) => {
         $(impl Retire for $series {
@@ -351,5 +393,6 @@ retire_by_ledger!(
     BackendSeries,
     ListenerSeries,
     CertificateSeries,
-    IssuerSeries
+    IssuerSeries,
+    RedisSeries
 );

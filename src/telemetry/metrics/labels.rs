@@ -237,6 +237,24 @@ impl FetchOutcome {
 }
 
 label! {
+    /// What the cache did with a request.
+    CacheOutcome {
+        /// Answered from what was stored, and fresh.
+        Hit = "hit",
+        /// Answered from what was stored, although it is stale.
+        Stale = "stale",
+        /// Answered from what was stored, after the origin said that it holds.
+        Revalidated = "revalidated",
+        /// Answered from what came for another client at that time.
+        Collapsed = "collapsed",
+        /// Answered by the origin; the cache would have answered, had it known what.
+        Miss = "miss",
+        /// Answered by the origin; the cache had no part in it.
+        Bypass = "bypass",
+    }
+}
+
+label! {
     /// The logs that have a writer.
     Log {
         /// The access log.

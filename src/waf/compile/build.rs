@@ -30,13 +30,13 @@ const NEVER_SET: &[(Variable, &str)] = &[
 /// What each pattern or list of phrases asks of a text.
 pub(in crate::waf) type RequiredOf = BTreeMap<(RuleId, usize), Required>;
 
-/// Patterns that are compiled, each with its number and what it asks of a text.
-type Patterns = HashMap<(Box<[u8]>, Case), (u32, Required)>;
+/// What was written, and how it compares.
+type PatternKey = (Box<[u8]>, Case);
 
 pub(super) struct Compiler<'a> {
     options: &'a Options,
     plan: Plan,
-    patterns: Patterns,
+    patterns: HashMap<PatternKey, (u32, Required)>,
     required: RequiredOf,
     pending: Vec<(u32, RuleSet)>,
     errors: Vec<CompileError>,
@@ -63,7 +63,7 @@ impl<'a> Compiler<'a> {
         let mut compiler = Self {
             options,
             plan: Plan::default(),
-            patterns: Patterns::new(),
+            patterns: HashMap::new(),
             required: RequiredOf::new(),
             pending: Vec::new(),
             errors: Vec::new(),

@@ -6,8 +6,9 @@ mod fold;
 use std::sync::Arc;
 
 use super::engine::filter::Filter;
-use super::engine::{Clock, Engine, Limits};
+use super::engine::{Engine, Limits};
 use super::ir::{EngineState, Location, Program};
+use super::meter::Clock;
 use super::seclang::Unsupported;
 use build::Compiler;
 pub(super) use build::RequiredOf;

@@ -1,15 +1,6 @@
-//! Time, as whoever owns a transaction tells it, and the variables that show it.
+//! The variables that show the time.
 
 use crate::waf::ir::Variable;
-
-/// Tells the time. An argument, so that tests do not wait.
-pub trait Clock: Send + Sync {
-    /// Nanoseconds since some moment, never going back.
-    fn monotonic_ns(&self) -> u64;
-
-    /// Seconds since 1970, UTC.
-    fn unix_seconds(&self) -> u64;
-}
 
 /// `TIME` and its parts, in UTC.
 pub(super) fn part(variable: Variable, unix_seconds: u64) -> String {

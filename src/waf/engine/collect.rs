@@ -121,19 +121,19 @@ fn named(
 fn found_before(state: &mut State, plan: &Plan, target: &PlannedTarget, bit: u16) {
     let State { values, found, caches, findings, .. } = state;
     let variable = target.variable;
-    for (_, at) in findings.of(bit) {
-        let belongs = match (*at, stored(variable)) {
+    for at in findings.of(bit) {
+        let belongs = match (at, stored(variable)) {
             (ValueRef::Single(single), Stored::Single) => single == variable,
             (ValueRef::Value(named), Stored::Values(bases))
             | (ValueRef::Name(named), Stored::Names(bases)) => {
                 values.named(named).is_some_and(|named| bases.contains(&named.base))
                     && (matches!(target.members, Members::All)
-                        || State::has(plan, caches, target, variable, values.name(*at)))
+                        || State::has(plan, caches, target, variable, values.name(at)))
             }
             _ => false,
         };
         if belongs {
-            found.push(Found { variable, at: At::Stored(*at) });
+            found.push(Found { variable, at: At::Stored(at) });
         }
     }
 }
@@ -160,7 +160,9 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
             severity.to_string().into_bytes()
         }),
         V::Duration => push(state, variable, b"", |state| {
-            (state.now_ns.saturating_sub(state.started_ns) / 1_000_000).to_string().into_bytes()
+            (state.caches.meter.now_ns().saturating_sub(state.started_ns) / 1_000_000)
+                .to_string()
+                .into_bytes()
         }),
         _ => {
             let text = super::clock::part(variable, state.unix_seconds);

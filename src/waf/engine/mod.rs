@@ -16,17 +16,46 @@ mod values;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use clock::Clock;
 pub use transaction::Transaction;
 
 use super::ir::{Location, Phase, Settings, Severity};
-use filter::Filter;
+use super::meter::Clock;
+use filter::{Filter, Scratch};
 use lasting::Lasting;
 use plan::Plan;
 use state::State;
 
 /// States kept for the next requests.
 const KEPT_STATES: usize = 64;
+/// Scratches kept: as many as there are threads that run rules at a time, on most machines.
+const KEPT_SCRATCHES: usize = 32;
+
+/// What is used again.
+#[derive(Debug)]
+struct Pool<T> {
+    #[allow(clippy::vec_box, reason = "whoever takes one holds the box")]
+    free: Mutex<Vec<Box<T>>>,
+    most: usize,
+}
+
+impl<T: Default> Pool<T> {
+    fn of(most: usize) -> Self {
+        Self { free: Mutex::default(), most }
+    }
+
+    #[allow(clippy::unnecessary_box_returns, reason = "it is given back as it is")]
+    fn take(&self) -> Box<T> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_default()
+    }
+
+    fn give(&self, used: Box<T>) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.most {
+            free.push(used);
+        }
+    }
+}
 
 /// How much one transaction may take. What reaches a limit is told as [`Exhausted`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +70,8 @@ pub struct Limits {
     pub depth: usize,
     /// Files of one upload.
     pub files: usize,
-    /// Time for all rules of all phases, in nanoseconds.
+    /// Time for parsing bodies and for all rules of all phases, in nanoseconds. The rules for the log have a tenth of it in
+    /// any case.
     pub time_ns: u64,
 }
 
@@ -142,8 +172,8 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) detect_formats: bool,
     lasting: Lasting,
-    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
-    states: Mutex<Vec<Box<State>>>,
+    states: Pool<State>,
+    scratch: Pool<Scratch>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -168,14 +198,14 @@ impl Engine {
             clock,
             detect_formats,
             lasting: Lasting::default(),
-            states: Mutex::default(),
+            states: Pool::of(KEPT_STATES),
+            scratch: Pool::of(KEPT_SCRATCHES),
         }
     }
 
     /// Begins a request. `unique_id` names it (`UNIQUE_ID`).
     pub fn begin(self: &Arc<Self>, unique_id: &str) -> Transaction {
-        let state = self.lock().pop().unwrap_or_default();
-        Transaction::new(Arc::clone(self), state, unique_id)
+        Transaction::new(Arc::clone(self), self.states.take(), unique_id)
     }
 
     /// What was said beside the rules.
@@ -187,18 +217,6 @@ impl Engine {
     pub fn memory_bytes(&self) -> usize {
         let patterns: usize = self.plan.patterns.iter().map(super::pattern::Regex::memory_bytes).sum();
         patterns + self.filter.as_ref().map_or(0, Filter::memory_bytes)
-    }
-
-    #[allow(clippy::vec_box, reason = "a transaction holds the box")]
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<State>>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give_back(&self, state: Box<State>) {
-        let mut states = self.lock();
-        if states.len() < KEPT_STATES {
-            states.push(state);
-        }
     }
 }
 
@@ -219,7 +237,7 @@ pub(super) fn simple_match(test: &plan::Test, text: &[u8], argument: &[u8]) -> O
 /// What a pipeline makes of text.
 pub(super) fn transformed(pipeline: &[super::transform::Transformation], text: &[u8]) -> Vec<u8> {
     let mut buffers = [Vec::new(), Vec::new()];
-    match run::apply(pipeline, text, &mut buffers) {
+    match run::apply(pipeline, text, &mut buffers, &mut super::meter::Meter::default()) {
         Some(at) => buffers.get_mut(at).map(std::mem::take).unwrap_or_default(),
         None => text.to_vec(),
     }

@@ -4,6 +4,7 @@ use super::plan::{DigitCheck, Plan, Test};
 use super::values::atoi;
 use crate::waf::ir::Number;
 use crate::waf::libinjection;
+use crate::waf::meter::byte_ns;
 use crate::waf::pattern::{Caches, Groups};
 use crate::waf::transform::ByteSet;
 
@@ -13,6 +14,14 @@ pub(super) struct Operands<'a> {
     /// The test's argument, with its macros expanded.
     pub(super) argument: &'a [u8],
     pub(super) caches: &'a mut Caches,
+}
+
+impl Operands<'_> {
+    /// Pays for one more reading of a text, of which libinjection needs some; whether there is time for it.
+    fn reading(&mut self, text: &[u8]) -> impl FnMut() -> bool {
+        let work_ns = text.len().saturating_mul(byte_ns::TOKENS);
+        move || self.caches.meter.spend(work_ns)
+    }
 }
 
 /// What a test found, for `TX.0` to `TX.9`.
@@ -27,6 +36,9 @@ pub(super) struct Captured {
 /// Whether the operator matches the text.
 pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> bool {
     let argument = operands.argument;
+    if !operands.caches.meter.spend(text.len().saturating_mul(ns_of_byte(test))) {
+        return false;
+    }
     match test {
         Test::Always => true,
         Test::Never => false,
@@ -49,10 +61,28 @@ pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
         Test::BytesOutside(allowed) => outside(text, allowed),
         Test::BadUrlEncoding => bad_url_encoding(text),
         Test::BadUtf8 => std::str::from_utf8(text).is_err(),
-        Test::SqlInjection => libinjection::is_sqli(text).is_some(),
-        Test::Xss => libinjection::is_xss(text),
+        Test::SqlInjection => is_sqli(text, operands).is_some(),
+        Test::Xss => libinjection::is_xss_while(text, &mut operands.reading(text)),
         Test::Digits(id, check) => digits(operands, *id as usize, *check, text),
     }
+}
+
+/// What a byte may cost at worst, for tests that pay nothing themselves.
+const fn ns_of_byte(test: &Test) -> usize {
+    match test {
+        Test::Always
+        | Test::Never
+        | Test::Regex(_)
+        | Test::RegexGlobal(_)
+        | Test::SqlInjection
+        | Test::Xss
+        | Test::Digits(..) => 0,
+        _ => byte_ns::SCAN,
+    }
+}
+
+fn is_sqli(text: &[u8], operands: &mut Operands<'_>) -> Option<libinjection::Fingerprint> {
+    libinjection::is_sqli_while(text, &mut operands.reading(text))
 }
 
 /// What the operator, which matches the text, found in it.
@@ -76,7 +106,7 @@ pub(super) fn capture(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
             captured.groups[0] = Some((found.start(), found.end()));
         }
         Test::SqlInjection => {
-            captured.instead = Some(libinjection::is_sqli(text)?.as_bytes().into());
+            captured.instead = Some(is_sqli(text, operands)?.as_bytes().into());
         }
         _ => return None,
     }

@@ -3,30 +3,30 @@
 //! As `ModSecurity` 3 does: a link is tested on each of its values, its actions are done for each that passes, and the next
 //! link runs once if any did. What becomes of the request is decided when the last link has passed.
 
-use super::clock::Clock;
 use super::collect::collect;
 use super::lasting::Lasting;
 use super::operators::{self, Captured, Operands};
 use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test};
 use super::state::{Allowed, At, Found, State};
-use super::{Disruption, Exhausted, Limits, Match};
+use super::{Disruption, Exhausted, Match};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
+use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::transform::Transformation;
 
 /// Matches kept of one request.
 const MATCHES: usize = 500;
 /// Bytes kept of a matched value, a message or its data.
 const TOLD_BYTES: usize = 512;
-/// Steps between two looks at the clock, and bytes that count as one.
-const CLOCK_STEPS: u32 = 64;
-const STEP_BYTES: usize = 1_024;
+/// What a rule may take that is run, and a value that it looks at, besides what it does with its bytes.
+const RULE_NS: usize = 200;
+const VALUE_NS: usize = 500;
+/// What finding a value may take.
+const FOUND_NS: usize = 50;
 
 /// Whoever runs rules, and what it needs.
 pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
     pub(super) lasting: &'a Lasting,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) limits: &'a Limits,
     pub(super) state: &'a mut State,
     /// Whether the prefilter's findings are used.
     pub(super) filtered: bool,
@@ -46,7 +46,7 @@ impl Runner<'_> {
             if self.filtered && rule.filtered.is_some_and(|bit| !self.state.findings.has(bit)) {
                 continue;
             }
-            if self.state.is_removed(id) || !self.rule(id, rule) {
+            if self.state.is_removed(id) || !self.spend(RULE_NS) || !self.rule(id, rule) {
                 continue;
             }
             self.matched(rule);
@@ -55,8 +55,8 @@ impl Runner<'_> {
     }
 
     fn stopped(&self, phase: Phase) -> bool {
-        let state = &self.state;
-        if state.engine == EngineState::Off || state.exhausted.is_some() {
+        let state = &*self.state;
+        if state.engine == EngineState::Off || state.exhausted.is_some() || state.caches.meter.is_empty() {
             return true;
         }
         if phase == Phase::Logging {
@@ -102,6 +102,9 @@ impl Runner<'_> {
             let before = self.state.found.len();
             collect(self.state, self.plan, self.lasting, target, filter);
             self.leave_out(id, link, before);
+            if !self.spend(RULE_NS + self.state.found.len() * FOUND_NS) {
+                return false;
+            }
             if target.count {
                 let count = self.state.found.len() - before;
                 self.state.found.truncate(before);
@@ -111,10 +114,10 @@ impl Runner<'_> {
         let found = std::mem::take(&mut self.state.found);
         let mut any = false;
         for value in &found {
-            any |= self.value(link, *value);
-            if self.state.exhausted.is_some() {
+            if !self.spend(VALUE_NS) {
                 break;
             }
+            any |= self.value(link, *value);
         }
         self.state.found = found;
         any
@@ -152,48 +155,60 @@ impl Runner<'_> {
 
     /// Tests one value, and does what follows if it passes. Whether it did.
     fn value(&mut self, link: &PlannedLink, found: Found) -> bool {
-        let mut buffers = std::mem::take(&mut self.state.buffers);
-        let mut passes = false;
-        let original = self.state.value(found.at);
-        let bytes = original.len();
-        if link.multi_match {
-            // Each text is looked at as it comes; what actions change does not change the value.
-            let mut text = original.to_vec();
-            passes |= self.text(link, found, &text);
-            for transformation in &link.pipeline {
-                let [first, _] = &mut buffers;
-                first.clear();
-                if transformation.apply(&text, first) {
-                    std::mem::swap(&mut text, first);
-                    passes |= self.text(link, found, &text);
-                }
-            }
-        } else if let Some(at) = apply(&link.pipeline, original, &mut buffers) {
-            let text = buffers.get(at).map_or(&[][..], Vec::as_slice);
-            passes = self.text(link, found, text);
-        } else {
-            passes = self.stored_text(link, found);
+        if link.pipeline.is_empty() {
+            return self.stored_text(link, found);
         }
+        let mut buffers = std::mem::take(&mut self.state.buffers);
+        let State { values, tx, pieces, caches, .. } = &mut *self.state;
+        let original = found.at.value(values, tx, pieces);
+        let passes = if link.multi_match {
+            // Each text is looked at as it comes; what actions change does not change the value.
+            let text = original.to_vec();
+            self.each_text(link, found, text, &mut buffers)
+        } else {
+            let place = apply(&link.pipeline, original, &mut buffers, &mut caches.meter);
+            match place.and_then(|place| buffers.get(place)) {
+                Some(text) => self.text(link, found, text),
+                None => self.stored_text(link, found),
+            }
+        };
         self.state.buffers = buffers;
-        self.spend(bytes);
+        passes
+    }
+
+    fn each_text(
+        &mut self,
+        link: &PlannedLink,
+        found: Found,
+        mut text: Vec<u8>,
+        [next, _]: &mut [Vec<u8>; 2],
+    ) -> bool {
+        let mut passes = self.text(link, found, &text);
+        for transformation in &link.pipeline {
+            if !self.spend(text.len() * byte_ns::TRANSFORM) {
+                return passes;
+            }
+            next.clear();
+            if transformation.apply(&text, next) {
+                std::mem::swap(&mut text, next);
+                passes |= self.text(link, found, &text);
+            }
+        }
         passes
     }
 
     /// The test on a value as it is stored.
     fn stored_text(&mut self, link: &PlannedLink, found: Found) -> bool {
         let argument = self.argument(link);
-        let mut caches = std::mem::take(&mut self.state.caches);
-        let mut last = std::mem::take(&mut self.state.last_value);
-        let text = self.state.value(found.at);
-        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches: &mut caches };
+        let State { values, tx, pieces, caches, last_value, .. } = &mut *self.state;
+        let text = found.at.value(values, tx, pieces);
+        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches };
         let captured = pass(link, text, &mut operands);
         if !matches!(captured, Passes::Not) {
-            last.clear();
-            last.extend_from_slice(text);
+            last_value.clear();
+            last_value.extend_from_slice(text);
         }
-        self.state.caches = caches;
         self.state.argument = argument;
-        self.state.last_value = last;
         self.passed(link, found, captured)
     }
 
@@ -317,34 +332,13 @@ impl Runner<'_> {
         });
     }
 
-    /// Counts the work done, and stops when it took too long.
-    pub(super) fn spend(&mut self, bytes: usize) {
-        let steps = 1 + u32::try_from(bytes / STEP_BYTES).unwrap_or(u32::MAX);
-        self.state.steps = self.state.steps.saturating_add(steps);
-        if self.state.steps >= CLOCK_STEPS {
-            self.state.steps = 0;
-            self.look_at_clock();
-        }
-    }
-
-    /// A phase begins. What passed since the last one was for the client or the upstream to spend.
-    pub(super) fn go_on(&mut self) {
-        self.state.resumed_ns = self.clock.monotonic_ns();
-        self.look_at_clock();
-    }
-
-    /// A phase ends.
-    pub(super) fn pause(&mut self) {
-        let spent = self.clock.monotonic_ns().saturating_sub(self.state.resumed_ns);
-        self.state.spent_ns = self.state.spent_ns.saturating_add(spent);
-    }
-
-    pub(super) fn look_at_clock(&mut self) {
-        self.state.now_ns = self.clock.monotonic_ns();
-        let now = self.state.now_ns.saturating_sub(self.state.resumed_ns);
-        if self.state.spent_ns.saturating_add(now) > self.limits.time_ns {
+    /// Pays for what comes. Whether it may.
+    pub(super) fn spend(&mut self, work_ns: usize) -> bool {
+        let may = self.state.caches.meter.spend(work_ns);
+        if !may {
             self.state.exhausted.get_or_insert(Exhausted::Time);
         }
+        may
     }
 }
 
@@ -358,7 +352,9 @@ enum Passes {
 }
 
 fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Passes {
-    if operators::matches(&link.test, text, operands) == link.negated {
+    let matches = operators::matches(&link.test, text, operands);
+    // What was not searched to its end did not fail to match.
+    if matches == link.negated || operands.caches.meter.is_empty() {
         return Passes::Not;
     }
     let captured = (link.capture && !link.negated).then(|| operators::capture(&link.test, text, operands));
@@ -400,8 +396,13 @@ fn member_of(members: &super::plan::Members) -> &[u8] {
     }
 }
 
-/// Runs a pipeline; which of the buffers has the text then, if it is another than `text`.
-pub(super) fn apply(pipeline: &[Transformation], text: &[u8], buffers: &mut [Vec<u8>; 2]) -> Option<usize> {
+/// Runs a pipeline; which of the buffers has the text then, if it is another than `text`. Ends early if nobody pays.
+pub(super) fn apply(
+    pipeline: &[Transformation],
+    text: &[u8],
+    buffers: &mut [Vec<u8>; 2],
+    meter: &mut Meter,
+) -> Option<usize> {
     let mut current = None;
     for transformation in pipeline {
         let [first, second] = buffers;
@@ -410,6 +411,9 @@ pub(super) fn apply(pipeline: &[Transformation], text: &[u8], buffers: &mut [Vec
             Some(0) => (first.as_slice(), second, 1),
             Some(_) => (second.as_slice(), first, 0),
         };
+        if !meter.spend(input.len() * byte_ns::TRANSFORM) {
+            break;
+        }
         output.clear();
         if transformation.apply(input, output) {
             current = Some(place);

@@ -1,12 +1,13 @@
 //! All that changes while a request is looked at. Kept between requests for its memory.
 
-use super::filter::Findings;
+use super::filter::{Findings, Scratch};
 use super::lasting::Lasting;
 use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
 use super::tx::{Tx, TxRef};
 use super::values::{Base, ValueRef, Values, itoa};
 use super::{Disruption, Interruption, Match};
 use crate::waf::ir::{EngineState, Phase, Severity, Variable};
+use crate::waf::meter::Meter;
 use crate::waf::pattern::Caches;
 
 /// Bytes of `MATCHED_VARS` and of values put together for one rule.
@@ -80,6 +81,16 @@ pub(super) enum At {
     Piece(u32),
 }
 
+impl At {
+    pub(super) fn value<'a>(self, values: &'a Values, tx: &'a Tx, pieces: &'a Pieces) -> &'a [u8] {
+        match self {
+            Self::Stored(at) => values.value(at).unwrap_or_default(),
+            Self::Tx(at) => tx.value(at).unwrap_or_default(),
+            Self::Piece(at) => pieces.value(at),
+        }
+    }
+}
+
 /// What became of a phase's rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Allowed {
@@ -94,7 +105,10 @@ pub(super) enum Allowed {
 pub(super) struct State {
     pub(super) values: Values,
     pub(super) tx: Tx,
+    /// A thread's, while a phase runs.
     pub(super) caches: Caches,
+    /// What is left of the time, while none does.
+    pub(super) meter: Meter,
     pub(super) findings: Findings,
     /// Values of the rule that runs, as far as they are stored nowhere else.
     pub(super) pieces: Pieces,
@@ -127,11 +141,6 @@ pub(super) struct State {
     pub(super) audit: Option<bool>,
     pub(super) unix_seconds: u64,
     pub(super) started_ns: u64,
-    /// When the phase that runs began, and what those before it took.
-    pub(super) resumed_ns: u64,
-    pub(super) spent_ns: u64,
-    pub(super) now_ns: u64,
-    pub(super) steps: u32,
     pub(super) exhausted: Option<super::Exhausted>,
 }
 
@@ -162,8 +171,13 @@ impl State {
         self.body_processor = None;
         self.force_body = false;
         self.audit = None;
-        self.steps = 0;
         self.exhausted = None;
+    }
+
+    /// Takes what a thread has for a phase, or gives it back after it.
+    pub(super) fn exchange(&mut self, scratch: &mut Scratch) {
+        std::mem::swap(&mut self.caches, &mut scratch.caches);
+        self.findings.exchange(scratch);
     }
 
     pub(super) fn is_removed(&self, rule: RuleId) -> bool {
@@ -181,11 +195,7 @@ impl State {
     }
 
     pub(super) fn value(&self, at: At) -> &[u8] {
-        match at {
-            At::Stored(at) => self.values.value(at).unwrap_or_default(),
-            At::Tx(at) => self.tx.value(at).unwrap_or_default(),
-            At::Piece(at) => self.pieces.value(at),
-        }
+        at.value(&self.values, &self.tx, &self.pieces)
     }
 
     /// The member's name, without the collection's.

@@ -272,18 +272,63 @@ impl Clock for Moving {
     }
 }
 
+/// Enough for some looks at the clock.
+fn long_target() -> String {
+    format!("/?a={}", "b".repeat(128_000))
+}
+
 #[test]
 fn only_time_within_phases_is_the_rules_own() {
-    let rules = "SecRule ARGS \"@contains evil\" \"id:1,phase:2,deny\"";
-    for (step_ns, expected) in [(0, Verdict::Pass), (15_000_000, Verdict::Exhausted(Exhausted::Time))] {
+    let rules = "SecRule ARGS \"@contains evil\" \"id:1,phase:1,deny\"\nSecAction \"id:2,phase:2,pass\"";
+    for (step_ns, expected) in [(1, Verdict::Pass), (25_000_000, Verdict::Exhausted(Exhausted::Time))] {
         let clock = Arc::new(Moving { step_ns, ..Moving::default() });
-        let settings = Options { clock: clock.clone(), ..options(Mode::Filtered) };
+        let settings = Options { clock: clock.clone(), ..options(Mode::Naive) };
         let (engine, _) = compile(rules, settings).unwrap();
         let mut transaction = engine.begin("a");
-        transaction.request(b"GET", b"/?a=b", b"HTTP/1.1");
-        assert_eq!(transaction.request_headers(), Verdict::Pass);
+        transaction.request(b"GET", long_target().as_bytes(), b"HTTP/1.1");
+        let first = transaction.request_headers();
         // The client takes a second to send its body.
         clock.now_ns.fetch_add(1_000_000_000, Ordering::Relaxed);
-        assert_eq!(transaction.request_body_end(), expected);
+        let second = transaction.request_body_end();
+        assert_eq!(if first == Verdict::Pass { second } else { first }, expected);
     }
+}
+
+#[test]
+fn what_time_ran_out_for_matches_nothing_and_is_not_remembered() {
+    let rules =
+        "SecRule ARGS \"!@rx x$\" \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx b$\" \"id:2,phase:1,pass\"";
+    for mode in [Mode::Naive, Mode::Filtered] {
+        let clock = Arc::new(Moving { step_ns: 30_000_000, ..Moving::default() });
+        let engine = compile(rules, Options { clock, ..options(mode) }).unwrap().0;
+        let (late, verdict) = get(&long_target()).run(&engine);
+        assert_eq!((verdict, late.matches().len()), (Verdict::Exhausted(Exhausted::Time), 0));
+        let (short, verdict) = get("/?a=b").run(&engine);
+        assert_eq!((verdict, short.matches().len()), (Verdict::Pass, 2));
+    }
+}
+
+#[test]
+fn the_log_has_time_of_its_own() {
+    let rules = "SecRule ARGS \"@rx x$\" \"id:1,phase:1,pass\"\nSecAction \"id:5,phase:5,pass\"";
+    let clock = Arc::new(Moving { step_ns: 30_000_000, ..Moving::default() });
+    let engine = compile(rules, Options { clock, ..options(Mode::Filtered) }).unwrap().0;
+    let (transaction, _) = get(&long_target()).run(&engine);
+    assert_eq!(transaction.matches().iter().map(|found| found.rule).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn strings_of_graphql_queries_are_arguments() {
+    let rules = "SecRule ARGS:graphql.id \"@streq bad\" \"id:1,phase:2,pass,msg:'%{MATCHED_VAR_NAME}'\"";
+    let graphql: &[(&str, &str)] = &[("Content-Type", "application/graphql")];
+    assert_eq!(ids(rules, post(graphql, "{ user(id: \"bad\") { name } }")), [1]);
+    assert!(ids(rules, post(graphql, "{ user(id: \"good\") { name } }")).is_empty());
+    let query = "{\"query\":\"{ user(id: \\\"bad\\\") }\"}";
+    assert_eq!(ids(rules, post(JSON, query)), [1]);
+    assert_eq!(ids(rules, post(JSON, &format!("[{{\"query\":\"{{a}}\"}},{query}]"))), [1]);
+    // Somebody's own query language.
+    let error = "SecRule REQBODY_ERROR \"!@eq 0\" \"id:2,phase:2,pass\"";
+    assert!(ids(error, post(JSON, "{\"query\":\"{ \\\"open\"}")).is_empty());
+    assert_eq!(ids(error, post(graphql, "{ user(id: \"bad) }")), [2]);
+    assert!(ids(rules, post(JSON, "{\"other\":\"{ user(id: \\\"bad\\\") }\"}")).is_empty());
 }

@@ -19,7 +19,7 @@ pub struct Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        self.engine.give_back(std::mem::take(&mut self.state));
+        self.engine.states.give(std::mem::take(&mut self.state));
     }
 }
 
@@ -29,9 +29,8 @@ impl Transaction {
         state.engine = engine.settings.engine.unwrap_or_default();
         state.read_request_body = engine.settings.request_body;
         state.read_response_body = engine.settings.response_body;
-        state.started_ns = engine.clock.monotonic_ns();
-        state.now_ns = state.started_ns;
-        (state.spent_ns, state.resumed_ns) = (0, state.started_ns);
+        state.meter.begin(&engine.clock, engine.limits.time_ns);
+        state.started_ns = state.meter.now_ns();
         state.unix_seconds = engine.clock.unix_seconds();
         let values = &mut state.values;
         values.set_text(Variable::UniqueId, unique_id.as_bytes());
@@ -205,8 +204,11 @@ impl Transaction {
     /// Phase 5, after all else.
     pub fn logging(&mut self) {
         // What ran out before does not keep the log from being written.
-        self.state.exhausted = None;
-        self.state.spent_ns = 0;
+        if self.state.exhausted.take() == Some(Exhausted::Time) {
+            let State { findings, values, .. } = &mut *self.state;
+            findings.look_no_more(values);
+        }
+        self.state.meter.leave_some();
         self.phase(Phase::Logging);
     }
 
@@ -236,20 +238,25 @@ impl Transaction {
             return Verdict::Pass;
         }
         let engine = &*self.engine;
+        let mut scratch = engine.scratch.take();
+        self.state.exchange(&mut scratch);
+        self.state.caches.meter = std::mem::take(&mut self.state.meter);
         let mut runner = Runner {
             plan: &engine.plan,
             lasting: &engine.lasting,
-            clock: &*engine.clock,
-            limits: &engine.limits,
             state: &mut self.state,
             filtered: engine.filter.is_some(),
         };
-        runner.go_on();
         if let Some(filter) = &engine.filter {
             runner.look(filter);
         }
         runner.phase(phase);
-        runner.pause();
+        // Sees that time ran out within the last rule, too.
+        runner.spend(0);
+        self.state.meter = std::mem::take(&mut self.state.caches.meter);
+        self.state.meter.pause();
+        self.state.exchange(&mut scratch);
+        engine.scratch.give(scratch);
         match (&self.state.interruption, self.state.exhausted) {
             (Some(interruption), _) if interruption.enforced => {
                 Verdict::Refuse(interruption.disruption.clone())
@@ -319,6 +326,7 @@ impl Transaction {
             Some(Processor::Multipart) => "MULTIPART",
             Some(Processor::Json) if self.engine.detect_formats => "JSON",
             Some(Processor::Xml) if self.engine.detect_formats => "XML",
+            Some(Processor::GraphQl) if self.engine.detect_formats => "GRAPHQL",
             _ => return,
         };
         self.state.body_processor = Some(name.into());

@@ -1,11 +1,12 @@
 //! The request's body: what it is read as, and what is odd about it.
 
 use super::transaction::{Transaction, only};
-use super::values::{Base, Source, Span};
+use super::values::{Base, Named, Source, Span, Values};
 use super::{Exhausted, Verdict};
 use crate::waf::body::multipart::{self, Flag};
-use crate::waf::body::{Fault, Kind, json, xml};
+use crate::waf::body::{Fault, Kind, graphql, json, xml};
 use crate::waf::ir::{EngineState, Phase, Variable};
+use crate::waf::meter::byte_ns;
 
 /// What is 0 unless a multipart body is odd.
 pub(super) const MULTIPART: &[Variable] = &[
@@ -66,6 +67,8 @@ impl Transaction {
         let length = self.state.values.request_body.len();
         if length > 0 && self.wants_request_body() {
             self.state.values.set_number(Variable::RequestBodyLength, length);
+            // All parsers take less than that.
+            self.state.meter.spend(length * byte_ns::TOKENS);
             self.read_body();
         }
         self.phase(Phase::RequestBody)
@@ -85,6 +88,10 @@ impl Transaction {
             Some("JSON") => {
                 keep = true;
                 self.json(body)
+            }
+            Some("GRAPHQL") => {
+                keep = true;
+                self.graphql(body)
             }
             Some("XML") => self.xml(body),
             Some("MULTIPART") => self.multipart(body),
@@ -116,11 +123,31 @@ impl Transaction {
         values.set(Variable::ReqbodyProcessorErrorMsg, message);
     }
 
+    /// Members, and what is in those that are GraphQL.
     fn json(&mut self, body: Span) -> Result<(), Fault> {
         let limits = self.limits();
-        self.state.values.parse(body, only(Kind::Argument, Base::ArgPost), |input, arena, mut sink| {
+        let first = self.state.values.len();
+        let values = &mut self.state.values;
+        let read = values.parse(body, only(Kind::Argument, Base::ArgPost), |input, arena, mut sink| {
             json::parse(input, arena, &limits, &mut sink)
-        })
+        });
+        for query in values.from(first).filter(|named| is_query(values, named)).collect::<Vec<_>>() {
+            let text = self.state.values.text(query.value).to_vec();
+            let query = self.state.values.keep(&text);
+            // What cannot be read is none: many other things are called queries.
+            if let Err(fault @ Fault::Limit(_)) = self.graphql(query) {
+                return Err(fault);
+            }
+        }
+        read
+    }
+
+    fn graphql(&mut self, query: Span) -> Result<(), Fault> {
+        let limits = self.limits();
+        let argument = only(Kind::Argument, Base::ArgPost);
+        self.state
+            .values
+            .parse(query, argument, |input, arena, mut sink| graphql::parse(input, arena, &limits, &mut sink))
     }
 
     fn xml(&mut self, body: Span) -> Result<(), Fault> {
@@ -175,4 +202,15 @@ impl Transaction {
         );
         report.outcome
     }
+}
+
+/// Whether a member is the text of a query, of one request or of many in an array (GraphQL over HTTP).
+fn is_query(values: &Values, named: &Named) -> bool {
+    let name = values.text(named.name);
+    let in_array = || {
+        let place = name.strip_prefix(b"json.array_")?.strip_suffix(b".query")?;
+        Some(place.iter().all(u8::is_ascii_digit))
+    };
+    (name == b"json.query" || in_array() == Some(true))
+        && memchr::memchr(b'{', values.text(named.value)).is_some()
 }

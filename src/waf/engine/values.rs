@@ -194,6 +194,11 @@ impl Values {
         self.named.get(at as usize)
     }
 
+    /// Those from this place on.
+    pub(super) fn from(&self, first: usize) -> impl Iterator<Item = Named> {
+        self.named.get(first..).unwrap_or_default().iter().copied()
+    }
+
     pub(super) fn of(&self, base: Base) -> &[u32] {
         self.by_base.get(base as usize).map_or(&[], Vec::as_slice)
     }

@@ -9,25 +9,25 @@ type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request.
 #[derive(Debug, Default)]
-pub(super) struct Request {
-    pub(super) method: Vec<u8>,
-    pub(super) target: Vec<u8>,
-    pub(super) protocol: Vec<u8>,
-    pub(super) headers: Headers,
-    pub(super) body: Vec<u8>,
+pub(in crate::waf) struct Request {
+    pub(in crate::waf) method: Vec<u8>,
+    pub(in crate::waf) target: Vec<u8>,
+    pub(in crate::waf) protocol: Vec<u8>,
+    pub(in crate::waf) headers: Headers,
+    pub(in crate::waf) body: Vec<u8>,
 }
 
 /// What the test server sends back.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Response {
+pub(in crate::waf) struct Response {
     #[serde(default = "ok")]
-    pub(super) status: u16,
+    pub(in crate::waf) status: u16,
     #[serde(default)]
-    pub(super) headers: std::collections::BTreeMap<String, String>,
+    pub(in crate::waf) headers: std::collections::BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) body: String,
+    pub(in crate::waf) body: String,
     #[serde(default, rename = "encodedBody")]
-    encoded_body: String,
+    pub(in crate::waf) encoded_body: String,
 }
 
 const fn ok() -> u16 {
@@ -44,7 +44,7 @@ fn base64(text: &[u8]) -> Vec<u8> {
 }
 
 impl Request {
-    pub(super) fn new(input: &Input) -> Result<Self, String> {
+    pub(in crate::waf) fn new(input: &Input) -> Result<Self, String> {
         if let Some(encoded) = &input.encoded_request {
             return Self::parse(&base64(encoded.as_bytes()));
         }
@@ -116,7 +116,7 @@ impl Request {
     }
 
     /// What the test server answers.
-    pub(super) fn response(&self) -> Response {
+    pub(in crate::waf) fn response(&self) -> Response {
         if !self.target.starts_with(b"/reflect") {
             return Response { status: 200, ..Response::default() };
         }

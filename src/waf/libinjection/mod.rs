@@ -17,5 +17,5 @@
 mod sqli;
 mod xss;
 
-pub use sqli::{Fingerprint, is_sqli};
-pub use xss::is_xss;
+pub use sqli::{Fingerprint, is_sqli, is_sqli_while};
+pub use xss::{is_xss, is_xss_while};

@@ -57,23 +57,37 @@ impl fmt::Debug for Fingerprint {
 /// The fingerprint of the attack that this value is, if it is one.
 #[must_use]
 pub fn is_sqli(value: &[u8]) -> Option<Fingerprint> {
+    is_sqli_while(value, &mut || true)
+}
+
+/// As [`is_sqli`], which reads a value up to five times; before each of them `go_on` is asked. If it says no, nothing
+/// more is found.
+pub fn is_sqli_while(value: &[u8], go_on: &mut impl FnMut() -> bool) -> Option<Fingerprint> {
     let tables = &*TABLES;
-    in_either_dialect(value, None, tables).or_else(|| {
+    in_either_dialect(value, None, tables, go_on).or_else(|| {
         let quotes = value.get(memchr2(b'\'', b'"', value)?..)?;
-        let single = memchr(b'\'', quotes).and_then(|_| in_either_dialect(value, Some(b'\''), tables));
+        let single = memchr(b'\'', quotes).and_then(|_| in_either_dialect(value, Some(b'\''), tables, go_on));
         single.or_else(|| {
             // Only MySQL takes `"` for a quote.
-            memchr(b'"', quotes)
-                .and_then(|_| attack(&mut Lexer::new(value, Some(b'"'), Dialect::MySql, tables)))
+            memchr(b'"', quotes).filter(|_| go_on())?;
+            attack(&mut Lexer::new(value, Some(b'"'), Dialect::MySql, tables))
         })
     })
 }
 
 /// As ANSI SQL, and if MySQL would read it differently, as that.
-fn in_either_dialect(value: &[u8], inside: Option<u8>, tables: &'static Tables) -> Option<Fingerprint> {
+fn in_either_dialect(
+    value: &[u8],
+    inside: Option<u8>,
+    tables: &'static Tables,
+    go_on: &mut impl FnMut() -> bool,
+) -> Option<Fingerprint> {
+    if !go_on() {
+        return None;
+    }
     let mut lexer = Lexer::new(value, inside, Dialect::Ansi, tables);
     attack(&mut lexer).or_else(|| {
-        let differs = lexer.ambiguous;
+        let differs = lexer.ambiguous && go_on();
         differs.then(|| attack(&mut Lexer::new(value, inside, Dialect::MySql, tables))).flatten()
     })
 }

@@ -15,13 +15,19 @@ const CONTEXTS: [State; 5] =
 /// Whether a page with this value in it may run a script from it.
 #[must_use]
 pub fn is_xss(value: &[u8]) -> bool {
+    is_xss_while(value, &mut || true)
+}
+
+/// As [`is_xss`], which reads a value up to five times; before each of them `go_on` is asked. If it says no, nothing
+/// more is found.
+pub fn is_xss_while(value: &[u8], go_on: &mut impl FnMut() -> bool) -> bool {
     // A tag, comment or declaration needs `<`, and an attribute that does something needs a value.
     if memchr2(b'<', b'=', value).is_none() {
         return false;
     }
     CONTEXTS.iter().any(|context| match context {
         State::Quoted(quote) if memchr(*quote, value).is_none() => false,
-        _ => is_xss_in(value, *context),
+        _ => go_on() && is_xss_in(value, *context),
     })
 }
 

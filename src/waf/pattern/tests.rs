@@ -1,6 +1,10 @@
 //! Translation, matching and what patterns require.
 
-use super::{Caches, Case, Regex, Required, translate};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Caches, Case, Groups, Regex, Required, translate};
+use crate::waf::Clock;
 
 fn regex(pattern: &str) -> (Regex, Required) {
     Regex::new(pattern.as_bytes(), Case::Sensitive).unwrap_or_else(|error| panic!("{pattern}: {error}"))
@@ -106,4 +110,81 @@ fn phrases_require_one_of_them() {
     let phrases = [&b"/etc/passwd"[..], b"/etc/shadow", b"x"];
     let required = Required::phrases(phrases.into_iter());
     assert!(passes(&required, b"cat /ETC/SHADOW") && passes(&required, b"x") && !passes(&required, b"/usr"));
+}
+
+#[test]
+fn finds_the_same_matches_and_groups_as_the_library() {
+    let patterns = [
+        "a(b)?c",
+        "(?i)(x+)(y*)z",
+        "^(a|ab)(c|bcd)*$",
+        "\\bfoo(\\d{2,5})\\b",
+        "(a*)*b",
+        "([^,]*),([^,]*)$",
+        "(?:)",
+        "a$",
+        ".*(q).*",
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    for (id, pattern) in patterns.iter().enumerate() {
+        let regex = Regex::new(pattern.as_bytes(), Case::Sensitive).unwrap().0;
+        let oracle = regex::bytes::RegexBuilder::new(pattern)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .build()
+            .unwrap();
+        let mut caches = Caches::default();
+        for _ in 0..300 {
+            let text: Vec<u8> =
+                (0..random.usize(..200)).map(|_| b"abcxyzfo01,q \n"[random.usize(..14)]).collect();
+            assert_eq!(regex.is_match(id, &mut caches, &text), oracle.is_match(&text), "{pattern} {text:?}");
+            let from = random.usize(..=text.len());
+            let expected = oracle.captures_at(&text, from).map(|found| {
+                let mut groups = Groups::default();
+                for (group, found) in groups.iter_mut().zip(found.iter()) {
+                    *group = found.map(|found| (found.start(), found.end()));
+                }
+                groups
+            });
+            assert_eq!(regex.groups(id, &mut caches, &text, from), expected, "{pattern} {text:?} {from}");
+        }
+    }
+}
+
+#[test]
+fn of_a_very_long_match_the_whole_alone_is_told() {
+    let regex = Regex::new(b"<(a+)>", Case::Sensitive).unwrap().0;
+    let text = |length: usize| [&b"xx<"[..], &vec![b'a'; length], b">xx"].concat();
+    let groups = |length: usize| regex.groups(0, &mut Caches::default(), &text(length), 0).unwrap();
+    assert_eq!(groups(8_000)[..2], [Some((2, 8_004)), Some((3, 8_003))]);
+    assert_eq!(groups(100_000)[..2], [Some((2, 100_004)), None]);
+}
+
+#[test]
+fn a_text_that_asks_for_a_new_state_with_each_byte_ends_with_the_time() {
+    struct Steps(AtomicU64);
+    impl Clock for Steps {
+        fn monotonic_ns(&self) -> u64 {
+            self.0.fetch_add(1, Ordering::Relaxed)
+        }
+
+        fn unix_seconds(&self) -> u64 {
+            0
+        }
+    }
+    // Each of 300 places where the match may have begun is in the state, or is not.
+    let regex = Regex::new(b"a[^!]{300}b!", Case::Sensitive).unwrap().0;
+    let mut random = fastrand::Rng::with_seed(7);
+    let text: Vec<u8> = (0..128 << 10).map(|_| b"ac"[random.usize(..2)]).collect();
+    let looks = |text: &[u8]| {
+        let clock = Arc::new(Steps(0.into()));
+        let mut caches = Caches::default();
+        caches.meter.begin(&(clock.clone() as Arc<dyn Clock>), 200_050);
+        let found = regex.is_match(0, &mut caches, text);
+        (found, caches.meter.is_empty(), clock.0.load(Ordering::Relaxed))
+    };
+    let (found, is_empty, looked) = looks(&text);
+    assert!(!found && is_empty && looked < 60, "{looked}");
+    // The same length, of few states.
+    assert!(!looks(&vec![b'c'; 128 << 10]).1);
 }

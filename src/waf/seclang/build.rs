@@ -9,6 +9,7 @@ use crate::waf::ir::{
     Disruptive, Link, Location, Meta, Operator, Phase, Program, Rule, RuleSet, Step, Target, Template,
 };
 use crate::waf::transform::Transformation;
+use crate::waf::yaml;
 
 /// Files within each other.
 const INCLUDE_DEPTH: usize = 16;
@@ -36,6 +37,8 @@ pub(super) struct Builder<'a> {
     file: Arc<str>,
     depth: usize,
     rules: usize,
+    /// Whether there are packs in YAML among the files.
+    packs: bool,
     faults: Vec<Fault>,
     notes: Vec<Fault>,
 }
@@ -58,6 +61,7 @@ impl<'a> Builder<'a> {
             file: "".into(),
             depth: 0,
             rules: 0,
+            packs: false,
             faults: Vec::new(),
             notes: Vec::new(),
         }
@@ -86,6 +90,10 @@ impl<'a> Builder<'a> {
 
     /// Reads the text of a file.
     pub(super) fn text(&mut self, name: &str, text: &[u8]) {
+        if yaml::is_pack(name) {
+            self.packs = true;
+            return self.faults.extend(yaml::read(self.loader, name, text, &mut self.program));
+        }
         let outer = std::mem::replace(&mut self.file, name.into());
         self.depth += 1;
         for directive in lexer::directives(text) {
@@ -115,11 +123,11 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn fault(&mut self, at: Location, what: impl Into<String>) {
-        self.faults.push(Fault { at, what: what.into() });
+        self.faults.push(Fault { at, column: 0, what: what.into() });
     }
 
     pub(super) fn note(&mut self, at: Location, what: impl Into<String>) {
-        self.notes.push(Fault { at, what: what.into() });
+        self.notes.push(Fault { at, column: 0, what: what.into() });
     }
 
     fn unsupported(&mut self, at: Location, what: String) {
@@ -256,6 +264,9 @@ impl<'a> Builder<'a> {
         if let Some(at) = self.open.take().and_then(|open| open.rule.links.last().map(|link| link.at.clone()))
         {
             self.fault(at, "the chain has no next rule");
+        }
+        if self.packs {
+            self.program.steps.extend(yaml::judges());
         }
         for (at, change) in std::mem::take(&mut self.changes) {
             if let Err(what) = directive::change(&mut self.program, &self.defaults, change) {

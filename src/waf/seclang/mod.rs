@@ -31,13 +31,18 @@ pub trait Loader {
 pub struct Fault {
     /// Where.
     pub at: Location,
+    /// In characters, from 1; 0 where only the line is known.
+    pub column: u32,
     /// What, as a lowercase fragment.
     pub what: String,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.at, self.what)
+        match self.column {
+            0 => write!(out, "{}: {}", self.at, self.what),
+            column => write!(out, "{}:{column}: {}", self.at, self.what),
+        }
     }
 }
 
@@ -63,7 +68,7 @@ pub struct Loaded {
     pub notes: Vec<Fault>,
 }
 
-/// Reads the files, in this order, with everything they include.
+/// Reads the files, in this order, with everything they include. Packs in YAML ([`yaml`](super::yaml)) are read as such.
 ///
 /// # Errors
 /// Everything that is wrong.

@@ -171,6 +171,12 @@ impl Transformation {
         NAMES.iter().filter(|(name, known)| known.name() == *name).map(|(_, known)| *known)
     }
 
+    /// A bit of its own, for sets of transformations.
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+
     /// What a value must hold to be changed at all.
     #[must_use]
     pub const fn triggers(self) -> Triggers {

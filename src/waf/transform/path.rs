@@ -22,14 +22,10 @@ pub(super) fn normalise(input: &[u8], out: &mut Vec<u8>, windows: bool) -> bool 
 
 /// Certainly normal: no two slashes together, no segment that ends with a dot, no backslash.
 fn is_normal(input: &[u8], windows: bool) -> bool {
-    let mut before = 0;
-    for byte in input {
-        if (*byte == b'/' && matches!(before, b'/' | b'.')) || (windows && *byte == b'\\') {
-            return false;
-        }
-        before = *byte;
-    }
-    before != b'.'
+    let before = |slash: usize| slash.checked_sub(1).and_then(|before| input.get(before));
+    input.last() != Some(&b'.')
+        && !(windows && memchr::memchr(b'\\', input).is_some())
+        && memchr::memchr_iter(b'/', input).all(|slash| !matches!(before(slash), Some(b'/' | b'.')))
 }
 
 struct Walk<'a> {

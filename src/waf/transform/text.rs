@@ -34,6 +34,9 @@ pub(super) fn trim(input: &[u8], out: &mut Vec<u8>, left: bool, right: bool) -> 
 
 /// Each stretch of white space becomes one space.
 pub(super) fn compress_whitespace(input: &[u8], out: &mut Vec<u8>) -> bool {
+    if is_compressed(input) {
+        return false;
+    }
     let mut rewriter = Rewriter::new(input, out);
     let mut at = 0;
     while let Some(start) = find_from(input, at, is_space) {
@@ -44,6 +47,16 @@ pub(super) fn compress_whitespace(input: &[u8], out: &mut Vec<u8>) -> bool {
         }
     }
     rewriter.finish()
+}
+
+/// Whether all white space is single spaces, as in most text. Asked of 32 pairs at once, as in [`find`].
+fn is_compressed(input: &[u8]) -> bool {
+    let is_odd = |(byte, next): (&u8, &u8)| is_space(*byte) & ((*byte != b' ') | is_space(*next));
+    let after = input.get(1..).unwrap_or_default();
+    let mut pairs = input.chunks(32).zip(after.chunks(32));
+    let ends_oddly = input.last().is_some_and(|last| is_space(*last) && *last != b' ');
+    !ends_oddly
+        && pairs.all(|(bytes, next)| !bytes.iter().zip(next).fold(false, |odd, pair| odd | is_odd(pair)))
 }
 
 /// White space and both bytes of the no-break space of UTF-8 go; the second is that of Latin-1.

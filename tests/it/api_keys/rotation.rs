@@ -8,7 +8,7 @@ use super::{OLD, ask, id, keys, new, origin, printed, setup, taken_over};
 use crate::harness::{Client, Origin, Reply, eventually, soon};
 
 /// Asks with a key until it is told to stop, and gives what the statuses were.
-fn load(
+pub fn load(
     address: std::net::SocketAddr,
     key: &str,
     stop: &Arc<AtomicBool>,

@@ -1,9 +1,11 @@
 //! A response of HTTP/1 as it came, read without any leniency: what this accepts is well-formed.
 
 /// Fields that Edgeward may send by itself. What an origin sends must be allowed by the test, or begin with `x-test-`.
-pub const ALLOWED: [&str; 14] = [
+pub const ALLOWED: [&str; 16] = [
+    "age",
     "allow",
     "cache-control",
+    "cache-status",
     "connection",
     "content-length",
     "content-type",

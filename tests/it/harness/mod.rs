@@ -24,6 +24,7 @@ pub mod nginx;
 pub mod origin;
 pub mod poll;
 pub mod provider;
+pub mod redis;
 pub mod tls;
 pub mod tools;
 
@@ -40,4 +41,5 @@ pub use nginx::Nginx;
 pub use origin::{Origin, Reply, Seen};
 pub use poll::{DEADLINE, eventually, soon};
 pub use provider::Provider;
+pub use redis::Redis;
 pub use tls::Visitor;

@@ -51,3 +51,8 @@ pub fn curl(arguments: &[&str]) -> String {
 pub fn edgeward(arguments: &[&str]) -> Output {
     run(env!("CARGO_BIN_EXE_edgeward"), arguments, b"")
 }
+
+/// The built program, with a variable in its environment.
+pub fn edgeward_with(variable: (&str, &str), arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_edgeward")).env(variable.0, variable.1).args(arguments).output().unwrap()
+}

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{MatchKind, StartKind};
 
+use super::classes::{ClassSet, Classes};
 use super::look::WORDS;
-use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, insert};
+use super::screen::Screen;
+use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, Step, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
 use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
@@ -14,18 +16,12 @@ use crate::waf::engine::run::argument_is_constant;
 use crate::waf::engine::values::BASES;
 use crate::waf::ir::Variable;
 use crate::waf::pattern::{Clause, Regex, Required};
-use crate::waf::transform::{ByteSet, Transformation, Triggers};
+use crate::waf::transform::{ByteSet, Transformation};
 
 /// Rules that are screened; more are tested as they run.
 const RULES: usize = WORDS * 64;
-/// Bytes that short values are often made of, the fewest first.
-const CLASSES: [ByteSet; 5] = {
-    let digits = ByteSet::range(b'0', b'9');
-    let words = digits.union(ByteSet::range(b'a', b'z'));
-    let names = words.union(ByteSet::of(b"-_"));
-    let paths = names.union(ByteSet::of(b".:/"));
-    [digits, words, names, paths, paths.union(ByteSet::of(b" ,"))]
-};
+/// Pipelines of rules that are screened.
+const PIPELINES: usize = 128;
 /// From this likelihood on a rule's text is a candidate more often than not worth it.
 const COMMON: f64 = 0.25;
 /// Patterns of one group.
@@ -43,7 +39,7 @@ impl Filter {
         let live: Vec<RuleId> = plan.phases.iter().flatten().copied().collect();
         for id in live {
             let link = plan.rules.get(id as usize).and_then(|rule| rule.links.first());
-            let Some(link) = link.filter(|link| can_be_screened(link) && builder.rules.len() < RULES) else {
+            let Some(link) = link.filter(|link| can_be_screened(link) && builder.has_room(link)) else {
                 continue;
             };
             let required = required_of(link, required.get(&(id, 0)));
@@ -124,9 +120,12 @@ enum Place {
 
 #[derive(Default)]
 struct Builder {
-    rules: Vec<Screened>,
-    always: Vec<u16>,
-    by_byte: BTreeMap<u8, Vec<u16>>,
+    rules: Vec<RuleId>,
+    rest: Vec<Vec<(ByteSet, Box<[u32]>)>>,
+    least_bytes: Vec<usize>,
+    needs: Vec<(ByteSet, Vec<u16>)>,
+    literal: Vec<u16>,
+    instead: Vec<(ByteSet, Vec<u16>)>,
     literals: HashMap<Vec<u8>, u32>,
     by_literal: Vec<Vec<u16>>,
     pipelines: Vec<(Vec<Transformation>, bool, Vec<u16>)>,
@@ -136,6 +135,12 @@ struct Builder {
 }
 
 impl Builder {
+    fn has_room(&self, link: &PlannedLink) -> bool {
+        self.rules.len() < RULES
+            && (self.pipelines.len() < PIPELINES
+                || self.pipelines.iter().any(|known| same_pipeline(known, link)))
+    }
+
     fn rule(&mut self, id: RuleId, link: &PlannedLink, required: Required) -> u16 {
         let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
         let likely = required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON);
@@ -143,35 +148,33 @@ impl Builder {
             let variables = link.targets.iter().map(|target| target.variable).collect();
             self.common.entry(variables).or_default().push((bit, *pattern));
         }
-        let only_bytes = required.clauses.iter().filter(|clause| clause.literals.is_empty());
-        let bytes = only_bytes.map(|clause| clause.bytes).collect();
-        let mut clauses = required.clauses.into_iter();
-        match clauses.next() {
-            None => self.always.push(bit),
-            Some(first) => {
-                for byte in first.bytes.iter() {
-                    self.by_byte.entry(byte).or_default().push(bit);
-                }
-                for literal in first.literals {
-                    let at = self.literal(literal);
-                    if let Some(rules) = self.by_literal.get_mut(at as usize) {
-                        rules.push(bit);
-                    }
+        self.least_bytes.push(required.least_bytes);
+        let (bytes, mut literals): (Vec<_>, Vec<_>) =
+            required.clauses.into_iter().partition(|clause| clause.literals.is_empty());
+        for clause in bytes {
+            note(&mut self.needs, clause.bytes, bit);
+        }
+        let rest = if literals.is_empty() { Vec::new() } else { literals.split_off(1) };
+        if let Some(first) = literals.pop() {
+            self.literal.push(bit);
+            if first.bytes != ByteSet::EMPTY {
+                note(&mut self.instead, first.bytes, bit);
+            }
+            for literal in first.literals {
+                let at = self.literal(literal);
+                if let Some(rules) = self.by_literal.get_mut(at as usize) {
+                    rules.push(bit);
                 }
             }
         }
-        let rest = clauses.filter(|clause| !clause.literals.is_empty()).map(|clause| Needed {
-            bytes: clause.bytes,
-            literals: clause.literals.into_iter().map(|literal| self.literal(literal)).collect(),
-        });
-        let rest = rest.collect();
-        self.rules.push(Screened { rule: id, least_bytes: required.least_bytes, rest, bytes });
+        let mut numbered = |clause: Clause| {
+            (clause.bytes, clause.literals.into_iter().map(|literal| self.literal(literal)).collect())
+        };
+        let rest = rest.into_iter().map(&mut numbered).collect();
+        self.rest.push(rest);
+        self.rules.push(id);
         let steps = link.pipeline.to_vec();
-        match self
-            .pipelines
-            .iter_mut()
-            .find(|(known, multi, _)| *known == steps && *multi == link.multi_match)
-        {
+        match self.pipelines.iter_mut().find(|known| same_pipeline(known, link)) {
             Some((_, _, rules)) => rules.push(bit),
             None => self.pipelines.push((steps, link.multi_match, vec![bit])),
         }
@@ -188,12 +191,6 @@ impl Builder {
         at
     }
 
-    /// Rules that a text of these bytes alone may match, as far as single bytes tell.
-    fn possible(&self, class: ByteSet) -> Vec<u16> {
-        let may = |rule: &Screened| rule.bytes.iter().all(|needed| needed.intersects(&class));
-        (0_u16..).zip(&self.rules).filter(|(_, rule)| may(rule)).map(|(bit, _)| bit).collect()
-    }
-
     fn finish(self, plan: &Plan) -> Result<Filter, String> {
         let words = self.rules.len().div_ceil(64).max(1);
         let set = |bits: &[u16]| {
@@ -204,56 +201,89 @@ impl Builder {
             set
         };
         let automaton = automaton(&self.literals)?;
-        let mut scopes = BTreeMap::new();
-        for (bit, targets, excluded) in &self.targets {
-            add_targets(&mut scopes, words, *bit, targets, excluded);
-        }
+        let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
+        let classes = self.classes(&steps);
         let pipelines: Vec<_> = self
             .pipelines
             .iter()
             .map(|(steps, multi_match, rules)| Pipeline {
-                steps: steps.clone().into(),
+                steps: with_classes(steps, &classes),
+                step_set: steps.iter().fold(0, |set, step| set | step.bit()),
                 multi_match: *multi_match,
                 rules: set(rules),
-                triggers: triggers(steps),
             })
             .collect();
-        for (scope, number) in scopes.values_mut().zip(0_u16..) {
-            choose_pipelines(scope, &pipelines);
-            scope.number = number;
-            scope.by_name =
-                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
-        }
-        let telling: Vec<u8> = self.by_byte.keys().copied().collect();
+        let scopes = self.scopes(words, &pipelines);
         let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
         let singles = singles(scopes);
         let groups = groups(plan, &self.common, set);
-        let fits = |length: usize| -> Vec<u16> {
-            (0_u16..)
-                .zip(&self.rules)
-                .filter(|(_, rule)| rule.least_bytes <= length)
-                .map(|(bit, _)| bit)
-                .collect()
+        let fits = |length: usize| -> Bits {
+            let fit = (0_u16..).zip(&self.least_bytes).filter(|(_, least)| **least <= length);
+            set(&fit.map(|(bit, _)| bit).collect::<Vec<_>>())
         };
-        let by_length = (0..=SHORT_BYTES).map(|length| set(&fits(length))).collect();
-        let by_class = CLASSES.iter().map(|class| (*class, set(&self.possible(*class)))).collect();
+        let sets = |by_bytes: &[(ByteSet, Vec<u16>)]| -> Vec<(ClassSet, Bits)> {
+            by_bytes.iter().map(|(bytes, rules)| (classes.small(*bytes), set(rules))).collect()
+        };
+        let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
+        let rest = self.rest.into_iter().map(|rest| rest.into_iter().map(needed).collect());
+        let screened = self.rules.iter().zip(rest).map(|(rule, rest)| Screened { rule: *rule, rest });
+        let every: Vec<u16> = (0..).take(self.rules.len()).collect();
         Ok(Filter {
             words,
-            always: set(&self.always),
-            by_byte: (0..=255).map(|byte| set(self.by_byte.get(&byte).map_or(&[], Vec::as_slice))).collect(),
-            telling_bytes: ByteSet::of(&telling),
+            by_length: (0..=SHORT_BYTES).map(fits).chain([fits(usize::MAX)]).collect(),
+            screen: Screen { needs: sets(&self.needs), all: set(&every) },
+            literal: set(&self.literal),
+            instead: sets(&self.instead),
             by_literal: self.by_literal.into_iter().map(Into::into).collect(),
-            rules: self.rules,
+            rules: screened.collect(),
             automaton,
+            steps: with_classes(&steps, &classes),
             pipelines,
             values,
             names,
             singles,
             groups,
-            by_length,
-            by_class,
+            classes,
         })
     }
+
+    /// What is looked for where.
+    fn scopes(&self, words: usize, pipelines: &[Pipeline]) -> BTreeMap<Place, Scope> {
+        let mut scopes = BTreeMap::new();
+        for (bit, targets, excluded) in &self.targets {
+            add_targets(&mut scopes, words, *bit, targets, excluded);
+        }
+        for (scope, number) in scopes.values_mut().zip(0_u16..) {
+            choose_pipelines(scope, pipelines);
+            scope.number = number;
+            scope.by_name =
+                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
+        }
+        scopes
+    }
+
+    fn classes(&self, steps: &BTreeSet<Transformation>) -> Classes {
+        let asked = self.needs.iter().chain(&self.instead).map(|(bytes, _)| bytes);
+        Classes::new(asked.chain(self.rest.iter().flatten().map(|(bytes, _)| bytes)), steps)
+    }
+}
+
+fn with_classes<'a>(steps: impl IntoIterator<Item = &'a Transformation>, classes: &Classes) -> Box<[Step]> {
+    steps.into_iter().map(|by| Step { by: *by, changes: classes.changed_by(*by) }).collect()
+}
+
+fn note(sets: &mut Vec<(ByteSet, Vec<u16>)>, bytes: ByteSet, bit: u16) {
+    match sets.iter_mut().find(|(known, _)| *known == bytes) {
+        Some((_, rules)) => rules.push(bit),
+        None => sets.push((bytes, vec![bit])),
+    }
+}
+
+fn same_pipeline(
+    (steps, multi_match, _): &(Vec<Transformation>, bool, Vec<u16>),
+    link: &PlannedLink,
+) -> bool {
+    *steps == *link.pipeline && *multi_match == link.multi_match
 }
 
 /// One automaton of all literals, numbered as they are.
@@ -305,14 +335,6 @@ fn groups(
         groups.push(Group { rules: set(&bits), any, id: plan.patterns.len() + groups.len() });
     }
     groups
-}
-
-/// The bytes without which none of the steps changes anything.
-fn triggers(steps: &[Transformation]) -> Option<ByteSet> {
-    steps.iter().try_fold(ByteSet::EMPTY, |all, step| match step.triggers() {
-        Triggers::Any(bytes) => Some(all.union(bytes)),
-        Triggers::Always => None,
-    })
 }
 
 fn places(variable: Variable) -> Vec<Place> {
@@ -390,6 +412,6 @@ fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
         any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);
     }
     let meets = |pipeline: &Pipeline| pipeline.rules.iter().zip(&any).any(|(a, b)| a & b != 0);
-    let own = (0_u16..).zip(pipelines).filter(|(_, pipeline)| meets(pipeline)).map(|(at, _)| at);
-    scope.pipelines = own.collect();
+    let own = pipelines.iter().enumerate().filter(|(_, pipeline)| meets(pipeline));
+    scope.pipelines = own.fold(0, |own, (at, _)| own | 1 << at);
 }

@@ -3,21 +3,20 @@
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton, StateID};
 
+use super::classes::ClassSet;
 use super::seen::Key;
-use super::texts::{TextId, Texts};
-use super::{Filter, Findings, Pipeline, Scope, bits, has, insert};
+use super::texts::{Known, TextId, Texts};
+use super::{Filter, Findings, Needed, Pipeline, Scope, bits, insert};
 use crate::waf::engine::operators::{self, Operands};
 use crate::waf::engine::run::{Runner, argument_of};
 use crate::waf::engine::state::State;
 use crate::waf::engine::values::ValueRef;
+use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::pattern::LITERAL_BYTES;
-use crate::waf::transform::ByteSet;
 
 impl Runner<'_> {
     /// Looks at all values that have arrived since the last time.
     pub(in crate::waf::engine) fn look(&mut self, filter: &Filter) {
-        let findings = &mut self.state.findings;
-        findings.set.resize(filter.words, 0);
         for (variable, scope) in &filter.singles {
             let bit = 1_u128 << (*variable as u32 % 128);
             if self.state.findings.seen_singles & bit == 0 && self.state.values.single(*variable).is_some() {
@@ -25,7 +24,7 @@ impl Runner<'_> {
                 self.look_at(filter, scope, ValueRef::Single(*variable));
             }
         }
-        while self.state.findings.seen < self.state.values.len() && self.state.exhausted.is_none() {
+        while self.state.findings.seen < self.state.values.len() && !self.state.caches.meter.is_empty() {
             let Ok(at) = u32::try_from(self.state.findings.seen) else { return };
             self.state.findings.seen += 1;
             let Some(base) = self.state.values.named(at).map(|named| named.base as usize) else { return };
@@ -39,20 +38,19 @@ impl Runner<'_> {
     }
 
     fn look_at(&mut self, filter: &Filter, scope: &Scope, at: ValueRef) {
-        if scope.pipelines.is_empty() {
+        if scope.pipelines == 0 {
             return;
         }
         let State { values, findings, caches, .. } = &mut *self.state;
         let Some(value) = values.value(at) else { return };
         let name = if scope.by_name { values.name(at) } else { &[] };
         let key = Key::new(scope.number, name, value);
-        let Findings { seen_before, set, list, .. } = &mut *findings;
-        if let Some(found) = key.and_then(|key| seen_before.find(key)) {
-            for bit in found {
-                insert(set, *bit);
-                list.push((*bit, at));
+        if let Some(found) = key.and_then(|key| findings.seen_before.find(key)) {
+            for bit in found.bits() {
+                findings.push(*bit, at);
             }
-            return self.spend(0);
+            caches.meter.spend(SEEN_NS);
+            return;
         }
         let mut rules = [0_u64; WORDS];
         let Some(rules) = rules.get_mut(..filter.words) else { return };
@@ -76,14 +74,22 @@ impl Runner<'_> {
         let mut operands = Operands { plan: self.plan, argument: &[], caches };
         let looked = Look { filter, value, rules, at };
         let found = findings.list.len();
-        let bytes = looked.pipelines(&scope.pipelines, findings, &mut operands);
-        if let Some(key) = key {
+        looked.pipelines(scope.pipelines, findings, &mut operands);
+        // What was not looked at to its end is not known.
+        if operands.caches.meter.spend(VALUE_NS)
+            && let Some(key) = key
+        {
             let Findings { seen_before, list, .. } = &mut *findings;
-            seen_before.note(key, list.get(found..).unwrap_or_default().iter().map(|(bit, _)| *bit));
+            seen_before.note(key, list.get(found..).unwrap_or_default().iter().map(|found| found.bit));
         }
-        self.spend(bytes);
     }
 }
+
+/// What a value may take besides its bytes, one that was looked at before and one that was not.
+const SEEN_NS: usize = 100;
+const VALUE_NS: usize = 2_000;
+/// Bytes of a value for which it is found out beforehand which transformations change it.
+const SHORT_VALUE: usize = 256;
 
 /// Words of the largest set of rules.
 pub(super) const WORDS: usize = 16;
@@ -97,51 +103,71 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Bytes looked at.
-    fn pipelines(&self, pipelines: &[u16], findings: &mut Findings, operands: &mut Operands<'_>) -> usize {
-        findings.texts.begin(self.value);
-        let bytes = findings.texts.bytes(0);
-        let mut looked = self.value.len();
+    /// Makes the texts that the pipelines make of the value, and looks at each for all rules that are to.
+    fn pipelines(&self, pipelines: u128, findings: &mut Findings, operands: &mut Operands<'_>) {
+        let (filter, texts) = (self.filter, &mut findings.texts);
+        texts.begin(self.value, &filter.classes);
+        let classes = texts.classes(0);
+        let mut remembered = std::mem::take(&mut texts.remembered);
+        let told = filter.screen.tell(classes, &filter.pipelines, &mut remembered);
         // Most pipelines change nothing of most values: the value is looked at once for all of them.
-        let mut unchanged = [0_u64; WORDS];
-        let Some(unchanged) = unchanged.get_mut(..self.filter.words) else { return 0 };
-        for id in pipelines {
-            let Some(pipeline) = self.filter.pipelines.get(usize::from(*id)) else { continue };
-            if pipeline.triggers.is_some_and(|triggers| !triggers.intersects(&bytes)) {
-                unchanged.iter_mut().zip(&pipeline.rules).for_each(|(all, own)| *all |= own);
-            } else if self.rules.iter().zip(&pipeline.rules).any(|(rules, own)| rules & own != 0) {
-                looked += self.pipeline(pipeline, findings, operands);
+        texts.look_for(0, &told.unchanged);
+        let steps = self.effective(told.steps, texts, &mut operands.caches.meter);
+        let mut changing = told.changing & pipelines;
+        findings.texts.remembered = remembered;
+        while changing != 0 {
+            let pipeline = filter.pipelines.get(changing.trailing_zeros() as usize);
+            changing &= changing - 1;
+            match pipeline.filter(|pipeline| meet(self.rules, &pipeline.rules)) {
+                Some(pipeline) if pipeline.step_set & steps == 0 => {
+                    findings.texts.look_for(0, &pipeline.rules);
+                }
+                Some(pipeline) => self.pipeline(pipeline, findings, &mut operands.caches.meter),
+                None => {}
             }
         }
-        self.text(0, unchanged, findings, operands);
-        looked
+        let mut rules = [0_u64; WORDS];
+        let Some(rules) = rules.get_mut(..filter.words) else { return };
+        for id in findings.texts.all() {
+            if findings.texts.rules(id, rules) {
+                self.text(id, rules, findings, operands);
+            }
+        }
     }
 
-    /// Bytes looked at besides the value's.
-    fn pipeline(&self, pipeline: &Pipeline, findings: &mut Findings, operands: &mut Operands<'_>) -> usize {
-        let mut looked = 0;
+    /// Which of the transformations change the value. Of long values all that may: not all pipelines begin with it.
+    fn effective(&self, steps: u64, texts: &mut Texts, meter: &mut Meter) -> u64 {
+        if self.value.len() > SHORT_VALUE {
+            return steps;
+        }
+        let mut effective = 0;
+        for step in self.filter.steps.iter().filter(|step| steps & step.by.bit() != 0) {
+            if !matches!(texts.make(self.value, 0, *step, (&self.filter.classes, &mut *meter)), Ok(0)) {
+                effective |= step.by.bit();
+            }
+        }
+        effective
+    }
+
+    fn pipeline(&self, pipeline: &Pipeline, findings: &mut Findings, meter: &mut Meter) {
+        let texts = &mut findings.texts;
         let mut text: TextId = 0;
         if pipeline.multi_match {
-            self.text(text, &pipeline.rules, findings, operands);
+            texts.look_for(text, &pipeline.rules);
         }
         for step in &pipeline.steps {
-            let Some(next) = findings.texts.make(self.value, text, *step) else {
+            let Ok(next) = texts.make(self.value, text, *step, (&self.filter.classes, &mut *meter)) else {
                 // Too many texts: better a test too many than one too few.
-                self.pass_all(&pipeline.rules, findings);
-                return looked;
+                return self.pass_all(&pipeline.rules, findings);
             };
-            if next != text {
-                looked += self.value.len();
-                if pipeline.multi_match {
-                    self.text(next, &pipeline.rules, findings, operands);
-                }
+            if next != text && pipeline.multi_match {
+                texts.look_for(next, &pipeline.rules);
             }
             text = next;
         }
         if !pipeline.multi_match {
-            self.text(text, &pipeline.rules, findings, operands);
+            texts.look_for(text, &pipeline.rules);
         }
-        looked
     }
 
     fn pass_all(&self, rules: &[u64], findings: &mut Findings) {
@@ -154,12 +180,16 @@ impl Look<'_> {
 
     /// Tests those rules on the text that it is worth it for.
     fn text(&self, id: TextId, rules: &[u64], findings: &mut Findings, operands: &mut Operands<'_>) {
-        if !self.may_have(findings.texts.bytes(id), rules) {
+        let words = self.filter.words;
+        let alike = findings.texts.alike(id);
+        self.screen(alike, &mut findings.texts);
+        let (known, screened) = findings.texts.candidates(alike, words);
+        if !meet(screened, rules) {
             return;
         }
-        let alike = findings.texts.alike(id);
-        self.scan(alike, &mut findings.texts);
-        let words = self.filter.words;
+        if *known == Known::Screened && meet_all([screened, rules, &self.filter.literal]) {
+            self.scan(alike, &mut findings.texts, &mut operands.caches.meter);
+        }
         let mut candidates = [0_u64; WORDS];
         let Some(candidates) = candidates.get_mut(..words) else { return };
         let (_, known) = findings.texts.candidates(alike, words);
@@ -170,17 +200,6 @@ impl Look<'_> {
                 self.test(bit, id, findings, operands);
             }
         }
-    }
-
-    /// Whether the text has the bytes that any of the rules needs. Spares a scan.
-    fn may_have(&self, bytes: ByteSet, rules: &[u64]) -> bool {
-        let bytes = bytes.to_ascii_lowercase();
-        self.rules.iter().zip(rules).enumerate().any(|(place, (own, rules))| {
-            bits(own & rules, place).any(|bit| {
-                let screened = self.filter.rules.get(usize::from(bit));
-                screened.is_some_and(|screened| screened.bytes.iter().all(|needed| needed.intersects(&bytes)))
-            })
-        })
     }
 
     /// Takes out the candidates of groups of which none matches.
@@ -196,7 +215,7 @@ impl Look<'_> {
             if count < 2 {
                 continue;
             }
-            let ask = |text: &[u8]| group.any.is_match(group.id, operands.caches, text);
+            let ask = |text: &[u8]| group.any.may_match(group.id, operands.caches, text);
             if !findings.texts.group(self.value, id, place, ask) {
                 candidates.iter_mut().zip(&group.rules).for_each(|(all, own)| *all &= !own);
             }
@@ -210,32 +229,39 @@ impl Look<'_> {
         let text = findings.texts.text(self.value, id);
         let mut operands =
             Operands { plan: operands.plan, argument: argument_of(&link.test), caches: operands.caches };
-        // A value is kept once, however many of its texts pass.
-        let passes = operators::matches(&link.test, text, &mut operands);
-        let kept = findings.list.last() == Some(&(bit, self.at))
-            || (has(&findings.set, bit) && findings.list.contains(&(bit, self.at)));
-        if passes && !kept {
+        if operators::matches(&link.test, text, &mut operands) {
             findings.push(bit, self.at);
         }
     }
 
-    /// Finds the rules for which the text has what they need.
-    fn scan(&self, id: TextId, texts: &mut Texts) {
-        let words = self.filter.words;
-        let (known, _) = texts.candidates(id, words);
-        if known {
-            return;
-        }
-        let mut found = [0_u64; WORDS];
-        let Some(found) = found.get_mut(..words) else { return };
-        found.copy_from_slice(&self.filter.always);
-        let bytes = texts.bytes(id).to_ascii_lowercase();
-        for byte in bytes.intersection(self.filter.telling_bytes).iter() {
-            for (found, also) in
-                found.iter_mut().zip(self.filter.by_byte.get(usize::from(byte)).into_iter().flatten())
+    /// Finds the rules that the text is long enough for and has the bytes for.
+    fn screen(&self, id: TextId, texts: &mut Texts) {
+        let filter = self.filter;
+        let classes = texts.classes(id);
+        let length = texts.text(self.value, id).len();
+        let mut remembered = std::mem::take(&mut texts.remembered);
+        let (known, screened) = texts.candidates(id, filter.words);
+        if *known == Known::Nothing {
+            *known = Known::Screened;
+            let told = filter.screen.tell(classes, &filter.pipelines, &mut remembered);
+            let fits = filter.by_length.get(length).or(filter.by_length.last());
+            let fits = fits.into_iter().flatten();
+            for (((screened, own), fits), possible) in
+                screened.iter_mut().zip(self.rules).zip(fits).zip(&told.possible)
             {
-                *found |= also;
+                *screened = own & fits & possible;
             }
+        }
+        texts.remembered = remembered;
+    }
+
+    /// Takes out the rules that need literals which the text lacks.
+    fn scan(&self, id: TextId, texts: &mut Texts, meter: &mut Meter) {
+        let classes = texts.classes(id);
+        let mut found = [0_u64; WORDS];
+        let Some(found) = found.get_mut(..self.filter.words) else { return };
+        for (_, rules) in self.filter.instead.iter().filter(|(enough, _)| enough & classes != 0) {
+            found.iter_mut().zip(rules).for_each(|(found, also)| *found |= also);
         }
         let mut stamps = std::mem::take(&mut texts.stamps);
         texts.stamp = texts.stamp.wrapping_add(1);
@@ -244,22 +270,17 @@ impl Look<'_> {
             stamps.resize(self.filter.by_literal.len(), 0);
             texts.stamp = 1;
         }
+        let stamp = texts.stamp;
         let text = texts.text(self.value, id);
-        self.literals(text, texts.stamp, &mut stamps, found);
-        for (found, own) in found.iter_mut().zip(self.rules) {
-            *found &= own;
+        meter.spend(text.len() * byte_ns::SCAN);
+        self.literals(text, stamp, &mut stamps, found);
+        let (known, candidates) = texts.candidates(id, self.filter.words);
+        *known = Known::Scanned;
+        for ((candidates, literal), found) in candidates.iter_mut().zip(&self.filter.literal).zip(&*found) {
+            *candidates &= !literal | found;
         }
-        if let Some(fits) = self.filter.by_length.get(text.len()) {
-            found.iter_mut().zip(fits).for_each(|(found, fits)| *found &= fits);
-        }
-        let class = self.filter.by_class.iter().find(|(class, _)| bytes.intersection(*class) == bytes);
-        if let Some((_, possible)) = class {
-            found.iter_mut().zip(possible).for_each(|(found, possible)| *found &= possible);
-        }
-        self.drop_lacking(found, text.len(), bytes, (texts.stamp, &stamps));
+        self.drop_lacking(candidates, classes, |literal| stamps.get(literal as usize) == Some(&stamp));
         texts.stamps = stamps;
-        let (_, candidates) = texts.candidates(id, words);
-        candidates.copy_from_slice(found);
     }
 
     fn literals(&self, text: &[u8], stamp: u32, stamps: &mut [u32], found: &mut [u64]) {
@@ -320,22 +341,29 @@ impl Look<'_> {
         }
     }
 
-    /// Takes out the rules that need something else besides, which the text lacks.
-    fn drop_lacking(&self, found: &mut [u64], length: usize, bytes: ByteSet, (stamp, stamps): (u32, &[u32])) {
-        let has = |literal: &u32| stamps.get(*literal as usize) == Some(&stamp);
-        for (place, word) in found.iter_mut().enumerate() {
-            for bit in bits(*word, place) {
+    /// Takes out the rules that need other literals besides, which the text lacks.
+    fn drop_lacking(&self, candidates: &mut [u64], classes: ClassSet, has: impl Fn(u32) -> bool) {
+        let words = candidates.iter_mut().zip(&self.filter.literal).enumerate();
+        for (place, (word, literal)) in words {
+            for bit in bits(*word & literal, place) {
                 let Some(screened) = self.filter.rules.get(usize::from(bit)) else { continue };
-                let lacks = length < screened.least_bytes
-                    || !screened.bytes.iter().all(|needed| needed.intersects(&bytes))
-                    || screened
-                        .rest
-                        .iter()
-                        .any(|needed| !needed.bytes.intersects(&bytes) && !needed.literals.iter().any(has));
-                if lacks {
+                let lacks = |needed: &Needed| {
+                    needed.classes & classes == 0 && !needed.literals.iter().any(|literal| has(*literal))
+                };
+                if screened.rest.iter().any(lacks) {
                     *word &= !(1 << (bit % 64));
                 }
             }
         }
     }
+}
+
+/// Whether a rule is in both sets.
+fn meet(one: &[u64], other: &[u64]) -> bool {
+    one.iter().zip(other).any(|(a, b)| a & b != 0)
+}
+
+/// Whether a rule is in all of them.
+fn meet_all([one, two, three]: [&[u64]; 3]) -> bool {
+    one.iter().zip(two).zip(three).any(|((a, b), c)| a & b & c != 0)
 }

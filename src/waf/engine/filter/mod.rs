@@ -6,7 +6,9 @@
 //! those of testing each rule on each value, by construction: the order of everything that has one is the runner's.
 
 mod build;
+mod classes;
 mod look;
+mod screen;
 mod seen;
 mod texts;
 
@@ -14,12 +16,17 @@ use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 
 use super::plan::{PatternId, RuleId};
-use super::values::ValueRef;
+use super::values::{ValueRef, Values};
 use crate::waf::ir::Variable;
-use crate::waf::pattern::Regex;
-use crate::waf::transform::{ByteSet, Transformation};
+use crate::waf::pattern::{Caches, Regex};
+use crate::waf::transform::Transformation;
+use classes::{ClassSet, Classes};
+use screen::Screen;
 use seen::Seen;
 use texts::Texts;
+
+/// Findings for which memory is kept between requests.
+const KEPT_FINDINGS: usize = 4_096;
 
 /// A set of rules, a bit each.
 type Bits = Box<[u64]>;
@@ -31,16 +38,18 @@ pub(in crate::waf) struct Filter {
     words: usize,
     /// By bit.
     rules: Vec<Screened>,
-    /// Rules that need nothing a text could lack.
-    always: Bits,
-    /// By byte of the text, in lower case: rules for which it may be enough.
-    by_byte: Vec<Bits>,
-    /// The bytes that are enough for any rule.
-    telling_bytes: ByteSet,
+    classes: Classes,
+    screen: Screen,
+    /// Rules that need a literal, and not any other.
+    literal: Bits,
+    /// Bytes that do instead of the literal.
+    instead: Vec<(ClassSet, Bits)>,
     /// By literal: rules for which it may be enough.
     by_literal: Vec<Box<[u16]>>,
     automaton: Option<DFA>,
     pipelines: Vec<Pipeline>,
+    /// All steps of the pipelines.
+    steps: Box<[Step]>,
     /// By base of the values, and of the names.
     values: Vec<Scope>,
     names: Vec<Scope>,
@@ -48,8 +57,6 @@ pub(in crate::waf) struct Filter {
     groups: Vec<Group>,
     /// Rules that a text of so many bytes is long enough for; the last, for any longer one.
     by_length: Vec<Bits>,
-    /// Rules that a text of these bytes alone may match.
-    by_class: Vec<(ByteSet, Bits)>,
 }
 
 /// Rules are told by the length of texts up to so many bytes.
@@ -68,29 +75,33 @@ struct Group {
 #[derive(Debug)]
 struct Screened {
     rule: RuleId,
-    least_bytes: usize,
     /// What must be there besides.
     rest: Box<[Needed]>,
-    /// One byte of each of these must be there, too.
-    bytes: Box<[ByteSet]>,
 }
 
 /// One of these must be in the text, which is in lower case.
 #[derive(Debug)]
 struct Needed {
-    bytes: ByteSet,
+    classes: ClassSet,
     literals: Box<[u32]>,
 }
 
 /// Transformations that rules have in common.
 #[derive(Debug)]
 struct Pipeline {
-    steps: Box<[Transformation]>,
+    steps: Box<[Step]>,
+    /// The same as a set.
+    step_set: u64,
     /// Whether the text is tested before and after each.
     multi_match: bool,
     rules: Bits,
-    /// Bytes without which nothing changes; `None` if something may in any case.
-    triggers: Option<ByteSet>,
+}
+
+/// One transformation, and the classes of which a text must have one to be changed.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    by: Transformation,
+    changes: ClassSet,
 }
 
 /// The rules that look at values of a place.
@@ -107,16 +118,17 @@ struct Scope {
     by_name: bool,
     /// Its number.
     number: u16,
-    /// Which of [`Filter::pipelines`] they have.
-    pipelines: Vec<u16>,
+    /// Which of [`Filter::pipelines`] they have, a bit each.
+    pipelines: u128,
 }
 
 /// What was found in the values of one transaction.
 #[derive(Debug, Default)]
 pub(in crate::waf) struct Findings {
-    /// Rules, by their bits, and values that pass their tests, in the order of the values.
-    list: Vec<(u16, ValueRef)>,
-    set: Vec<u64>,
+    /// In the order of the values.
+    list: Vec<Finding>,
+    /// By rule: its first finding and its last.
+    ends: Vec<Option<(u32, u32)>>,
     /// Values looked at.
     seen: usize,
     seen_singles: u128,
@@ -125,28 +137,77 @@ pub(in crate::waf) struct Findings {
     seen_before: Seen,
 }
 
+/// What looking at values writes to. Of a thread, while it looks: transactions wait for clients, and are many.
+#[derive(Debug, Default)]
+pub(in crate::waf) struct Scratch {
+    pub(super) caches: Caches,
+    texts: Texts,
+    seen_before: Seen,
+}
+
+/// A value that passes a rule's test.
+#[derive(Debug, Clone, Copy)]
+struct Finding {
+    /// The rule's.
+    bit: u16,
+    at: ValueRef,
+    /// The rule's next finding. Itself, if it is the last.
+    next: u32,
+}
+
 impl Findings {
     pub(super) fn clear(&mut self) {
         self.list.clear();
-        self.set.fill(0);
+        self.list.shrink_to(KEPT_FINDINGS);
+        self.ends.fill(None);
         self.seen = 0;
         self.seen_singles = 0;
+    }
+
+    /// Takes what a thread has, or gives it back.
+    pub(super) fn exchange(&mut self, scratch: &mut Scratch) {
         self.texts.clear();
+        std::mem::swap(&mut self.texts, &mut scratch.texts);
+        std::mem::swap(&mut self.seen_before, &mut scratch.seen_before);
+    }
+
+    /// Leaves all values that are there by now as if they had been looked at.
+    pub(super) fn look_no_more(&mut self, values: &Values) {
+        self.seen = values.len();
+        self.seen_singles = u128::MAX;
     }
 
     /// Whether any value passes the rule's test.
     pub(super) fn has(&self, bit: u16) -> bool {
-        has(&self.set, bit)
+        self.ends.get(usize::from(bit)).is_some_and(Option::is_some)
     }
 
     /// The values that pass the rule's test.
-    pub(super) fn of(&self, bit: u16) -> impl Iterator<Item = &(u16, ValueRef)> {
-        self.list.iter().filter(move |(found, _)| *found == bit)
+    pub(super) fn of(&self, bit: u16) -> impl Iterator<Item = ValueRef> {
+        let mut place = self.ends.get(usize::from(bit)).copied().flatten().map(|(first, _)| first);
+        std::iter::from_fn(move || {
+            let at = place?;
+            let found = self.list.get(at as usize)?;
+            place = Some(found.next).filter(|next| *next != at);
+            Some(found.at)
+        })
     }
 
+    /// Notes that the value passes the rule's test; once, however many of its texts do.
     fn push(&mut self, bit: u16, at: ValueRef) {
-        insert(&mut self.set, bit);
-        self.list.push((bit, at));
+        let Ok(place) = u32::try_from(self.list.len()) else { return };
+        if self.ends.len() <= usize::from(bit) {
+            self.ends.resize(usize::from(bit) + 1, None);
+        }
+        let Some(ends) = self.ends.get_mut(usize::from(bit)) else { return };
+        let last = ends.and_then(|(_, last)| self.list.get_mut(last as usize));
+        match last {
+            Some(last) if last.at == at => return,
+            Some(last) => last.next = place,
+            None => {}
+        }
+        *ends = Some((ends.map_or(place, |(first, _)| first), place));
+        self.list.push(Finding { bit, at, next: place });
     }
 }
 
@@ -160,12 +221,9 @@ impl Filter {
     pub(in crate::waf) fn memory_bytes(&self) -> usize {
         let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
         let groups: usize = self.groups.iter().map(|group| group.any.memory_bytes()).sum();
-        automaton + groups + self.by_byte.len() * self.words * 8
+        let sets = self.instead.len() + self.by_length.len();
+        automaton + groups + self.screen.memory_bytes() + sets * (self.words * 8 + size_of::<ClassSet>())
     }
-}
-
-fn has(set: &[u64], bit: u16) -> bool {
-    set.get(usize::from(bit) / 64).is_some_and(|word| word & 1 << (bit % 64) != 0)
 }
 
 fn insert(set: &mut [u64], bit: u16) {

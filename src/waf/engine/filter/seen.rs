@@ -29,6 +29,19 @@ struct Entry {
     count: u8,
 }
 
+/// Rules that were found in a value, by their bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    rules: [u16; FOUND],
+    count: u8,
+}
+
+impl Found {
+    pub(super) fn bits(&self) -> &[u16] {
+        self.rules.get(..usize::from(self.count)).unwrap_or_default()
+    }
+}
+
 const EMPTY: Entry =
     Entry { place: u16::MAX, name: 0, length: 0, bytes: [0; BYTES], found: [0; FOUND], count: 0 };
 
@@ -68,7 +81,7 @@ fn mix(mut hash: u64, text: &[u8]) -> u64 {
 
 impl Seen {
     /// The rules that were found in it before, by their bits, if it is known.
-    pub(super) fn find(&self, key: Key<'_>) -> Option<&[u16]> {
+    pub(super) fn find(&self, key: Key<'_>) -> Option<Found> {
         let entry = self.entries.get(key.at)?;
         let (name, length) = (usize::from(entry.name), usize::from(entry.length));
         let same = entry.place == key.place
@@ -76,7 +89,7 @@ impl Seen {
             && length == key.name.len() + key.value.len()
             && entry.bytes.get(..name) == Some(key.name)
             && entry.bytes.get(name..length) == Some(key.value);
-        entry.found.get(..usize::from(entry.count)).filter(|_| same)
+        same.then_some(Found { rules: entry.found, count: entry.count })
     }
 
     /// Notes what was found in it.
@@ -107,6 +120,10 @@ impl Seen {
 mod tests {
     use super::{BYTES, FOUND, Key, Seen};
 
+    fn bits(seen: &Seen, key: Key<'_>) -> Option<Vec<u16>> {
+        seen.find(key).map(|found| found.bits().to_vec())
+    }
+
     #[test]
     fn knows_a_value_at_its_place_and_name_alone() {
         let mut seen = Seen::default();
@@ -114,7 +131,7 @@ mod tests {
         let noted = key(1, b"host", b"example.com");
         assert!(seen.find(noted).is_none());
         seen.note(noted, [3, 9].into_iter());
-        assert_eq!(seen.find(noted), Some(&[3, 9][..]));
+        assert_eq!(bits(&seen, noted).unwrap(), [3, 9]);
         for other in [
             key(2, b"host", b"example.com"),
             key(1, b"hos", b"texample.com"),
@@ -131,7 +148,7 @@ mod tests {
         let other = Key { at: one.at, ..Key::new(1, b"b", b"2").unwrap() };
         seen.note(one, [1, 2].into_iter());
         seen.note(other, [].into_iter());
-        assert_eq!((seen.find(one), seen.find(other)), (None, Some(&[][..])));
+        assert_eq!((bits(&seen, one), bits(&seen, other)), (None, Some(vec![])));
     }
 
     #[test]

@@ -1,0 +1,183 @@
+//! What the Core Rule Set costs a request, on one core: `cargo bench --bench waf [PART]`.
+//!
+//! All five phases of one request and a small answer, with nothing of the proxy around them. The rules are those of
+//! `../shared/crs`, or of Debian's `modsecurity-crs`. Repeated requests are what a service gets, so what was
+//! seen before is known; a body's first time is at most 1.1 times as long.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a part that fails to do its work panics")]
+
+mod timing;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use edgeward::waf::seclang::{self, Loader, Unsupported};
+use edgeward::waf::{Clock, Engine, Mode, Options, Verdict, ir};
+use timing::time;
+
+const RULES: [&str; 2] = ["../shared/crs/rules", "/usr/share/modsecurity-crs/rules"];
+const FORM: &str = "application/x-www-form-urlencoded";
+const WORDS: &str = "The quick brown fox jumps over a lazy dog while our customers order fresh coffee, tea and biscuits \
+    for their office in Lisbon. Delivery takes two days; please ring twice. Thank you very much for choosing us again. ";
+
+struct Request {
+    name: &'static str,
+    target: &'static str,
+    content_type: &'static str,
+    body: String,
+    attack: bool,
+}
+
+fn main() {
+    // `cargo bench` passes `--bench`.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let Some(rules) = RULES.into_iter().find(|rules| Path::new(rules).is_dir()) else {
+        println!("skipped: no Core Rule Set at {}", RULES.join(" or "));
+        return;
+    };
+    timing::heading();
+    for level in [1, 4] {
+        let engine = engine(rules, level);
+        for request in requests() {
+            let name = format!("PL{level} {}", request.name);
+            if wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())) {
+                let found = run(&engine, &request);
+                assert!(found == request.attack || level > 1, "{name}: {found}");
+                time(&name, || run(&engine, &request));
+            }
+        }
+    }
+}
+
+fn requests() -> [Request; 9] {
+    let post =
+        |name, content_type, body| Request { name, target: "/orders", content_type, body, attack: false };
+    let get = |name, target, attack| Request { name, target, content_type: "", body: String::new(), attack };
+    let text: String = WORDS.chars().cycle().take(64 << 10).collect();
+    let fields = (0..600).map(|field| format!("field{field}=some+ordinary+words+about+coffee+beans+{field}+and+tea+from+Lisbon+or+Porto+please+ring+twice&"));
+    let parts = (0..400).map(|part| format!("--b\r\nContent-Disposition: form-data; name=\"field{part}\"\r\n\r\nsome ordinary words about coffee beans {part} and tea\r\n"));
+    let elements = (0..800).map(|row| {
+        format!("<item id=\"{row}\"><name>Coffee beans {row}</name><note>deliver before noon</note></item>")
+    });
+    [
+        get("small GET", "/products/42?page=2", false),
+        get(
+            "GET with an attack",
+            "/login?id=1'%20OR%20'1'='1'%20UNION%20SELECT%20name%20FROM%20users--&q=%3Cscript%3Ealert(1)%3C/script%3E",
+            true,
+        ),
+        post("JSON of 2 KiB", "application/json", json(2 << 10)),
+        post("JSON of 64 KiB", "application/json", json(64 << 10)),
+        post("JSON of one field of 64 KiB", "application/json", format!("{{\"text\":\"{text}\"}}")),
+        post(
+            "form of one field of 64 KiB",
+            FORM,
+            format!("text={}", text.replace(' ', "+").replace(';', "%3B")),
+        ),
+        post("form of 64 KiB", FORM, fields.collect()),
+        post(
+            "multipart of 64 KiB",
+            "multipart/form-data; boundary=b",
+            parts.chain(["--b--\r\n".to_owned()]).collect(),
+        ),
+        post("XML of 64 KiB", "text/xml", format!("<order>{}</order>", elements.collect::<String>())),
+    ]
+}
+
+/// An order of that many bytes.
+fn json(bytes: usize) -> String {
+    let mut text = String::from("{\"customer\":\"Ana Silva\",\"email\":\"ana@example.com\",\"items\":[");
+    for item in 0.. {
+        if text.len() + 50 >= bytes {
+            break;
+        }
+        let comma = if item > 0 { "," } else { "" };
+        let (sku, quantity, price) = (item * 37, item % 7, item * 3);
+        _ = write!(
+            text,
+            "{comma}{{\"id\":{item},\"sku\":\"SKU-{sku:05}\",\"name\":\"Coffee beans {item}\",\"quantity\":{quantity},\
+            \"price\":{price}.99,\"tags\":[\"new\",\"sale\"],\"note\":\"please deliver before noon\"}}"
+        );
+    }
+    text + "]}"
+}
+
+/// Whether anything of it matched.
+fn run(engine: &Arc<Engine>, request: &Request) -> bool {
+    let mut transaction = engine.begin("id");
+    transaction.connection(([192, 0, 2, 7], 4_000).into(), ([192, 0, 2, 1], 443).into());
+    let method: &[u8] = if request.body.is_empty() { b"GET" } else { b"POST" };
+    transaction.request(method, request.target.as_bytes(), b"HTTP/1.1");
+    for (name, value) in [("Host", "shop.example.com"), ("User-Agent", "curl/8.5.0"), ("Accept", "*/*")] {
+        transaction.request_header(name.as_bytes(), value.as_bytes());
+    }
+    if !request.body.is_empty() {
+        transaction.request_header(b"Content-Type", request.content_type.as_bytes());
+        transaction.request_header(b"Content-Length", request.body.len().to_string().as_bytes());
+    }
+    let mut verdicts = vec![transaction.request_headers()];
+    transaction.request_body(request.body.as_bytes());
+    verdicts.push(transaction.request_body_end());
+    transaction.response(b"HTTP/1.1", 200);
+    transaction.response_header(b"Content-Type", b"application/json");
+    verdicts.push(transaction.response_headers());
+    transaction.response_body(b"{}");
+    verdicts.push(transaction.response_body_end());
+    transaction.logging();
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Pass), "{}: {verdicts:?}", request.name);
+    transaction.matches().iter().any(|found| found.log)
+}
+
+fn engine(rules: &str, level: u32) -> Arc<Engine> {
+    let text = format!(
+        "SecDefaultAction \"phase:1,log,auditlog,pass\"\nSecDefaultAction \"phase:2,log,auditlog,pass\"\n\
+        SecAction \"id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=400,\
+        setvar:tx.blocking_paranoia_level={level},setvar:tx.paranoia_level={level}\"\nInclude {rules}/*.conf\n"
+    );
+    let loaded = seclang::load_text(&Disk, &[("bench", &text)], Unsupported::LeaveOut);
+    let options = Options {
+        mode: Mode::Filtered,
+        limits: edgeward::waf::Limits { time_ns: 1_000_000_000, ..Default::default() },
+        clock: Arc::new(Monotonic(Instant::now())),
+        detect_formats: true,
+        state: Some(ir::EngineState::DetectionOnly),
+        tx: Vec::new(),
+        unsupported: Unsupported::LeaveOut,
+    };
+    let program = loaded.expect("rules can be read").program;
+    Engine::compile(&program, options).expect("rules compile").0
+}
+
+struct Monotonic(Instant);
+
+impl Clock for Monotonic {
+    fn monotonic_ns(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        1_700_000_000
+    }
+}
+
+struct Disk;
+
+impl Loader for Disk {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
+        let Some(directory) = pattern.strip_suffix("/*.conf") else { return Ok(vec![pattern.to_owned()]) };
+        let entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+        let paths = entries.iter().map(|entry| entry.path().to_string_lossy().into_owned());
+        let mut paths: Vec<_> = paths
+            .filter(|path| Path::new(path).extension().is_some_and(|extension| extension == "conf"))
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+}

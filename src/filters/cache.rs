@@ -1,0 +1,147 @@
+//! Looks for a stored response, and says what is to be done with the one that the origin will send.
+//!
+//! What always holds: what is looked for is told apart by everything that the key knows of a request ([`crate::cache::key`])
+//! and by whom it comes from; filters before this one have let the request pass, also where it is answered from here. What
+//! is not found here is asked for at the end of the chain, when all filters have seen the request: this one leaves its
+//! [`Plan`] for that.
+
+mod place;
+mod plan;
+mod spec;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+
+use self::place::{credentials, subject};
+pub use self::plan::{Course, Found, Place, Plan};
+pub use self::spec::{Settings, Spec, Store, shared};
+use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+use crate::cache::freshness::{Verdict as Freshness, Why};
+use crate::cache::memory;
+use crate::cache::purge::{How, Scope};
+use crate::cache::status::Forward;
+use crate::cache::store::{Asked, Audience, may_look_up};
+use crate::cache::validate::is_for_the_origin;
+use crate::cache::{RequestDirectives, invalidate};
+
+/// Looks at requests alone: responses are dealt with where they come in.
+struct Cache(Arc<Settings>);
+
+impl Filter for Cache {
+    fn phases(&self) -> Phases {
+        Phases::REQUEST
+    }
+
+    fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
+        place::settle_query(exchange, &self.0.query);
+        if exchange.request.method.as_str() == "PURGE"
+            && let Some(purgers) = &self.0.purgers
+        {
+            if !purgers.contains(exchange.client_ip()) {
+                return Step::refuse(StatusCode::FORBIDDEN, "purge");
+            }
+            return self.purge(exchange).map_or(Step::NEXT, Step::from);
+        }
+        let plan = self.plan(exchange);
+        let step = match &plan.course {
+            Course::Hit(_) => Step::Now(Verdict::Stored),
+            Course::Ask(..) if plan.wants.only_if_cached => {
+                // RFC 9111 §5.2.1.7.
+                Step::refuse(StatusCode::GATEWAY_TIMEOUT, "only_if_cached")
+            }
+            Course::Ask(..) | Course::Refresh(_) | Course::Pass(..) => Step::NEXT,
+        };
+        exchange.slots.plan = Some(Box::new(plan));
+        step
+    }
+}
+
+impl Cache {
+    fn purge(&self, exchange: &Exchange<'_>) -> Option<Reply> {
+        let host = place::host(exchange)?;
+        let url = place::target(exchange, &host)?.to_string();
+        self.0.shared.purge(&[Scope::Url(url)], How::Hard);
+        let head = ResponseHeader::build(StatusCode::NO_CONTENT, None).ok()?;
+        Some(Reply { head, body: Bytes::new() })
+    }
+
+    fn plan(&self, exchange: &Exchange<'_>) -> Plan {
+        let headers = &exchange.request.headers;
+        let mut wants = RequestDirectives::read(headers);
+        if !self.0.honours_requests {
+            wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
+        }
+        let pass = |why, reason, place| Plan {
+            settings: self.0.clone(),
+            wants,
+            credentials: credentials(exchange),
+            audience: Audience::Anyone,
+            asked_in: self.0.shared.store.epoch(),
+            place,
+            course: Course::Pass(why, reason),
+        };
+        let method = &exchange.request.method;
+        let asked = Asked {
+            method,
+            headers,
+            has_content: exchange.facts.has_body,
+            has_credentials: false,
+            audience: Audience::Anyone,
+        };
+        let host = place::host(exchange);
+        let target = host.as_deref().and_then(|host| place::target(exchange, host));
+        let Some(target) = target else {
+            return pass(Forward::Bypass, Some("target"), None);
+        };
+        if let Err(refusal) = may_look_up(&asked) {
+            let is_method = *method != Method::GET && *method != Method::HEAD;
+            let why = if is_method { Forward::Method } else { Forward::Bypass };
+            // What a write makes untrue is named by its place.
+            let place =
+                invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
+            return pass(why, (!is_method).then_some(refusal.reason()), place);
+        }
+        if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
+            return pass(Forward::Bypass, Some("condition"), None);
+        }
+        let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
+        let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
+        let key = self.key(exchange, &target, &subject);
+        let course = match self.0.shared.store.find(&key, headers) {
+            memory::Found::Fitting(stored, freshness) => {
+                course(Found { stored, freshness }, &wants, exchange)
+            }
+            memory::Found::Others => Course::Ask(Forward::VaryMiss, None),
+            memory::Found::Nothing => Course::Ask(Forward::UriMiss, None),
+        };
+        let place = match course {
+            Course::Hit(_) => None,
+            _ => Some(Place { fields: headers.clone(), ..Place::new(key, &target) }),
+        };
+        Plan { audience, place, course, ..pass(Forward::Bypass, None, None) }
+    }
+}
+
+/// What becomes of a request for which something is stored.
+fn course(found: Found, wants: &RequestDirectives, exchange: &Exchange<'_>) -> Course {
+    match found.freshness.judge(wants, exchange.facts.time) {
+        Freshness::Fresh | Freshness::Stale => Course::Hit(found),
+        // Nobody waits for the origin, and nobody may ask it for a client that does not want it asked.
+        Freshness::StaleWhileRevalidate if wants.only_if_cached => Course::Hit(found),
+        Freshness::StaleWhileRevalidate => Course::Refresh(found),
+        Freshness::Validate(Why::Stale) => Course::Ask(Forward::Stale, Some(found)),
+        Freshness::Validate(Why::Request) => Course::Ask(Forward::Request, Some(found)),
+    }
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(Box::new(refusal))
+    }
+}
+
+#[cfg(test)]
+mod tests;

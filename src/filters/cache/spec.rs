@@ -1,0 +1,274 @@
+//! What a policy says of caching.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use http::HeaderName;
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Cache;
+use crate::cache::freshness::Rules;
+use crate::cache::key::{Keep, Name};
+use crate::cache::{Query, Shared};
+use crate::filters::{Filter, Site};
+use crate::net::IpSet;
+use crate::state::State;
+use crate::telemetry::metrics::Metrics;
+use crate::values::{Duration, DurationOrZero, Problem, Size};
+
+/// Answers from memory what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the same time.
+///
+/// By itself it does what the upstream's header fields say: `Cache-Control`, or `CDN-Cache-Control` and
+/// `Edgeward-Cache-Control` in its place (RFC 9213), `Expires`, `Vary`, `ETag`, `Last-Modified`, `stale-while-revalidate`
+/// and `stale-if-error` (RFC 5861). Conditional requests and ranges are answered from what is stored; what is stale is
+/// validated; writes (`POST`, `PUT` …) that succeed make what is stored for their URL untrue. Every answer says in
+/// `Cache-Status` (RFC 9211) how it came about.
+///
+/// Nothing is stored that sets a cookie or is `private`. The answer to a request that proves who asks (by `Authorization`, or
+/// to a filter such as `jwt` or `api_key`) is stored for all only if the upstream says `public`, `s-maxage` or
+/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Name this filter after those
+/// that find out who calls, and after those that edit request headers.
+///
+/// ```yaml
+/// - cache: { ttl: { "404": 10s }, stale_if_error: 1h }
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Cache")]
+pub struct Spec {
+    /// How long responses are fresh that do not say it themselves, by status, by class (`5xx`) or by range (`400-499`). The
+    /// first that fits counts, exact statuses first. Default: none. Example: `{ "200": 1m, "404": 10s }`.
+    pub ttl: BTreeMap<String, DurationOrZero>,
+    /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
+    /// long at most. Default `1d`; `0s`: never.
+    pub heuristic_max: DurationOrZero,
+    /// Longer responses are not stored. Default `16MiB`; an eighth of the cache's memory is the most there can be.
+    pub max_object: Size,
+    /// What tells requests apart, beside scheme, host, path and the route's policy.
+    pub key: KeySpec,
+    /// Whether responses are stored for each caller apart, as filters before this one verified it. Needs a filter that finds
+    /// out who calls. Default `false`.
+    pub per_identity: bool,
+    /// How long a stale response is used while the upstream is asked for a fresh one, where it does not say. Default `0s`.
+    pub stale_while_revalidate: DurationOrZero,
+    /// How long a stale response is used while the upstream fails, where it does not say. Default `0s`.
+    pub stale_if_error: DurationOrZero,
+    /// How long a request waits for what another one asks for, before it asks by itself. Default `10s`.
+    pub lock_timeout: Duration,
+    /// Response headers with tags to purge by. Clients are not shown them. Default `[surrogate-key, cache-tag]`.
+    pub tags: Vec<String>,
+    /// Whether clients may ask for fresher answers than there are (`Cache-Control: no-cache`, `max-age` …), as RFC 9111 has it.
+    /// Default `true`. With `false` nobody reaches the upstream by pressing reload; `no-store` holds all the same.
+    pub request_directives: bool,
+    /// Whether answers say in `Cache-Status` what the cache did. Default `true`.
+    pub status_header: bool,
+    /// Networks whose `PURGE` requests remove what is stored for their URL; all others get 403 `purge`. Default: none, and
+    /// the method is like any other. The route must take the method.
+    #[schemars(with = "Vec<String>")]
+    pub purge_from: Vec<IpNet>,
+}
+
+/// What tells requests apart.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CacheKey")]
+pub struct KeySpec {
+    /// Which parameters of the query count. The others are taken off, also from what the upstream sees.
+    pub query: QuerySpec,
+    /// Request headers whose values count. Default: none. Example: `[x-tenant]`.
+    pub headers: Vec<String>,
+    /// Cookies whose values count. Default: none. Example: `[currency]`.
+    pub cookies: Vec<String>,
+}
+
+/// Which parameters of a query count.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CacheQuery")]
+pub struct QuerySpec {
+    /// These alone; an empty list: none. Names may end with `*`. Default: all.
+    pub only: Option<Vec<String>>,
+    /// All but these, such as those of advertisers. Default: none. Example: `[utm_*, gclid, fbclid]`.
+    pub except: Vec<String>,
+    /// Whether they are put in the order of their names first. Default `false`.
+    pub sort: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            ttl: BTreeMap::new(),
+            heuristic_max: DurationOrZero::from_secs(86_400),
+            max_object: Size::from_mib(16),
+            key: KeySpec::default(),
+            per_identity: false,
+            stale_while_revalidate: DurationOrZero::ZERO,
+            stale_if_error: DurationOrZero::ZERO,
+            lock_timeout: Duration::from_secs(10),
+            tags: vec!["surrogate-key".into(), "cache-tag".into()],
+            request_directives: true,
+            status_header: true,
+            purge_from: Vec::new(),
+        }
+    }
+}
+
+/// The cache that all routes share.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CacheStore")]
+pub struct Store {
+    /// How much of it is kept in memory. Default `256MiB`. What is on its way takes up to a quarter of it besides.
+    pub memory: Size,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { memory: Size::from_mib(256) }
+    }
+}
+
+/// A cache smaller than this holds nothing worth while.
+const LEAST: u64 = 1 << 20;
+
+impl Store {
+    /// # Errors
+    /// When it is too small to be of use.
+    pub fn check(&self) -> Result<(), Problem> {
+        match self.memory.bytes() {
+            LEAST.. => Ok(()),
+            _ => Err(Problem::new("memory", "expected at least 1MiB")),
+        }
+    }
+
+    /// Its size, as memory is made with.
+    #[must_use]
+    pub fn size(&self) -> crate::cache::memory::Size {
+        crate::cache::memory::Size { bytes: self.memory.bytes(), largest: u64::MAX }
+    }
+}
+
+/// The cache of the process: the one there is, or else a new one.
+#[must_use]
+pub fn shared(state: &State, store: &Store, metrics: &Metrics) -> Arc<Shared> {
+    let shared = state.kept.find_or("cache", || Shared::new(store.size(), metrics));
+    shared.show(metrics);
+    shared
+}
+
+/// What the filter of a route goes by.
+pub struct Settings {
+    pub shared: Arc<Shared>,
+    /// Tells apart the policies under which responses come to be.
+    pub(super) policy: [u8; 32],
+    pub rules: Rules,
+    pub(super) query: Query,
+    pub(super) headers: Vec<HeaderName>,
+    pub(super) cookies: Vec<Box<str>>,
+    pub(super) per_identity: bool,
+    pub(super) honours_requests: bool,
+    pub(super) purgers: Option<IpSet>,
+    /// In bytes.
+    pub max_object: u64,
+    /// How long a request waits for another's response.
+    pub patience: StdDuration,
+    /// Fields with tags.
+    pub tags: Vec<HeaderName>,
+    /// Whether clients are told what the cache did.
+    pub tells: bool,
+}
+
+impl crate::filters::Spec for Spec {
+    const KIND: &'static str = "cache";
+    const DECIDES: bool = false;
+
+    fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
+        Ok(Box::new(Cache(Arc::new(self.settings(site)?))))
+    }
+}
+
+impl Spec {
+    pub(super) fn settings(self, site: &Site<'_>) -> Result<Settings, Problem> {
+        let mut lifetimes = Vec::with_capacity(self.ttl.len());
+        for (text, ttl) in &self.ttl {
+            let statuses = statuses(text).ok_or_else(|| {
+                let expected = "expected a status from 200 to 599 such as `404`, a class such as `5xx`, or a range such as `400-499`";
+                Problem::new(format!("ttl.{text}"), expected)
+            })?;
+            lifetimes.push((statuses, seconds(*ttl)));
+        }
+        lifetimes.sort_by_key(|(statuses, _)| (statuses.end() - statuses.start(), *statuses.start()));
+        if self.per_identity && !site.identifies {
+            let message =
+                "no filter before this one finds out who calls, so there is nothing to tell callers apart by";
+            return Err(Problem::new("per_identity", message));
+        }
+        let purgers = (!self.purge_from.is_empty()).then(|| IpSet::new(self.purge_from));
+        Ok(Settings {
+            shared: site.shared_cache(),
+            policy: *site.fingerprint,
+            rules: Rules {
+                heuristic_max: seconds(self.heuristic_max),
+                default_lifetimes: lifetimes,
+                stale_while_revalidate: seconds(self.stale_while_revalidate),
+                stale_if_error: seconds(self.stale_if_error),
+            },
+            query: self.key.query.compile()?,
+            headers: names("key.headers", &self.key.headers)?,
+            cookies: self.key.cookies.into_iter().map(String::into_boxed_str).collect(),
+            per_identity: self.per_identity,
+            honours_requests: self.request_directives,
+            purgers,
+            max_object: self.max_object.bytes(),
+            patience: *self.lock_timeout,
+            tags: names("tags", &self.tags)?,
+            tells: self.status_header,
+        })
+    }
+}
+
+impl QuerySpec {
+    fn compile(&self) -> Result<Query, Problem> {
+        let names = |list: &[String]| list.iter().map(|name| Name::new(name)).collect::<Vec<_>>();
+        let keep = match (&self.only, self.except.as_slice()) {
+            (Some(_), [_, ..]) => {
+                return Err(Problem::new("key.query", "expected at most one of `only` and `except`"));
+            }
+            (Some(only), []) => Keep::Only(names(only)),
+            (None, []) => Keep::All,
+            (None, except) => Keep::Except(names(except)),
+        };
+        Ok(Query { sort: self.sort, keep })
+    }
+}
+
+fn names(at: &str, texts: &[String]) -> Result<Vec<HeaderName>, Problem> {
+    let name = |(index, text): (usize, &String)| {
+        let parsed = HeaderName::from_bytes(text.as_bytes());
+        parsed.map_err(|_| Problem::new(format!("{at}[{index}]"), "expected the name of a header"))
+    };
+    texts.iter().enumerate().map(name).collect()
+}
+
+/// `404`, `5xx`, `400-499`.
+fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
+    let status = |text: &str| {
+        let is_status = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|status| is_status && (200..600).contains(status))
+    };
+    if let Some((first, last)) = text.split_once('-') {
+        return Some(status(first)?..=status(last)?).filter(|statuses| !statuses.is_empty());
+    }
+    match text.strip_suffix("xx") {
+        Some(class) => Some(status(&format!("{class}00"))?..=status(&format!("{class}99"))?),
+        None => status(text).map(|status| status..=status),
+    }
+}
+
+fn seconds(length: DurationOrZero) -> u32 {
+    u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
+}

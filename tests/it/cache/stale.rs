@@ -1,0 +1,91 @@
+//! What is stale: when it is used all the same, and when not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{cached, get, get_with, is_hit, told};
+use crate::harness::{Reply, Seen, eventually};
+
+/// An origin that answers once, and then fails with a status, or not at all (0).
+fn failing(control: &'static str, status: u16) -> impl Fn(&Seen) -> Reply + Send + Sync {
+    let count = AtomicUsize::new(0);
+    move |_| match (count.fetch_add(1, Ordering::AcqRel), status) {
+        (0, _) => Reply::status(200, &[("cache-control", control), ("etag", "\"a\"")], "good"),
+        (_, 0) => Reply::nothing().close(),
+        (_, status) => Reply::status(status, &[], "bad"),
+    }
+}
+
+#[test]
+fn a_stale_answer_stands_in_for_an_origin_that_fails_where_it_may() {
+    for (control, filter, failure, answered) in [
+        ("max-age=0, stale-if-error=60", "{}", 503, 200),
+        ("max-age=0, stale-if-error=60", "{}", 0, 200),
+        ("max-age=0", "{ stale_if_error: 1m }", 500, 200),
+        ("max-age=0", "{ stale_if_error: 1m }", 0, 200),
+        ("max-age=0", "{}", 503, 503),
+        ("max-age=0", "{}", 0, 504),
+        ("max-age=0, must-revalidate, stale-if-error=60", "{}", 503, 503),
+        ("max-age=0, must-revalidate, stale-if-error=60", "{}", 0, 504),
+        ("max-age=0, stale-if-error=60", "{}", 404, 404),
+    ] {
+        let (edge, _origin) = cached(filter, failing(control, failure));
+        get(&edge, "/");
+        let answer = get(&edge, "/");
+        assert_eq!(answer.status, answered, "{control} {filter} {failure}");
+        if answered == 200 {
+            assert!(told(&answer).starts_with("\"edgeward\"; fwd=stale"), "{}", told(&answer));
+            edge.logged("stale", |line| line["cache"] == "stale" && line["status"] == 200);
+        }
+    }
+}
+
+#[test]
+fn clients_may_take_what_is_stale() {
+    let (edge, origin) = cached("{}", failing("max-age=0", 503));
+    get(&edge, "/");
+    let answer = get_with(&edge, "/", &[("cache-control", "max-stale=60")]);
+    assert!(answer.status == 200 && is_hit(&answer), "{}", told(&answer));
+    assert_eq!(origin.count(), 1);
+    assert_eq!(get_with(&edge, "/", &[("cache-control", "stale-if-error=60")]).text(), "good");
+}
+
+#[test]
+fn a_stale_answer_is_given_while_a_fresh_one_is_fetched() {
+    let count = Arc::new(AtomicUsize::new(0));
+    for (control, filter) in
+        [("max-age=0, stale-while-revalidate=60", "{}"), ("max-age=0", "{ stale_while_revalidate: 1m }")]
+    {
+        let count = count.clone();
+        count.store(0, Ordering::Release);
+        let (edge, origin) = cached(filter, move |_: &Seen| {
+            let number = count.fetch_add(1, Ordering::AcqRel) + 1;
+            let control = if number == 1 { control } else { "max-age=60" };
+            Reply::status(200, &[("cache-control", control)], format!("answer {number}"))
+        });
+        get(&edge, "/");
+        let second = get(&edge, "/");
+        assert_eq!(second.text(), "answer 1");
+        assert!(is_hit(&second), "{}", told(&second));
+        let third = eventually("the fresh one", || {
+            Some(get(&edge, "/")).filter(|answer| answer.text() == "answer 2")
+        });
+        assert!(is_hit(&third));
+        assert_eq!(origin.count(), 2, "{}", told(&third));
+    }
+}
+
+#[test]
+fn age_and_lifetime_count_from_where_the_origin_says() {
+    let (edge, _origin) = cached("{}", |request: &Seen| match request.target() {
+        "/young" => Reply::status(200, &[("cache-control", "max-age=60"), ("age", "50")], "x"),
+        _ => Reply::status(200, &[("cache-control", "max-age=60"), ("age", "70")], "x"),
+    });
+    get(&edge, "/young");
+    let young = get(&edge, "/young");
+    assert!(is_hit(&young));
+    let age: u32 = young.header("age").unwrap().parse().unwrap();
+    assert!((50..60).contains(&age), "{age}");
+    get(&edge, "/old");
+    assert!(!is_hit(&get(&edge, "/old")));
+}
