@@ -139,6 +139,7 @@ impl Lazy {
 }
 
 /// Where a search goes.
+#[derive(Clone, Copy)]
 enum Way {
     /// To the end of the text, or to the first match.
     On { earliest: bool },

@@ -20,8 +20,8 @@ const BUDGET: Duration = Duration::from_millis(20);
 /// What it may cost over that where code is not optimised and the machine is busy with other tests. Optimised and on a
 /// quiet machine it was 0.1 ms.
 const OVER: Duration = Duration::from_millis(15);
-/// Looks at the clock, which go by the work that is done: the same on each machine. The costliest body came to a third.
-const LOOKS: u64 = 40_000;
+/// Looks at the clock, which go by the work that is done: the same on each machine. The costliest body came to 4,300.
+const LOOKS: u64 = 10_000;
 
 #[test]
 fn no_body_costs_more_than_its_budget() {
@@ -43,9 +43,7 @@ fn no_body_costs_more_than_its_budget() {
                 [Verdict::Pass, Verdict::Exhausted(Exhausted::Time), Verdict::Exhausted(Exhausted::Values)];
             assert!(known.contains(&verdict), "PL{level} {name}: {verdict:?}");
             let before = counting.0.load(Ordering::Relaxed);
-            let began = Instant::now();
             run(&unlimited, content_type, &body);
-            println!("{:?}", began.elapsed());
             let looks = counting.0.load(Ordering::Relaxed) - before;
             println!("PL{level} {name}: {took:?}, {looks} looks");
             assert!(looks < LOOKS, "PL{level} {name}: {looks}");
@@ -66,7 +64,8 @@ fn bodies() -> Vec<Body> {
     };
     let quoted = |text: &[u8]| serde_json::to_string(&String::from_utf8_lossy(text)).unwrap();
     let list = |texts: Vec<String>| format!("[{}]", texts.join(",")).into_bytes();
-    let escapes = |text: &[u8]| -> String { text.iter().map(|byte| format!("\\u{byte:04x}")).collect() };
+    let escape = |text: String, byte: &u8| text + &format!("\\u{byte:04x}");
+    let escapes = |text: &[u8]| text.iter().fold(String::new(), escape);
     let mut words = fastrand::Rng::with_seed(5);
     let near: String = (0..BYTES / 6).map(|_| NEAR[words.usize(..NEAR.len())]).collect();
     let mut states = fastrand::Rng::with_seed(6);
@@ -110,17 +109,16 @@ fn bodies() -> Vec<Body> {
             .concat(),
         ),
     ];
-    let attributes = signs.chunks(60).take(1_900).enumerate().map(|(at, part)| {
-        let value: String =
-            part.iter().map(|byte| if b"<&\"".contains(byte) { ';' } else { char::from(*byte) }).collect();
-        format!("<a b{at}=\"{value}\"/>")
-    });
-    all.push((
-        "signs in attributes",
-        "text/xml",
-        format!("<r>{}</r>", attributes.collect::<String>()).into_bytes(),
-    ));
+    all.push(("signs in attributes", "text/xml", attributes(&signs)));
     all
+}
+
+fn attributes(text: &[u8]) -> Vec<u8> {
+    let elements = text.chunks(60).take(1_900).enumerate().map(|(at, part)| {
+        let harmless = |byte: &u8| if b"<&\"".contains(byte) { ';' } else { char::from(*byte) };
+        format!("<a b{at}=\"{}\"/>", part.iter().map(harmless).collect::<String>())
+    });
+    [&b"<r>"[..], elements.collect::<Vec<_>>().concat().as_bytes(), b"</r>"].concat()
 }
 
 /// Words that patterns begin with, cut short or put together wrongly.
@@ -221,7 +219,8 @@ impl Loader for Disk {
         let Some(directory) = pattern.strip_suffix("/*.conf") else { return Ok(vec![pattern.to_owned()]) };
         let entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
         let paths = entries.iter().map(|entry| entry.path().to_string_lossy().into_owned());
-        let mut paths: Vec<_> = paths.filter(|path| path.ends_with(".conf")).collect();
+        let mut paths: Vec<_> =
+            paths.filter(|path| Path::new(path).extension().is_some_and(|end| end == "conf")).collect();
         paths.sort();
         Ok(paths)
     }

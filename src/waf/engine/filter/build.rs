@@ -218,10 +218,7 @@ impl Builder {
             })
             .collect();
         for (scope, number) in scopes.values_mut().zip(0_u16..) {
-            choose_pipelines(scope, &pipelines);
-            scope.number = number;
-            scope.by_name =
-                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
+            finish_scope(scope, number, &pipelines);
         }
         let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
         let singles = singles(scopes);
@@ -394,7 +391,9 @@ fn entry<'a>(
     sets.get_mut(at).map_or(&mut [], |(_, set)| set)
 }
 
-fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
+fn finish_scope(scope: &mut Scope, number: u16, pipelines: &[Pipeline]) {
+    scope.number = number;
+    scope.by_name = !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
     let sets = scope
         .named
         .iter()
