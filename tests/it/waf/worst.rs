@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use edgeward::waf::seclang::{self, Loader, Unsupported};
 use edgeward::waf::{Clock, Engine, Exhausted, Limits, Mode, Options, Verdict, ir};
@@ -17,9 +17,9 @@ use edgeward::waf::{Clock, Engine, Exhausted, Limits, Mode, Options, Verdict, ir
 const BYTES: usize = 128 << 10;
 /// What a request may cost by default.
 const BUDGET: Duration = Duration::from_millis(20);
-/// What it may cost over that where code is not optimised and the machine is busy with other tests. Optimised and on a
-/// quiet machine it was 0.1 ms.
-const OVER: Duration = Duration::from_millis(15);
+/// What it may cost over that: a tenth. Without optimisation the longest thing that is not interrupted, reading 128 KiB as
+/// HTML once, takes ten times as long.
+const OVER: Duration = Duration::from_millis(if cfg!(debug_assertions) { 40 } else { 2 });
 /// Looks at the clock, which go by the work that is done: the same on each machine. The costliest body came to 4,300.
 const LOOKS: u64 = 10_000;
 
@@ -27,17 +27,16 @@ const LOOKS: u64 = 10_000;
 fn no_body_costs_more_than_its_budget() {
     let Some(crs) = super::crs() else { return };
     for level in [1, 4] {
-        let limited = engine(&crs, level, BUDGET, Arc::new(Monotonic(Instant::now())));
+        let limited = engine(&crs, level, BUDGET, Arc::new(OfThread));
         let counting = Arc::new(Counting(AtomicU64::new(0)));
         let unlimited = engine(&crs, level, Duration::from_secs(1), counting.clone());
         for (name, content_type, body) in bodies() {
-            // The least of some is what it costs on a machine that does other things, too.
             let timed = || {
-                let began = Instant::now();
+                let began_ns = OfThread.monotonic_ns();
                 let verdict = run(&limited, content_type, &body);
-                (began.elapsed(), verdict)
+                (Duration::from_nanos(OfThread.monotonic_ns() - began_ns), verdict)
             };
-            let (took, verdict) = (0..4).map(|_| timed()).min_by_key(|(took, _)| *took).unwrap();
+            let (took, verdict) = (0..2).map(|_| timed()).min_by_key(|(took, _)| *took).unwrap();
             assert!(took <= BUDGET + OVER, "PL{level} {name}: {took:?}");
             let known =
                 [Verdict::Pass, Verdict::Exhausted(Exhausted::Time), Verdict::Exhausted(Exhausted::Values)];
@@ -183,11 +182,13 @@ fn engine(crs: &Path, level: u32, budget: Duration, clock: Arc<dyn Clock>) -> Ar
     Engine::compile(&loaded.program, options).unwrap().0
 }
 
-struct Monotonic(Instant);
+/// The time that this thread ran: whatever else a machine does, it is what a body costs.
+struct OfThread;
 
-impl Clock for Monotonic {
+impl Clock for OfThread {
     fn monotonic_ns(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap()
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap()
     }
 
     fn unix_seconds(&self) -> u64 {
