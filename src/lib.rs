@@ -23,6 +23,7 @@ pub mod telemetry;
 
 pub mod auth;
 pub mod cache;
+pub mod dlp;
 pub mod expr;
 pub mod waf;
 

@@ -1,8 +1,9 @@
 //! Whatever a body says, what is handed over is within the limits and in the input or the arena, and the same again.
 #![no_main]
 
+use edgeward::http::decompress;
 use edgeward::waf::body::{
-    Arena, Fault, Item, Limits, Sink, cookie, decompress, graphql, json, multipart, urlencoded, xml,
+    Arena, Fault, Item, Limits, Sink, cookie, graphql, json, multipart, urlencoded, xml,
 };
 use libfuzzer_sys::fuzz_target;
 

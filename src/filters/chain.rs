@@ -103,6 +103,12 @@ impl Shadows {
         self.0.is_empty()
     }
 
+    fn note(&mut self, link: &Link, position: usize, result: Result<(), Refusal>) {
+        if let Err(refusal) = result {
+            self.push(link, position, refusal.reason);
+        }
+    }
+
     fn push(&mut self, link: &Link, position: usize, reason: &'static str) {
         self.0.push(Shadow { filter: link.kind, reason, position });
     }
@@ -114,7 +120,7 @@ impl Shadows {
 }
 
 impl Chain {
-    /// A chain of these filters. Filters in shadow mode stay out of both response phases.
+    /// A chain of these filters.
     #[must_use]
     pub fn new(links: Vec<Link>) -> Self {
         let mut next = 0;
@@ -127,17 +133,15 @@ impl Chain {
                 Place { link, slot }
             })
             .collect();
-        let of = |phase, in_shadow| {
-            let takes_part =
-                |link: &Link| link.filter.phases().contains(phase) && (in_shadow || !link.shadow);
-            let places = links.iter().zip(&places).filter(|(link, _)| takes_part(link));
+        let of = |phase| {
+            let places = links.iter().zip(&places).filter(|(link, _)| link.filter.phases().contains(phase));
             places.map(|(_, place)| *place).collect()
         };
         Self {
-            request: of(Phases::REQUEST, true),
-            request_body: of(Phases::REQUEST_BODY, true),
-            response: of(Phases::RESPONSE, false),
-            response_body: of(Phases::RESPONSE_BODY, false),
+            request: of(Phases::REQUEST),
+            request_body: of(Phases::REQUEST_BODY),
+            response: of(Phases::RESPONSE),
+            response_body: of(Phases::RESPONSE_BODY),
             links: links.into(),
         }
     }
@@ -243,29 +247,34 @@ impl Chain {
                 result.map_err(|refusal| link.decision(refusal))?;
             } else if !shadows.decided(position) {
                 let mut copy = body.clone();
-                if let Err(refusal) = link.request_body(exchange.at(position), &mut copy, end).await {
-                    shadows.push(link, position, refusal.reason);
-                }
+                let result = link.request_body(exchange.at(position), &mut copy, end).await;
+                shadows.note(link, position, result);
             }
         }
         Ok(())
     }
 
-    /// Passes the response's head through the filters, last one first.
+    /// Passes the response's head through the filters, last one first. Filters in shadow mode see a copy.
     ///
     /// # Errors
-    /// The first refusal; the filters before it in the policy have not seen this head.
+    /// The first refusal in force; the filters before it in the policy have not seen this head.
     pub fn response(
         &self,
         exchange: &mut Exchange<'_>,
+        shadows: &mut Shadows,
         response: &mut ResponseHeader,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response).rev() {
             if link.is_passed_by(exchange, position, Some(response)) {
                 continue;
             }
-            let result = link.filter.on_response(exchange.at(position), response);
-            result.map_err(|refusal| link.decision(refusal))?;
+            if !link.shadow {
+                let result = link.filter.on_response(exchange.at(position), response);
+                result.map_err(|refusal| link.decision(refusal))?;
+            } else if !shadows.decided(position) {
+                let result = link.filter.on_response(exchange.at(position), &mut response.clone());
+                shadows.note(link, position, result);
+            }
         }
         Ok(())
     }
@@ -273,10 +282,12 @@ impl Chain {
     /// Passes a piece of the response body through the filters, last one first; `end` marks the last call.
     ///
     /// # Errors
-    /// The first refusal. The head is gone by then, so the response can only be cut short.
+    /// The first refusal in force. The head is gone by then, unless this piece came with it, so the response can only be
+    /// cut short.
     pub fn response_body(
         &self,
         exchange: &mut Exchange<'_>,
+        shadows: &mut Shadows,
         body: &mut Option<Bytes>,
         end: bool,
     ) -> Result<(), Decision> {
@@ -284,8 +295,13 @@ impl Chain {
             if link.is_passed_by(exchange, position, None) {
                 continue;
             }
-            let result = link.filter.on_response_body(exchange.at(position), body, end);
-            result.map_err(|refusal| link.decision(refusal))?;
+            if !link.shadow {
+                let result = link.filter.on_response_body(exchange.at(position), body, end);
+                result.map_err(|refusal| link.decision(refusal))?;
+            } else if !shadows.decided(position) {
+                let result = link.filter.on_response_body(exchange.at(position), &mut body.clone(), end);
+                shadows.note(link, position, result);
+            }
         }
         Ok(())
     }

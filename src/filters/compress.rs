@@ -14,16 +14,16 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, TRANSFER_ENCODING, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::encoder::{Coding, Encoder, Then};
 use super::media_type::{MediaRange, essence};
+use super::representation::{content_length, length_changes};
 use super::{Exchange, Filter, Phases, Refusal, Site, Step};
 use crate::http::fields::{Negotiated, list, negotiate_coding};
 use crate::values::{Problem, Size};
@@ -212,13 +212,10 @@ impl Filter for Compress {
             return Ok(());
         }
         let length = content_length(response);
-        describe(response, coding);
+        length_changes(exchange.request, response);
+        _ = response.insert_header(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         if exchange.request.method == Method::HEAD {
             return Ok(());
-        }
-        if exchange.request.version == Version::HTTP_11 {
-            response.set_version(Version::HTTP_11);
-            _ = response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let encoder = Mutex::new(Encoder::new(coding, length).map_err(|_| failed())?);
         let each_piece = if length.is_some() { Then::GoOn } else { Then::Flush };
@@ -296,10 +293,6 @@ impl Compress {
     }
 }
 
-fn content_length(response: &ResponseHeader) -> Option<u64> {
-    response.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
 /// RFC 9111 sections 5.2.1.6 and 5.2.2.6.
 fn must_not_transform(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CACHE_CONTROL).iter();
@@ -323,22 +316,6 @@ fn weaken_etag(response: &mut ResponseHeader) {
     if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", etag.as_bytes()].concat()) {
         _ = response.insert_header(ETAG, weak);
     }
-}
-
-/// Makes the head that of the encoded body.
-fn describe(response: &mut ResponseHeader, coding: Coding) {
-    const OF_THE_OLD_BYTES: [HeaderName; 6] = [
-        CONTENT_LENGTH,
-        ACCEPT_RANGES,
-        HeaderName::from_static("content-digest"),
-        HeaderName::from_static("repr-digest"),
-        HeaderName::from_static("digest"),
-        HeaderName::from_static("content-md5"),
-    ];
-    for name in &OF_THE_OLD_BYTES {
-        response.remove_header(name);
-    }
-    _ = response.insert_header(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
 }
 
 #[cfg(test)]

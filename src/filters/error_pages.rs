@@ -93,13 +93,49 @@ struct ErrorPages {
 }
 
 /// What becomes of the body that follows.
-enum Replacement {
+pub(super) enum Replacement {
     /// It passes.
     Off,
     /// This is sent in its place.
     Due(Bytes),
     /// Its place is taken.
     Sent,
+}
+
+impl Replacement {
+    /// A problem document in place of an upstream's error. Makes the head that of the document.
+    pub(super) fn problem(exchange: &Exchange<'_>, response: &mut ResponseHeader) -> Self {
+        Self::by(exchange, response, |status| {
+            Page::generate(Format::Problem, status, &exchange.facts.request_id)
+        })
+    }
+
+    /// A page in place of an error. Makes the head that of the page.
+    fn by(
+        exchange: &Exchange<'_>,
+        response: &mut ResponseHeader,
+        page: impl FnOnce(StatusCode) -> Page,
+    ) -> Self {
+        // Upstreams put messages there, too.
+        _ = response.set_reason_phrase(None);
+        let framing = Framing::of(response, exchange.origin);
+        if framing == Framing::Empty {
+            return Self::Off;
+        }
+        let page = page(response.status);
+        replace_head(response, &page, framing);
+        if exchange.request.method == Method::HEAD { Self::Off } else { Self::Due(page.body) }
+    }
+
+    /// Puts it in the place of what comes.
+    pub(super) fn apply(&mut self, body: &mut Option<Bytes>) {
+        if !matches!(self, Self::Off) {
+            *body = match std::mem::replace(self, Self::Sent) {
+                Self::Due(page) => Some(page),
+                _ => None,
+            };
+        }
+    }
 }
 
 impl Filter for ErrorPages {
@@ -123,18 +159,10 @@ impl Filter for ErrorPages {
                 if is_problem(response) && (page.is_some() || self.format != Format::Problem) => {}
             _ => return Ok(()),
         }
-        // Upstreams put messages there, too.
-        _ = response.set_reason_phrase(None);
-        let framing = Framing::of(response, exchange.origin);
-        if framing == Framing::Empty {
-            return Ok(());
-        }
-        let page =
-            page.cloned().unwrap_or_else(|| Page::generate(self.format, status, &exchange.facts.request_id));
-        replace_head(response, &page, framing);
-        if exchange.request.method != Method::HEAD {
-            exchange.keep(Replacement::Due(page.body));
-        }
+        let generate = |status| Page::generate(self.format, status, &exchange.facts.request_id);
+        let replacement =
+            Replacement::by(exchange, response, |status| page.cloned().unwrap_or_else(|| generate(status)));
+        exchange.keep(replacement);
         Ok(())
     }
 
@@ -144,12 +172,8 @@ impl Filter for ErrorPages {
         body: &mut Option<Bytes>,
         _end: bool,
     ) -> Result<(), Refusal> {
-        let Some(replacement) = exchange.slot() else { return Ok(()) };
-        if !matches!(replacement, Replacement::Off) {
-            *body = match std::mem::replace(replacement, Replacement::Sent) {
-                Replacement::Due(page) => Some(page),
-                _ => None,
-            };
+        if let Some(replacement) = exchange.slot::<Replacement>() {
+            replacement.apply(body);
         }
         Ok(())
     }

@@ -199,6 +199,14 @@ impl<'r> Exchange<'r> {
         self.slots.key_id = id.into();
     }
 
+    /// Notes for the log what was found in the response, by its name in the policy.
+    pub fn note_finding(&mut self, kind: &str, count: u64) {
+        match self.slots.findings.iter_mut().find(|(noted, _)| **noted == *kind) {
+            Some((_, noted)) => *noted += count,
+            None => self.slots.findings.push((kind.into(), count)),
+        }
+    }
+
     /// The same exchange, as the filter at `position` sees it.
     pub(super) const fn at(&mut self, position: usize) -> &mut Self {
         self.position = position;
@@ -237,6 +245,8 @@ pub struct Slots {
     pub(super) plan: Option<Box<Plan>>,
     /// What is still to be done before a filter's answer to a piece of the body is known.
     job: Option<Job>,
+    /// What was found in the response, and how often.
+    findings: Vec<(Box<str>, u64)>,
 }
 
 impl Slots {
@@ -267,6 +277,13 @@ impl Slots {
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.callers
+    }
+
+    /// What was found in the response that should not leave, for the log; empty if nothing was.
+    #[must_use]
+    pub fn findings(&self) -> String {
+        let told: Vec<_> = self.findings.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        told.join(", ")
     }
 
     /// The id of the API key that was presented; empty without one.

@@ -32,10 +32,52 @@ const RESERVED: [&str; 11] = [
 /// Edits of the headers of one message, in their fixed order.
 #[derive(Debug)]
 pub struct Edits {
-    names: Vec<HeaderName>,
-    prefixes: Vec<Box<str>>,
+    remove: Names,
     set: Vec<(HeaderName, Template)>,
     add: Vec<(HeaderName, Template)>,
+}
+
+/// Headers by name and by prefix.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: Vec<HeaderName>,
+    prefixes: Vec<Box<str>>,
+}
+
+impl Names {
+    /// Checks names, and prefixes with a `*` at their end. Problems are told at `section[…]`.
+    ///
+    /// # Errors
+    /// The first one that is malformed, or about headers that no policy edits.
+    pub fn compile(section: &str, patterns: &[String]) -> Result<Self, Problem> {
+        let mut compiled = Self::default();
+        for (index, pattern) in patterns.iter().enumerate() {
+            let problem = |message| Problem::new(format!("{section}[{index}]"), message);
+            match pattern.strip_suffix('*') {
+                Some(prefix) => compiled.prefixes.push(editable_prefix(prefix).map_err(problem)?),
+                None => compiled.names.push(editable(pattern).map_err(problem)?),
+            }
+        }
+        Ok(compiled)
+    }
+
+    /// Whether the name is one of them.
+    pub fn contain(&self, name: &HeaderName) -> bool {
+        self.names.contains(name) || self.has_prefix_of(name)
+    }
+
+    fn has_prefix_of(&self, name: &HeaderName) -> bool {
+        self.prefixes.iter().any(|prefix| name.as_str().starts_with(&**prefix))
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.prefixes.is_empty()
+    }
+}
+
+/// Whether the header frames the message or belongs to its connection, so that no policy edits it.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    RESERVED.contains(&name.as_str())
 }
 
 /// Templates filled in for one exchange, to be written after its headers were removed.
@@ -96,22 +138,14 @@ impl Edits {
         (expressions, phase): (Expressions<'_>, Phase),
     ) -> Result<Self, Problem> {
         let templates = |section, edits| templates(section, edits, expressions, phase);
-        let mut names = Vec::new();
-        let mut prefixes = Vec::new();
-        for (index, pattern) in remove.iter().enumerate() {
-            let problem = |message| Problem::new(format!("remove[{index}]"), message);
-            match pattern.strip_suffix('*') {
-                Some(prefix) => prefixes.push(editable_prefix(prefix).map_err(problem)?),
-                None => names.push(editable(pattern).map_err(problem)?),
-            }
-        }
-        Ok(Self { names, prefixes, set: templates("set", set)?, add: templates("add", add)? })
+        let remove = Names::compile("remove", remove)?;
+        Ok(Self { remove, set: templates("set", set)?, add: templates("add", add)? })
     }
 
     /// Whether nothing is edited.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.prefixes.is_empty() && self.set.is_empty() && self.add.is_empty()
+        self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
     /// Fills in all templates, while the headers they name are still there. The fields are those of the phase in which the
@@ -126,17 +160,11 @@ impl Edits {
 
     /// Takes away what is to be removed.
     pub fn remove(&self, head: &mut impl Head) {
-        for name in &self.names {
+        for name in &self.remove.names {
             head.remove(name);
         }
-        if self.prefixes.is_empty() {
-            return;
-        }
-        let covered =
-            |name: &HeaderName| self.prefixes.iter().any(|prefix| name.as_str().starts_with(&**prefix));
-        let found: Vec<HeaderName> = head.headers().keys().filter(|name| covered(name)).cloned().collect();
-        for name in &found {
-            head.remove(name);
+        if !self.remove.prefixes.is_empty() {
+            remove_all(head, |name| self.remove.has_prefix_of(name));
         }
     }
 
@@ -148,6 +176,14 @@ impl Edits {
         for ((name, _), value) in self.add.iter().zip(filled.add) {
             head.append(name, value);
         }
+    }
+}
+
+/// Takes away all headers whose names are so.
+pub fn remove_all(head: &mut impl Head, is_so: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = head.headers().keys().filter(|name| is_so(name)).cloned().collect();
+    for name in &found {
+        head.remove(name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Edits the headers of a response before it goes to the client, whoever made it.
 //!
-//! First `remove`, then the preset of `security`, then `set`, then `add`: what is written out wins over the preset.
+//! First `only` and `remove`, then the preset of `security`, then `set`, then `add`: what is written out wins over the preset.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::header_edits::{Edits, Head};
-use super::{Exchange, Expressions, Fields, Filter, Phases, Refusal, Site};
+use super::header_edits::{Edits, Head, Names, is_reserved, remove_all};
+use super::{Exchange, Expressions, Fields, Filter, Origin, Phases, Refusal, Site};
 use crate::expr::Phase;
 use crate::values::Problem;
 
-/// Edits the response's headers: first `remove`, then `security`, then `set`, then `add`. Refusals and other answers of
+/// Edits the response's headers: first `only` and `remove`, then `security`, then `set`, then `add`. Refusals and other answers of
 /// Edgeward itself are edited as well.
 ///
 /// Values are templates: texts with expressions in braces, such as `{request.id}`, `{route.name}` or
@@ -51,7 +51,26 @@ pub struct Spec {
     /// Example: `[server, x-debug-*]`.
     #[serde(default)]
     pub remove: Vec<String>,
+    /// The only headers of upstreams' answers that go out, by name or by prefix with a `*` at its end. Beside these go those
+    /// by which a client reads the answer and caches keep it to themselves: `content-type`, `content-length`,
+    /// `content-encoding`, `content-range`, `cache-control`, `expires`, `vary`, `date`, `www-authenticate` and what belongs to
+    /// the connection. Default: all go out. Example: `[location, etag, x-request-id]`.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
 }
+
+/// What no answer can do without.
+static ESSENTIAL: [HeaderName; 9] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+    header::VARY,
+    header::DATE,
+    header::WWW_AUTHENTICATE,
+];
 
 /// A set of security headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -76,16 +95,18 @@ impl super::Spec for Spec {
 impl Spec {
     fn build(&self, expressions: Expressions<'_>) -> Result<ResponseHeaders, Problem> {
         let edits = Edits::compile(&self.remove, &self.set, &self.add, (expressions, Phase::Response))?;
-        if edits.is_empty() && self.security == Security::Off {
+        let only = self.only.as_deref().map(|only| Names::compile("only", only)).transpose()?;
+        if edits.is_empty() && self.security == Security::Off && only.is_none() {
             return Err(Problem::whole(
-                "nothing is edited: name headers in set, add or remove, or a preset in security",
+                "nothing is edited: name headers in set, add, remove or only, or a preset in security",
             ));
         }
-        Ok(ResponseHeaders { edits, security: self.security })
+        Ok(ResponseHeaders { only, edits, security: self.security })
     }
 }
 
 struct ResponseHeaders {
+    only: Option<Names>,
     edits: Edits,
     security: Security,
 }
@@ -97,6 +118,11 @@ impl Filter for ResponseHeaders {
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
         let filled = self.edits.fill(&Fields::of_response(exchange, response));
+        if let Some(only) = self.only.as_ref().filter(|_| exchange.origin == Origin::Upstream) {
+            let goes_out =
+                |name: &HeaderName| only.contain(name) || ESSENTIAL.contains(name) || is_reserved(name);
+            remove_all(response, |name| !goes_out(name));
+        }
         self.edits.remove(response);
         if self.security == Security::Strict {
             secure(response, exchange.facts.scheme == "https");

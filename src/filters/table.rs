@@ -3,7 +3,7 @@
 use super::{
     Spec, api_key, authorize, basic_auth, cache, compress, cors, error_pages, forward_auth, http_signature,
     ip_access, jwt, mtls, oauth2_introspection, oidc_login, rate_limit, request_headers, request_limits,
-    response_headers, token_exchange, waf, webhook_signature,
+    response_body, response_headers, token_exchange, waf, webhook_signature,
 };
 
 /// Does something with the `Spec` type behind a kind's name.
@@ -47,6 +47,7 @@ table![
     cache,
     request_headers,
     response_headers,
+    response_body,
     compress,
     error_pages,
 ];

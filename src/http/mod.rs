@@ -3,12 +3,14 @@
 //! * [`head`] and [`framing`] are the strict front door: one reading of a request, or none at all.
 //! * [`path`] gives every later stage one and the same path.
 //! * [`cookie`], [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
+//! * [`decompress`] undoes content codings within bounds.
 //! * [`fetch`] and [`url`] say how requests of our own are put; who sends them lies above.
 //! * [`structured`] reads structured fields, whose syntax is a crate's.
 //!
 //! Everything here is pure: no sockets, no clock, no state between requests.
 
 pub mod cookie;
+pub mod decompress;
 pub mod fetch;
 pub mod fields;
 pub mod framing;

@@ -320,7 +320,8 @@ impl ProxyHttp for Gateway {
             let route = ctx.route.clone();
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            route.chain.response(&mut exchange, response).map_err(|decision| refused(ctx, decision))?;
+            let result = route.chain.response(&mut exchange, &mut ctx.shadows, response);
+            result.map_err(|decision| refused(ctx, decision))?;
         }
         reframe(session, response)
     }
@@ -343,7 +344,8 @@ impl ProxyHttp for Gateway {
             let route = ctx.route.clone();
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            route.chain.response_body(&mut exchange, body, end).map_err(|decision| refused(ctx, decision))?;
+            let result = route.chain.response_body(&mut exchange, &mut ctx.shadows, body, end);
+            result.map_err(|decision| refused(ctx, decision))?;
         }
         Ok(None)
     }

@@ -54,6 +54,7 @@ fn write(
     let shadow = |shadow: &Shadow| ShadowRefusal { filter: shadow.filter, reason: shadow.reason };
     let shadows: Vec<_> = ctx.shadows.iter().map(shadow).collect();
     let query = without_secrets(request.uri.query().unwrap_or_default(), &ctx.snapshot.secret_parameters);
+    let findings = ctx.slots.findings();
     let mut trace_id = [0; 55];
     trace_id.copy_from_slice(&ctx.trace.to_bytes());
     log.write(&AccessRecord {
@@ -79,6 +80,7 @@ fn write(
         reason: decision.map(|decision| decision.refusal.reason),
         filter: decision.map_or("", |decision| decision.filter),
         why: decision.and_then(|decision| decision.refusal.why.as_deref()).unwrap_or_default(),
+        findings: &findings,
         shadow_refusals: &shadows,
         bytes_in: ctx.body.bytes,
         bytes_out,

@@ -169,9 +169,14 @@ pub async fn deliver(
     {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+        let shadows = &mut ctx.shadows;
+        let mut filtered = route.chain.response(&mut exchange, shadows, &mut head);
+        if filtered.is_ok() && route.chain.has_response_body() {
+            filtered = route.chain.response_body(&mut exchange, shadows, &mut body, true);
+        }
         // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
-        if route.chain.response(&mut exchange, &mut head).is_ok() && route.chain.has_response_body() {
-            drop(route.chain.response_body(&mut exchange, &mut body, true));
+        if let (Err(decision), Origin::Upstream) = (filtered, origin) {
+            return Err(refused(ctx, decision));
         }
     }
     let body = body.unwrap_or_default();

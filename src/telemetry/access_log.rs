@@ -84,6 +84,8 @@ pub struct AccessRecord<'a> {
     pub filter: &'a str,
     /// What exactly made the filter refuse it.
     pub why: &'a str,
+    /// What was found in the response that should not leave.
+    pub findings: &'a str,
     /// What filters in shadow mode would have refused.
     pub shadow_refusals: &'a [ShadowRefusal<'a>],
     /// Body bytes received from the client.
@@ -139,6 +141,7 @@ impl Default for AccessRecord<'_> {
             reason: None,
             filter: "",
             why: "",
+            findings: "",
             shadow_refusals: &[],
             bytes_in: 0,
             bytes_out: 0,
@@ -245,6 +248,7 @@ fn write_field(line: &mut JsonLine<'_>, field: Field, record: &AccessRecord<'_>)
         Field::Reason => name(line, key, record.reason.unwrap_or_default()),
         Field::Filter => name(line, key, record.filter),
         Field::Why => name(line, key, record.why),
+        Field::Findings => name(line, key, record.findings),
         Field::ShadowRefusals => shadow_refusals(line, key, record.shadow_refusals),
         Field::BytesIn => _ = line.u64(key, record.bytes_in),
         Field::BytesOut => _ = line.u64(key, record.bytes_out),

@@ -8,7 +8,7 @@ const LAYERS: [&[&str]; 12] = [
     &["values"],
     &["http", "net"],
     &["state", "telemetry"],
-    &["auth", "cache", "expr", "waf"],
+    &["auth", "cache", "dlp", "expr", "waf"],
     &["tls", "upstream", "outbound"],
     &["filters"],
     &["config"],

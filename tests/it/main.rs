@@ -42,6 +42,7 @@ mod oidc_provider;
 mod outbound;
 mod process;
 mod reload;
+mod response_body;
 mod routing;
 mod signals;
 mod signatures;

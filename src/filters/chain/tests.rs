@@ -173,10 +173,10 @@ fn passes_requests_forwards_and_responses_backwards() {
     run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-ab");
     let mut head = ResponseHeader::build(200, None).unwrap();
-    chain.response(&mut exchange, &mut head).unwrap();
+    chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap();
     assert_eq!(head.headers.get_all("x-by").iter().collect::<Vec<_>>(), ["b", "a"]);
     let mut body = Some(Bytes::from("-"));
-    chain.response_body(&mut exchange, &mut body, true).unwrap();
+    chain.response_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
     assert_eq!(body.unwrap(), "-ba");
 
     // The counts say that each filter found its own slot, and no other's, in every phase.
@@ -256,10 +256,10 @@ fn a_shadow_changes_neither_request_nor_response() {
     run(chain.request_body(&mut exchange, &mut shadows, &mut body, true)).0.unwrap();
     assert_eq!(body.unwrap(), "-a");
     let mut head = ResponseHeader::build(200, None).unwrap();
-    chain.response(&mut exchange, &mut head).unwrap();
+    chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap();
     assert_eq!(head.headers.get_all("x-by").iter().collect::<Vec<_>>(), ["a"]);
     let mut body = Some(Bytes::from("-"));
-    chain.response_body(&mut exchange, &mut body, true).unwrap();
+    chain.response_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
     assert_eq!(body.unwrap(), "-a");
     assert!(calls().contains(&"b request_body 2".to_owned()));
 }
@@ -304,9 +304,26 @@ fn a_refused_response_stops_on_its_way_out() {
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
     let mut head = ResponseHeader::build(200, None).unwrap();
-    assert_eq!(chain.response(&mut exchange, &mut head).unwrap_err().filter, "b");
-    assert_eq!(chain.response_body(&mut exchange, &mut None, true).unwrap_err().filter, "b");
+    assert_eq!(chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap_err().filter, "b");
+    assert_eq!(
+        chain.response_body(&mut exchange, &mut Shadows::default(), &mut None, true).unwrap_err().filter,
+        "b"
+    );
     assert_eq!(calls(), ["b response 1", "b response_body 2"]);
+}
+
+#[test]
+fn a_shadow_refuses_a_response_once_and_it_goes_out() {
+    let refuses = |fake: &mut Fake| fake.on_response = Act::Refuse;
+    let (chain, calls) = Builder::default().filter("a", Act::Pass).with("b", refuses, true).build();
+    let mut sample = Sample::get("/", &[]);
+    let mut exchange = sample.exchange();
+    let mut shadows = Shadows::default();
+    let mut head = ResponseHeader::build(200, None).unwrap();
+    chain.response(&mut exchange, &mut shadows, &mut head).unwrap();
+    chain.response_body(&mut exchange, &mut shadows, &mut Some("-".into()), true).unwrap();
+    assert_eq!(reasons(&shadows), [("b", "too_much")]);
+    assert_eq!(calls(), ["b response 1", "a response 1", "a response_body 2"]);
 }
 
 #[test]
@@ -315,17 +332,19 @@ fn calls_a_filter_only_in_its_phases() {
     let (chain, calls) = Builder::default()
         .with("a", only(Phases::REQUEST), false)
         .with("b", only(Phases::RESPONSE), false)
-        .with("c", only(Phases::RESPONSE_BODY), true)
+        .with("c", only(Phases::REQUEST), true)
         .build();
     assert_eq!(chain.kinds().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert!(chain.has_response());
     assert!(!chain.has_request_body());
-    assert!(!chain.has_response_body(), "a shadow has no say in responses");
+    assert!(!chain.has_response_body());
     let mut sample = Sample::get("/", &[]);
     let mut exchange = sample.exchange();
     run(chain.request(&mut exchange, &mut Shadows::default()));
-    chain.response(&mut exchange, &mut ResponseHeader::build(200, None).unwrap()).unwrap();
-    assert_eq!(calls(), ["a request 1", "b response 1"]);
+    chain
+        .response(&mut exchange, &mut Shadows::default(), &mut ResponseHeader::build(200, None).unwrap())
+        .unwrap();
+    assert_eq!(calls(), ["a request 1", "c request 1", "b response 1"]);
 
     let (chain, _) = Builder::default().filter("a", Act::Pass).build();
     assert!(chain.has_request_body() && chain.has_response_body());

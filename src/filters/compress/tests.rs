@@ -1,5 +1,6 @@
 use std::io::Read;
 
+use http::Version;
 use serde_json::{Value, json};
 
 use super::*;

@@ -150,8 +150,8 @@ fn only_the_winner_goes_on_with_a_slot_of_its_own() {
         let mut body = Some(Bytes::from("-"));
         run(chain.request_body(&mut exchange, &mut Shadows::default(), &mut body, true)).0.unwrap();
         let mut head = ResponseHeader::build(200, None).unwrap();
-        chain.response(&mut exchange, &mut head).unwrap();
-        chain.response_body(&mut exchange, &mut body, true).unwrap();
+        chain.response(&mut exchange, &mut Shadows::default(), &mut head).unwrap();
+        chain.response_body(&mut exchange, &mut Shadows::default(), &mut body, true).unwrap();
         let by: Vec<_> =
             head.headers.get_all("x-by").iter().map(|by| by.to_str().unwrap().to_owned()).collect();
         (String::from_utf8(body.unwrap().to_vec()).unwrap(), by.join(" "))
@@ -172,7 +172,7 @@ fn only_the_winner_goes_on_with_a_slot_of_its_own() {
     let mut sample = shows("c");
     assert_eq!(ask(&chain, &mut sample).0, 401);
     let mut head = ResponseHeader::build(401, None).unwrap();
-    chain.response(&mut sample.exchange(), &mut head).unwrap();
+    chain.response(&mut sample.exchange(), &mut Shadows::default(), &mut head).unwrap();
     assert!(!head.headers.contains_key("x-by"));
 }
 

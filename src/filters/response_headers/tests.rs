@@ -151,3 +151,42 @@ fn refuses_a_spec_that_edits_nothing() {
     assert!(serde_yaml::from_str::<Spec>("security: lax").is_err());
     assert!(serde_yaml::from_str::<Spec>("sets: {}").is_err());
 }
+
+#[test]
+fn only_what_is_named_goes_out_of_what_upstreams_say() {
+    let yaml = "{ only: [etag, x-public-*], set: { x-set: ours } }";
+    let sent = [
+        ("etag", "a"),
+        ("x-public-a", "1"),
+        ("x-internal", "1"),
+        ("set-cookie", "a=b"),
+        ("content-type", "text/plain"),
+        ("content-length", "3"),
+        ("cache-control", "private"),
+        ("transfer-encoding", "chunked"),
+    ];
+    let response = edited(yaml, &mut Sample::get("/", &[]), &sent);
+    let mut names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    let expected = [
+        "cache-control",
+        "content-length",
+        "content-type",
+        "etag",
+        "transfer-encoding",
+        "x-public-a",
+        "x-set",
+    ];
+    assert_eq!(names, expected);
+    let response = edited("only: []", &mut Sample::get("/", &[]), &sent);
+    assert_eq!((response.headers.len(), values(&response, "etag")), (4, vec![]));
+
+    let mut sample = Sample::get("/", &[]);
+    let mut exchange = sample.exchange();
+    exchange.origin = Origin::Edgeward;
+    let mut own = ResponseHeader::build(429, None).unwrap();
+    own.append_header("retry-after", "1").unwrap();
+    compile(yaml).unwrap().on_response(&mut exchange, &mut own).unwrap();
+    assert_eq!(values(&own, "retry-after"), ["1"], "Edgeward's own answers keep theirs");
+    assert!(compile("only: [a b]").err().unwrap().to_string().starts_with("only[0]: expected a header name"));
+}

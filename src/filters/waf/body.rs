@@ -1,6 +1,6 @@
 //! A body on its way to the rules: decoded, as far as they look at it.
 
-use crate::waf::body::decompress::{DecodeFault, DecodeLimits, Decoder};
+use crate::http::decompress::{DecodeFault, DecodeLimits, Decoder};
 
 /// Decoded bytes for each encoded one; what compresses better than that is no text.
 const RATIO: usize = 256;

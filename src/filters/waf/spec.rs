@@ -50,7 +50,7 @@ pub struct Settings {
 /// with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's body waits likewise,
 /// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON, too); one that is refused is cut off before its first byte.
 ///
-/// Bytes of WebSockets are not examined, only the request that opens them. In `mode: shadow` responses are not.
+/// Bytes of WebSockets are not examined, only the request that opens them.
 ///
 /// ```yaml
 /// - waf: { rules: [crs], paranoia: 1, exclude: [{ id: 942100, target: "ARGS:comment" }] }

@@ -187,7 +187,8 @@ async fn stream(
     if route.chain.has_response() {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        route.chain.response(&mut exchange, &mut head).map_err(|decision| refused(ctx, decision))?;
+        let filtered = route.chain.response(&mut exchange, &mut ctx.shadows, &mut head);
+        filtered.map_err(|decision| refused(ctx, decision))?;
     }
     reframe(session, &mut head)?;
     ctx.status = head.status.as_u16();
@@ -216,7 +217,7 @@ async fn write(session: &mut Session, ctx: &mut Context, mut piece: Option<Bytes
         let route = ctx.route.clone();
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let filtered = route.chain.response_body(&mut exchange, &mut piece, end);
+        let filtered = route.chain.response_body(&mut exchange, &mut ctx.shadows, &mut piece, end);
         filtered.map_err(|decision| refused(ctx, decision))?;
     }
     if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {

@@ -82,6 +82,8 @@ fields! {
     Filter = "filter",
     /// What exactly made the filter refuse it, where it has more to say than its reason.
     Why = "why",
+    /// What was found in the response that should not leave, and how often: `card 2, aws 1`.
+    Findings = "findings",
     /// What filters in shadow mode would have refused, as `filter:reason`, up to 16.
     ShadowRefusals = "shadow_refusals",
     /// Body bytes received.
@@ -125,8 +127,8 @@ impl Default for Selection {
     /// All that it takes to follow a request and to explain a refusal, and no query, referer or header.
     fn default() -> Self {
         use Field::{
-            Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, ConsumerKey, DurationMs, Filter, Host,
-            Method, Path, Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time,
+            Backend, BytesIn, BytesOut, Cache, ClientIp, Consumer, ConsumerKey, DurationMs, Filter, Findings,
+            Host, Method, Path, Protocol, Reason, RequestId, Retries, Route, ShadowRefusals, Status, Time,
             TlsVersion, TraceId, Upstream, UpstreamDurationMs, UpstreamStatus, UserAgent, Why,
         };
         let fields = vec![
@@ -144,6 +146,7 @@ impl Default for Selection {
             Reason,
             Filter,
             Why,
+            Findings,
             ShadowRefusals,
             Consumer,
             ConsumerKey,

@@ -60,6 +60,7 @@ fn full_record() -> AccessRecord<'static> {
         reason: Some("ip_access"),
         filter: "ip_access",
         why: "deny_file",
+        findings: "card 2",
         shadow_refusals: &[ShadowRefusal { filter: "waf", reason: "score" }],
         bytes_in: 10,
         bytes_out: 2000,
@@ -87,7 +88,7 @@ fn writes_every_field_under_its_name() {
             "host": "api.example.com", "path": "/orders/7", "query": "page=2", "protocol": "HTTP/2",
             "tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_128_GCM_SHA256", "tls_sni": "api.example.com",
             "route": "orders", "upstream": "orders", "backend": "10.0.0.1:8080", "status": 403,
-            "reason": "ip_access", "filter": "ip_access", "why": "deny_file", "shadow_refusals": ["waf:score"], "bytes_in": 10,
+            "reason": "ip_access", "filter": "ip_access", "why": "deny_file", "findings": "card 2", "shadow_refusals": ["waf:score"], "bytes_in": 10,
             "bytes_out": 2000, "duration_ms": 12.345, "upstream_duration_ms": 0.007, "retries": 1,
             "upstream_status": 502, "user_agent": "curl/8", "referer": "https://example.com/a", "cache": "miss",
             "consumer": "alice", "consumer_key": "k3v9x0q2ab"

@@ -109,6 +109,7 @@ pub(super) struct Families {
     pub(super) redis_commands: Family<IntCounterVec, 2>,
 
     pub(super) waf_matches: Family<IntCounterVec, 1>,
+    pub(super) response_findings: Family<IntCounterVec, 3>,
 
     pub(super) cache_requests: Family<IntCounterVec, 2>,
     pub(super) cache_entries: IntGauge,
@@ -202,6 +203,8 @@ impl Families {
 
             waf_matches: make.counters("edgeward_waf_matches_total",
                 "Requests and responses that a rule of the firewall matched, refused or not.", ["rule"])?,
+            response_findings: make.counters("edgeward_response_findings_total",
+                "What was found in responses that should not leave, by what became of it.", ["route", "kind", "action"])?,
 
             cache_requests: make.counters("edgeward_cache_requests_total",
                 "Requests on routes with a cache, by what it did.", ["route", "outcome"])?,

@@ -63,6 +63,7 @@ pub struct RouteSeries {
     totals: OnceLock<RouteTotals>,
     refusals: Refusals,
     shadow_refusals: Refusals,
+    findings: Refusals,
     cached: OnceLock<PerLabel<CacheOutcome>>,
 }
 
@@ -82,6 +83,7 @@ impl RouteSeries {
             totals: OnceLock::new(),
             refusals: Refusals::default(),
             shadow_refusals: Refusals::default(),
+            findings: Refusals::default(),
             cached: OnceLock::new(),
         }
     }
@@ -103,13 +105,19 @@ impl RouteSeries {
 
     /// Counts a request refused by `filter` for `reason`.
     pub fn refused(&self, filter: &str, reason: &'static str) {
-        self.refusals.count(filter, reason, |labels| self.refusal_series(&self.families.refusals, labels));
+        self.refusals.count(filter, reason, 1, |labels| self.refusal_series(&self.families.refusals, labels));
     }
 
     /// Counts a request that `filter`, in shadow mode, would have refused for `reason`.
     pub fn shadow_refused(&self, filter: &str, reason: &'static str) {
         let family = &self.families.shadow_refusals;
-        self.shadow_refusals.count(filter, reason, |labels| self.refusal_series(family, labels));
+        self.shadow_refusals.count(filter, reason, 1, |labels| self.refusal_series(family, labels));
+    }
+
+    /// Counts what was found in a response, by its name in the policy and what became of it.
+    pub fn found(&self, kind: &str, action: &'static str, count: u64) {
+        let family = &self.families.response_findings;
+        self.findings.count(kind, action, count, |labels| self.refusal_series(family, labels));
     }
 
     /// Counts what the cache did with a request.
@@ -133,7 +141,7 @@ impl RouteSeries {
     }
 }
 
-/// The few pairs of filter and reason that a route has refused with; a scan over them is faster than a hash.
+/// The few pairs of filter and reason that a route has refused with, or of what was found and what became of it; a scan over them is faster than a hash.
 #[derive(Default)]
 struct Refusals(RwLock<Vec<Refusal>>);
 
@@ -144,10 +152,10 @@ struct Refusal {
 }
 
 impl Refusals {
-    fn count(&self, filter: &str, reason: &'static str, make: impl FnOnce([&str; 2]) -> IntCounter) {
+    fn count(&self, filter: &str, reason: &'static str, by: u64, make: impl FnOnce([&str; 2]) -> IntCounter) {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(refusal) = find(&known, filter, reason) {
-            return refusal.count.inc();
+            return refusal.count.inc_by(by);
         }
         let full = known.len() >= REFUSAL_SERIES;
         drop(known);
@@ -155,10 +163,10 @@ impl Refusals {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been here first.
         if let Some(refusal) = find(&known, filter, reason) {
-            return refusal.count.inc();
+            return refusal.count.inc_by(by);
         }
         let count = make([filter, reason]);
-        count.inc();
+        count.inc_by(by);
         known.push(Refusal { filter: filter.into(), reason, count });
     }
 }

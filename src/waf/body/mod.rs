@@ -10,7 +10,6 @@
 
 pub mod content_type;
 pub mod cookie;
-pub mod decompress;
 pub mod graphql;
 pub mod json;
 pub mod multipart;

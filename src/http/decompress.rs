@@ -1,5 +1,4 @@
-//! Request bodies that came compressed: `Content-Encoding` undone piece by piece, within bounds (RFC 9110 section
-//! 8.4).
+//! Bodies that came compressed: `Content-Encoding` undone piece by piece, within bounds (RFC 9110 section 8.4).
 //!
 //! A bomb is stopped where it has grown past what the caller allows, not after. One stream a coding: what follows its
 //! end (a second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A decoder
@@ -64,7 +63,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for the `Content-Encoding` lines of a request, in their order. `None` if they name no coding, or
+    /// A decoder for the `Content-Encoding` lines of a message, in their order. `None` if they name no coding, or
     /// `identity` alone.
     pub fn new<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
