@@ -214,3 +214,30 @@ fn a_long_answer_is_masked_whole() {
     assert!(answer.text() == expected, "{} bytes", answer.body.len());
     assert_eq!(edge.metrics().sum("edgeward_response_findings_total", &["card"]), 5000.0);
 }
+
+#[test]
+fn what_is_stored_is_looked_at_for_each_client() {
+    let fresh = ("cache-control", "max-age=60");
+    let origin = Origin::start(move |seen| match seen.target() {
+        "/pan" => Reply::status(200, &[JSON, fresh], format!("{{\"pan\":\"{PAN}\"}}")),
+        "/token" => Reply::status(200, &[JSON, fresh], "[\"ghp_aB3dE5gH7jaB3dE5gH7jaB3dE5gH7jaB3dE5\"]"),
+        _ => Reply::status(200, &[TEXT, fresh], "no JSON"),
+    });
+    let spec =
+        "{ response_body: { json: { allow: [/pan, /*] }, actions: { github: block } } }, { cache: {} }";
+    let edge = policy(spec, &origin.address().to_string(), "http1");
+    for _ in 0..2 {
+        let mut client = edge.client("listen").allow(&["cache-status", "age", "cache-control"]);
+        assert_eq!(client.get("/pan").text(), format!("{{\"pan\":\"{SHORT}\"}}"));
+        // The first time, its head may have gone.
+        let mut client = edge.client("listen").allow(&["cache-status", "age", "cache-control"]);
+        client.send("GET /token HTTP/1.1\r\nHost: a\r\n\r\n");
+        match client.try_response("GET") {
+            Ok(answer) => assert_eq!((answer.status, answer.reason()), (502, "response_blocked".to_owned())),
+            Err(fault) => assert!(matches!(fault, Fault::Cut(_)), "{fault:?}"),
+        }
+        let text = edge.client("listen").allow(&["cache-control"]).get("/text");
+        assert_eq!((text.status, text.reason()), (502, "response_not_json".to_owned()));
+    }
+    assert_eq!(origin.requests().len(), 3, "the rest came from the cache");
+}

@@ -59,15 +59,15 @@ pub struct Spec {
     pub actions: BTreeMap<String, Action>,
     /// Fields of JSON.
     pub json: JsonSpec,
-    /// What becomes of upstreams' errors (5xx).
+    /// What becomes of upstreams' errors (5xx). Default: `replace`.
     pub errors: Errors,
     /// Media types that are searched, e.g. `[application/json, text/*]`. Default: text, event streams among it, JSON, XML,
     /// JavaScript, YAML, forms, and answers that do not say what they are. Rules for JSON hold for JSON always.
     pub types: Option<Vec<MediaRange>>,
     /// How much of an answer is looked at, decoded; of event streams, all is. Default: `64MiB`. Example: `1MiB`.
     pub max_scan: Option<Size>,
-    /// What becomes of an answer that is longer. Default: `block`: at once where `Content-Length` says so, else it is cut off
-    /// there.
+    /// What becomes of an answer that is longer: it is refused at once where `Content-Length` says so, else cut off there.
+    /// Default: `block`.
     pub over_limit: Otherwise,
     /// What becomes of an answer that cannot be read: in an unknown content coding or in UTF-16, a part of something (206),
     /// no JSON though it says so and there are rules for JSON; with `json.allow`, also of a good answer (2xx) that is no JSON.
