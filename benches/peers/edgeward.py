@@ -10,8 +10,6 @@ def version(binary):
 
 
 def start(b, sc):
-    if sc.need == "cache":
-        raise NA("no cache filter yet")
     tls = ""
     if sc.tls:
         # Every handshake a full one, as for the other peers.
@@ -21,6 +19,8 @@ def start(b, sc):
     if sc.need == "ratelimit":
         key = 'http.request.headers["x-api-key"][0]'
         filters = f"\n    filters: [{{ rate_limit: {{ key: '{key}', limit: 100000/1s, headers: false }} }}]"
+    if sc.need == "cache":
+        filters = "\n    filters: [{ cache: { ttl: { '200': 1h } } }]"
     if sc.need == "waf":
         # As the others: the rules of Debian's package, at their first paranoia level.
         filters = "\n    filters: [{ waf: { rules: [crs] } }]"

@@ -182,7 +182,7 @@ pub async fn deliver(
     let body = body.unwrap_or_default();
     let status = head.status;
     let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
-    // A filter that changes bodies does not know that all of it is there.
+    // A filter that did not know the length may have asked for chunks. Now it is known.
     head.remove_header(&header::TRANSFER_ENCODING);
     if bodiless {
         head.remove_header(&header::CONTENT_LENGTH);

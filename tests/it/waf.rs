@@ -143,7 +143,12 @@ const GOOD: [(&str, &str, &str, &str); 5] = [
         UPLOAD,
         "--XbX\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\nContent-Type: image/jpeg\r\n\r\nJFIF\r\n--XbX--\r\n",
     ),
-    ("POST", "/graphql", JSON, r#"{"query":"{ products(first: 10) { name price } }","variables":{}}"#),
+    (
+        "POST",
+        "/graphql",
+        JSON,
+        r#"{"query":"query { user(id: 4) { name friends(first: 10) { edges { node { name } } } } }","variables":{}}"#,
+    ),
 ];
 
 const ATTACKS: [(&str, &str, &str, &str); 5] = [

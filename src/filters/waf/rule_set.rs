@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{Disk, Seen, Sources};
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::state;
-use crate::waf::ir::EngineState;
+use crate::waf::ir::{EngineState, Program, Step};
 use crate::waf::seclang::{self, Fault, Unsupported};
-use crate::waf::{Clock, Engine, Limits, Mode, Options};
+use crate::waf::{Clock, Engine, Limits, Mode, Options, RECOMMENDED};
 
 /// The id of the action that sets what [`Tuning`] says: of the range that is for the engine's own.
 const TUNING_ID: u64 = 899_900;
@@ -50,16 +52,22 @@ pub fn compile(
     limits: Limits,
     clock: &state::Clock,
 ) -> Result<RuleSet, Vec<String>> {
-    let text = text(sources, tuning)?;
+    let mut text = text(sources, tuning)?;
     let disk = Disk::default();
-    let load = |unsupported| {
-        seclang::load_text(&disk, &[("policy", &text)], unsupported).map_err(|faults| told(&faults))
+    let load = |text: &str| {
+        let load = |unsupported| {
+            seclang::load_text(&disk, &[("policy", text)], unsupported).map_err(|faults| told(&faults))
+        };
+        match load(Unsupported::Refuse) {
+            Err(_) if !sources.crs.is_empty() => load(Unsupported::LeaveOut),
+            loaded => loaded,
+        }
     };
-    let mut loaded = load(Unsupported::Refuse);
-    if loaded.is_err() && !sources.crs.is_empty() {
-        loaded = load(Unsupported::LeaveOut);
+    let mut loaded = load(&text)?;
+    if !sources.crs.is_empty() && !tuning.watch_only {
+        text.insert_str(text.len() - tuning.after.len(), &recommended(&loaded.program));
+        loaded = load(&text)?;
     }
-    let loaded = loaded?;
     let own: Vec<_> = loaded.notes.iter().filter(|note| !is_of_crs(note, sources)).cloned().collect();
     if own.iter().any(|note| note.what.starts_with("left out")) {
         return Err(told(&own));
@@ -79,6 +87,13 @@ pub fn compile(
     let mut notes = told(&loaded.notes);
     notes.extend(report.notes.iter().map(ToString::to_string));
     Ok(RuleSet { engine, seen: disk.seen(), notes })
+}
+
+/// What the Core Rule Set counts on to stand beside it, as far as nobody has written it.
+fn recommended(program: &Program) -> String {
+    let is_there =
+        |id: u64| program.steps.iter().any(|step| matches!(step, Step::Rule(rule) if rule.meta.id == id));
+    RECOMMENDED.iter().filter(|(id, _)| !is_there(*id)).map(|(_, rule)| *rule).collect()
 }
 
 fn told(faults: &[Fault]) -> Vec<String> {
@@ -126,8 +141,11 @@ fn include(text: &mut String, path: &Path, pattern: &str) -> Result<(), Vec<Stri
 struct Time(state::Clock);
 
 impl Clock for Time {
+    /// Of the thread's processor: on a busy machine a request that waits for its turn must not be out of time by that.
     fn monotonic_ns(&self) -> u64 {
-        self.0.nanos()
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+        seconds * 1_000_000_000 + nanos
     }
 
     fn unix_seconds(&self) -> u64 {

@@ -21,9 +21,8 @@ const CRS: &str = "crs";
 /// How it names the pack that is part of the program.
 const STARTER: &str = "starter";
 const LARGEST_BODY: Size = Size::from_mib(16);
-/// Far more than any body costs that is no attack on the firewall itself. It is time on the wall, of which a busy machine
-/// may keep some for others.
-const PATIENCE_MS: u64 = 100;
+/// Far more than any body costs that is no attack on the firewall itself.
+const PATIENCE_MS: u64 = 20;
 
 /// What the firewall's filters have in common.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
@@ -89,7 +88,7 @@ pub struct Spec {
     /// Longest body that is examined, before and after decompression, at most `16MiB`. Default: `128KiB`.
     #[serde(default)]
     pub max_body: Option<Size>,
-    /// Longest time that the rules may take for one exchange. Default: `100ms`.
+    /// Longest time of a processor that the rules may take for one exchange. Default: `20ms`.
     #[serde(default)]
     pub max_time: Option<Duration>,
     /// Of a hundred requests, so many are examined, picked at random: for a start with rules whose cost is not known.

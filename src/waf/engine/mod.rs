@@ -43,7 +43,7 @@ impl<T: Default> Pool<T> {
         Self { free: Mutex::default(), most }
     }
 
-    #[allow(clippy::unnecessary_box_returns, reason = "it is given back as it is")]
+    #[allow(clippy::unnecessary_box_returns, reason = "what is kept is the box")]
     fn take(&self) -> Box<T> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         free.unwrap_or_default()

@@ -318,6 +318,16 @@ fn the_log_has_time_of_its_own() {
 }
 
 #[test]
+fn braces_and_names_of_graphql_are_no_value() {
+    let rules = "SecRule ARGS \"@rx user|union\" \"id:1,phase:2,pass\"";
+    let query = |text: &str| format!("{{\"query\":\"{text}\"}}");
+    assert!(ids(rules, post(JSON, &query("{ user(id: 4) { union } }"))).is_empty());
+    for looked_at in ["user", "{ user(id: 4) } ' union", "{ a(b: \\\"union\\\") }", "{ a } # union"] {
+        assert_eq!(ids(rules, post(JSON, &query(looked_at))), [1], "{looked_at}");
+    }
+}
+
+#[test]
 fn strings_of_graphql_queries_are_arguments() {
     let rules = "SecRule ARGS:graphql.id \"@streq bad\" \"id:1,phase:2,pass,msg:'%{MATCHED_VAR_NAME}'\"";
     let graphql: &[(&str, &str)] = &[("Content-Type", "application/graphql")];

@@ -131,12 +131,16 @@ impl Transaction {
         let read = values.parse(body, only(Kind::Argument, Base::ArgPost), |input, arena, mut sink| {
             json::parse(input, arena, &limits, &mut sink)
         });
-        for query in values.from(first).filter(|named| is_query(values, named)).collect::<Vec<_>>() {
+        let is_query = |(_, named): &(usize, Named)| is_query(values, named);
+        for (at, query) in (first..).zip(values.from(first)).filter(is_query).collect::<Vec<_>>() {
             let text = self.state.values.text(query.value).to_vec();
             let query = self.state.values.keep(&text);
-            // What cannot be read is none: many other things are called queries.
-            if let Err(fault @ Fault::Limit(_)) = self.graphql(query) {
-                return Err(fault);
+            match self.graphql(query) {
+                Err(fault @ Fault::Limit(_)) => return Err(fault),
+                // Its braces and names are no attack, and its strings and comments are looked at.
+                Ok(()) if graphql::is_document(&text) => self.state.values.blank(at),
+                // What cannot be read is none: many other things are called queries.
+                _ => {}
             }
         }
         read

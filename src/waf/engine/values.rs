@@ -199,6 +199,13 @@ impl Values {
         self.named.get(first..).unwrap_or_default().iter().copied()
     }
 
+    /// Leaves nothing of a value but its name.
+    pub(super) fn blank(&mut self, at: usize) {
+        if let Some(named) = self.named.get_mut(at) {
+            named.value.end = named.value.start;
+        }
+    }
+
     pub(super) fn of(&self, base: Base) -> &[u32] {
         self.by_base.get(base as usize).map_or(&[], Vec::as_slice)
     }

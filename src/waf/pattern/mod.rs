@@ -31,7 +31,7 @@ const NFA_BYTES: usize = 32 << 20;
 const BACKTRACK_BYTES: usize = 32 << 10;
 /// Of a match that is longer, the whole is told and no groups: looking for them may take a microsecond a byte, and cannot
 /// be stopped.
-const GROUPS_BYTES: usize = 8 << 10;
+const GROUPS_BYTES: usize = 4 << 10;
 /// Texts up to this are searched for groups without finding where the match starts first.
 const SHORT_BYTES: usize = 64;
 /// Groups that anybody may ask for: the match and `TX.1` to `TX.9`.

@@ -201,6 +201,10 @@ impl Builder {
             set
         };
         let automaton = automaton(&self.literals)?;
+        let mut scopes = BTreeMap::new();
+        for (bit, targets, excluded) in &self.targets {
+            add_targets(&mut scopes, words, *bit, targets, excluded);
+        }
         let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
         let classes = self.classes(&steps);
         let pipelines: Vec<_> = self
@@ -213,7 +217,9 @@ impl Builder {
                 rules: set(rules),
             })
             .collect();
-        let scopes = self.scopes(words, &pipelines);
+        for (scope, number) in scopes.values_mut().zip(0_u16..) {
+            finish_scope(scope, number, &pipelines);
+        }
         let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
         let singles = singles(scopes);
         let groups = groups(plan, &self.common, set);
@@ -245,21 +251,6 @@ impl Builder {
             groups,
             classes,
         })
-    }
-
-    /// What is looked for where.
-    fn scopes(&self, words: usize, pipelines: &[Pipeline]) -> BTreeMap<Place, Scope> {
-        let mut scopes = BTreeMap::new();
-        for (bit, targets, excluded) in &self.targets {
-            add_targets(&mut scopes, words, *bit, targets, excluded);
-        }
-        for (scope, number) in scopes.values_mut().zip(0_u16..) {
-            choose_pipelines(scope, pipelines);
-            scope.number = number;
-            scope.by_name =
-                !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
-        }
-        scopes
     }
 
     fn classes(&self, steps: &BTreeSet<Transformation>) -> Classes {
@@ -400,7 +391,9 @@ fn entry<'a>(
     sets.get_mut(at).map_or(&mut [], |(_, set)| set)
 }
 
-fn choose_pipelines(scope: &mut Scope, pipelines: &[Pipeline]) {
+fn finish_scope(scope: &mut Scope, number: u16, pipelines: &[Pipeline]) {
+    scope.number = number;
+    scope.by_name = !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
     let sets = scope
         .named
         .iter()

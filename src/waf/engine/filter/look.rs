@@ -129,6 +129,9 @@ impl Look<'_> {
         let mut rules = [0_u64; WORDS];
         let Some(rules) = rules.get_mut(..filter.words) else { return };
         for id in findings.texts.all() {
+            if operands.caches.meter.is_empty() {
+                return;
+            }
             if findings.texts.rules(id, rules) {
                 self.text(id, rules, findings, operands);
             }
