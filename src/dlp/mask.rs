@@ -9,12 +9,14 @@ use std::ops::Range;
 use super::find::BEHIND;
 
 /// Bytes after a hidden one that may matter to its mask.
-pub(super) const AHEAD: usize = WORD + 2;
+pub(super) const AHEAD: usize = WORD + SPACE + 2;
 
 /// Longest run of characters that is looked at as one number.
 const WORD: usize = 64;
+/// Spaces around one that are looked over; after more, it is taken for a number.
+const SPACE: usize = 16;
 
-const _: () = assert!(BEHIND > WORD + 8, "what is before a number has to be seen");
+const _: () = assert!(BEHIND > WORD + SPACE + 8, "what is before a number has to be seen");
 
 /// Writes the text of a range to `out`, hidden.
 pub(super) fn mask(text: &[u8], range: Range<usize>, json: bool, out: &mut Vec<u8>) {
@@ -59,18 +61,18 @@ fn bare(text: &[u8], at: usize) -> Option<Range<usize>> {
     let back = text.get(at.saturating_sub(WORD)..at)?.iter().rev().take_while(|byte| is_word(**byte)).count();
     let ahead = text.get(at..)?.iter().take(WORD).take_while(|byte| is_word(**byte)).count();
     let word = at - back..at + ahead;
-    let opened = back == WORD
-        || word
-            .start
-            .checked_sub(1)
-            .and_then(|before| text.get(before))
-            .is_none_or(|byte| *byte <= b' ' || b":[,".contains(byte));
-    let closed =
-        ahead == WORD || text.get(word.end).is_none_or(|byte| *byte <= b' ' || b",]}".contains(byte));
+    let opened = back == WORD || may_border(text.get(..word.start)?.iter().rev(), b":[,");
+    let closed = ahead == WORD || may_border(text.get(word.end..)?.iter(), b",]}");
     let letters = text.get(word.clone())?;
     let value = letters.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
         || [&b"true"[..], b"false", b"null"].contains(&letters);
     (opened && closed && value).then_some(word)
+}
+
+/// Whether one of these, or the end of a line or of the text, comes first, but for spaces.
+fn may_border<'t>(mut bytes: impl Iterator<Item = &'t u8>, wanted: &[u8]) -> bool {
+    let first = bytes.by_ref().take(SPACE).find(|byte| !matches!(byte, b' ' | b'\t'));
+    first.is_none_or(|first| matches!(first, b'\n' | b'\r') || wanted.contains(first))
 }
 
 const fn is_word(byte: u8) -> bool {

@@ -181,7 +181,7 @@ fn what_is_no_json_is_blocked_or_passes_as_it_came() {
         assert_eq!(good(spec("block"), &[JSON], text).refused().0, "response_not_json");
     }
     let passed = good(spec("pass"), &[JSON], "{\"b\": oops 4111111111111111");
-    assert_eq!(passed.text(), "{\"b\": oops 1000000000001111", "it is searched all the same");
+    assert_eq!(passed.text(), "{\"b\": oops ************1111", "it is searched all the same");
     assert_eq!(passed.findings, "unreadable 1, card 1");
     assert_eq!(good(spec("block"), &[TEXT], "{oops").text(), "{oops", "other types need not be JSON");
 }
