@@ -9,12 +9,12 @@
 
 mod timing;
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use edgeward::waf::seclang::{self, Loader, Unsupported};
+use edgeward::filters::waf::files::Disk;
+use edgeward::waf::seclang::{self, Unsupported};
 use edgeward::waf::{Clock, Engine, Mode, Options, Verdict, ir};
 use timing::time;
 
@@ -137,7 +137,7 @@ fn engine(rules: &str, level: u32) -> Arc<Engine> {
         SecAction \"id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=400,\
         setvar:tx.blocking_paranoia_level={level},setvar:tx.paranoia_level={level}\"\nInclude {rules}/*.conf\n"
     );
-    let loaded = seclang::load_text(&Disk, &[("bench", &text)], Unsupported::LeaveOut);
+    let loaded = seclang::load_text(&Disk::default(), &[("bench", &text)], Unsupported::LeaveOut);
     let options = Options {
         mode: Mode::Filtered,
         limits: edgeward::waf::Limits { time_ns: 1_000_000_000, ..Default::default() },
@@ -160,23 +160,5 @@ impl Clock for Monotonic {
 
     fn unix_seconds(&self) -> u64 {
         1_700_000_000
-    }
-}
-
-struct Disk;
-
-impl Loader for Disk {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-
-    fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
-        let Some(directory) = pattern.strip_suffix("/*.conf") else { return Ok(vec![pattern.to_owned()]) };
-        let entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-        let paths = entries.iter().map(|entry| entry.path().to_string_lossy().into_owned());
-        let mut paths: Vec<_> =
-            paths.filter(|path| Path::new(path).extension().is_some_and(|end| end == "conf")).collect();
-        paths.sort();
-        Ok(paths)
     }
 }

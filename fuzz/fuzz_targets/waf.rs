@@ -5,34 +5,15 @@
 
 #![no_main]
 
-use std::io;
 use std::sync::{Arc, LazyLock};
 
+use edgeward::filters::waf::files::Disk;
 use edgeward::waf::ir::EngineState;
-use edgeward::waf::seclang::{self, Loader, Unsupported};
+use edgeward::waf::seclang::{self, Unsupported};
 use edgeward::waf::{Clock, Engine, Limits, Mode, Options, Transaction};
 use libfuzzer_sys::fuzz_target;
 
 const RULES: &str = include_str!("../rules/waf.conf");
-
-struct Disk;
-
-impl Loader for Disk {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-
-    fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
-        let Some((front, back)) = pattern.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
-        let folder = front.rsplit_once('/').map_or(".", |(folder, _)| folder);
-        let entries = std::fs::read_dir(folder)?
-            .filter_map(|entry| entry.ok()?.path().into_os_string().into_string().ok());
-        let mut found: Vec<_> =
-            entries.filter(|path| path.starts_with(front) && path.ends_with(back)).collect();
-        found.sort();
-        Ok(found)
-    }
-}
 
 /// Stands still, so that no budget ends one run and not the other.
 struct Stopped;
@@ -52,8 +33,8 @@ fn engine(mode: Mode) -> Arc<Engine> {
         Ok(path) => std::fs::read_to_string(path).expect("the rules are readable"),
         Err(_) => RULES.to_owned(),
     };
-    let loaded =
-        seclang::load_text(&Disk, &[("rules", &text)], Unsupported::LeaveOut).expect("the rules are right");
+    let loaded = seclang::load_text(&Disk::default(), &[("rules", &text)], Unsupported::LeaveOut)
+        .expect("the rules are right");
     let options = Options {
         mode,
         limits: Limits::default(),

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 pub use order::{Order, OrderError};
 
 use super::record::Record;
-use super::scalars::unix_seconds;
+use crate::state::clock::unix_seconds;
 
 /// Marks there may be; with more of them, a purge is for everything.
 const MAX_MARKS: usize = 1 << 20;

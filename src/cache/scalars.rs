@@ -19,12 +19,6 @@ pub fn delta_seconds(text: &[u8]) -> Option<u32> {
     Some(text.iter().fold(0, add).min(MAX_SECONDS))
 }
 
-/// The whole seconds of Unix time; zero before 1970.
-#[must_use]
-pub fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 /// A date in one of the three formats of RFC 9110 §5.6.7, names in any case (RFC 9111 §4.2), in no zone but GMT. Dates
 /// before 1970 are none.
 #[must_use]

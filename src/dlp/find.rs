@@ -282,6 +282,40 @@ fn count(text: &[u8], at: usize, most: usize, of_class: impl Fn(&u8) -> bool) ->
     rest.iter().take(most).take_while(|byte| of_class(byte)).count()
 }
 
+/// The first thing that begins within a range, in runs of bytes of which each is inside such a thing: `find` looks at one
+/// place. Nothing is shorter than `shortest`, so it has a byte at one of the places that far apart, and most of a text is
+/// not looked at.
+fn in_runs(
+    text: &[u8],
+    within: Range<usize>,
+    shortest: usize,
+    is_inside: impl Fn(&[u8], usize) -> bool,
+    find: impl Fn(usize) -> Option<Found>,
+) -> Option<Found> {
+    let mut sample = within.start;
+    while sample < text.len().min(within.end + shortest) {
+        if !is_inside(text, sample) {
+            sample += shortest - 1;
+            continue;
+        }
+        let mut start = sample;
+        while start > within.start && is_inside(text, start - 1) {
+            start -= 1;
+        }
+        let mut end = sample;
+        while is_inside(text, end) {
+            end += 1;
+        }
+        if end - start >= shortest
+            && let Some(found) = (start..end.min(within.end)).find_map(&find)
+        {
+            return Some(found);
+        }
+        sample = end + shortest - 1;
+    }
+    None
+}
+
 /// Where the last four characters of a number begin, whatever separates them.
 fn last_four(text: &[u8], range: Range<usize>) -> usize {
     let characters = range.clone().rev().filter(|at| byte(text, *at).is_ascii_alphanumeric());

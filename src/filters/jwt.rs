@@ -8,23 +8,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::token::answer::{self, Answers};
-use super::token::dpop::{self, NONCE, Proofs};
+use super::token::bearer::Bearer;
+use super::token::dpop::Proofs;
 use super::token::place::{Found, Place, Presented};
 use super::token::told::Told;
-use super::token::{check_scopes, claim_rules, seconds};
-use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Site, Step, Verdict};
+use super::token::{check_scopes, claim_rules};
+use super::{Exchange, Filter, Phases, Proof, Refusal, Site, Step, Verdict};
 use crate::auth::Issuer;
 use crate::auth::issuer::{Look, Refused};
 use crate::auth::jose::fault::Fault;
 use crate::auth::jose::possession::{Demand, Possession};
 use crate::auth::jose::{Demands, Verified, unverified_issuer};
+use crate::state::clock::unix_seconds;
 use crate::values::text::quoted;
 use crate::values::{OneOrMany, Problem};
 
@@ -136,23 +138,25 @@ impl super::Spec for Spec {
         };
         Ok(Box::new(Jwt {
             issuers,
-            answers: Answers::compile(
-                &self.realm,
-                by_proof,
-                rules.algorithms,
-                &self.scopes,
-                &self.any_scope,
-            )?,
-            possession: Possession { demand, proofs: rules },
-            demands: Demands {
-                scopes: self.scopes,
-                any_scope: self.any_scope,
-                claims: claim_rules(self.claims)?,
+            bearer: Bearer {
+                answers: Answers::compile(
+                    &self.realm,
+                    by_proof,
+                    rules.algorithms,
+                    &self.scopes,
+                    &self.any_scope,
+                )?,
+                possession: Possession { demand, proofs: rules },
+                demands: Demands {
+                    scopes: self.scopes,
+                    any_scope: self.any_scope,
+                    claims: claim_rules(self.claims)?,
+                },
+                place,
+                proofs,
+                told,
+                hide_credentials: self.hide_credentials,
             },
-            place,
-            proofs,
-            told,
-            hide_credentials: self.hide_credentials,
             optional: self.optional,
         }))
     }
@@ -186,60 +190,48 @@ fn is_same(one: &Issuer, other: &Issuer) -> bool {
 struct Jwt {
     /// One, or several of which no two have the same `iss`.
     issuers: Vec<Arc<Issuer>>,
-    place: Place,
-    possession: Possession,
-    proofs: Proofs,
-    demands: Demands,
-    told: Told,
-    answers: Answers,
-    hide_credentials: bool,
+    bearer: Bearer,
     optional: bool,
 }
 
-/// A nonce that the client should use from now on.
-struct NextNonce(HeaderValue);
-
 impl Filter for Jwt {
     fn phases(&self) -> Phases {
-        match self.possession.proofs.nonces {
-            Some(_) => Phases::REQUEST.and(Phases::RESPONSE),
-            None => Phases::REQUEST,
-        }
+        self.bearer.phases()
     }
 
     fn vouches_for(&self) -> &[HeaderName] {
-        self.told.headers()
+        self.bearer.told.headers()
     }
 
     fn secret_headers(&self) -> Vec<&HeaderName> {
-        self.place.header().into_iter().collect()
+        self.bearer.secret_headers()
     }
 
     fn secret_parameters(&self) -> Vec<&str> {
-        self.place.parameter().into_iter().collect()
+        self.bearer.secret_parameters()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let presented = match self.place.find(exchange.request) {
+        let presented = match self.bearer.place.find(exchange.request) {
             Found::Nothing if self.optional => return Step::NEXT,
-            Found::Nothing => return self.answers.missing().into(),
-            Found::Repeated => return self.answers.repeated().into(),
+            Found::Nothing => return self.bearer.answers.missing().into(),
+            Found::Repeated => return self.bearer.answers.repeated().into(),
             Found::One(presented) => presented,
         };
-        self.place.hide(exchange.request, self.hide_credentials);
-        let now = seconds(exchange.facts.time);
+        self.bearer.place.hide(exchange.request, self.bearer.hide_credentials);
+        let now = unix_seconds(exchange.facts.time);
         let issuer = match self.issuer_of(presented.token()) {
             Ok(issuer) => issuer,
-            Err(fault) => return self.refuse(fault, &presented, now).into(),
+            Err(fault) => return self.bearer.refuse(fault, &presented, now).into(),
         };
         match issuer.look(presented.token(), now) {
             Look::Good(token) => Step::Now(self.conclude(exchange, &presented, &token, now)),
-            Look::Bad(fault) => self.refuse(fault, &presented, now).into(),
+            Look::Bad(fault) => self.bearer.refuse(fault, &presented, now).into(),
             Look::Unknown { seen } => Step::Later(Box::pin(async move {
                 match issuer.look_again(presented.token(), now, seen).await {
                     Ok(token) => self.conclude(exchange, &presented, &token, now),
                     Err(Refused::Fault(fault)) => {
-                        Verdict::Refuse(Box::new(self.refuse(fault, &presented, now)))
+                        Verdict::Refuse(Box::new(self.bearer.refuse(fault, &presented, now)))
                     }
                     Err(Refused::KeysUnavailable) => {
                         Verdict::Refuse(Box::new(answer::unavailable("keys_unavailable")))
@@ -250,10 +242,7 @@ impl Filter for Jwt {
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
-        if let Some(NextNonce(nonce)) = exchange.slot() {
-            // Fails for malformed names and values alone.
-            _ = response.insert_header(NONCE, nonce.clone());
-        }
+        Bearer::respond(exchange, response);
         Ok(())
     }
 }
@@ -277,37 +266,11 @@ impl Jwt {
         token: &Arc<Verified>,
         now: u64,
     ) -> Verdict {
-        match self.admit(exchange, presented, token, now) {
+        let proof = (KIND, Proof::Token(Arc::clone(token)));
+        match self.bearer.admit(exchange, presented, (&token.claims, &token.text), proof, now) {
             Ok(()) => Verdict::Next,
-            Err(fault) => Verdict::Refuse(Box::new(self.refuse(fault, presented, now))),
+            Err(fault) => Verdict::Refuse(Box::new(self.bearer.refuse(fault, presented, now))),
         }
-    }
-
-    /// Everything that is asked of a token once its signature is known to be good.
-    fn admit(
-        &self,
-        exchange: &mut Exchange<'_>,
-        presented: &Presented,
-        token: &Arc<Verified>,
-        now: u64,
-    ) -> Result<(), Fault> {
-        let nonce =
-            self.proofs.check(&self.possession, exchange, presented, (&token.claims, &token.text), now)?;
-        self.demands.check(&token.claims)?;
-        self.told.tell(&token.claims, exchange.request);
-        if let Some(nonce) = nonce {
-            exchange.keep(NextNonce(nonce));
-        }
-        let subject = token.claims.subject().or_else(|| token.claims.client()).unwrap_or_default();
-        let proof = Proof::Token(Arc::clone(token));
-        let caller = Caller { method: KIND, subject: subject.into(), proof };
-        exchange.identify_by_token(caller, presented.text());
-        Ok(())
-    }
-
-    fn refuse(&self, fault: Fault, presented: &Presented, now: u64) -> Refusal {
-        let nonce = || self.possession.proofs.nonces.as_ref().and_then(|nonces| dpop::issue(nonces, now));
-        self.answers.fault(fault, presented.scheme, nonce)
     }
 }
 

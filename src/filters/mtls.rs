@@ -9,8 +9,6 @@
 
 mod names;
 
-use std::time::UNIX_EPOCH;
-
 use http::{HeaderName, HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,6 +16,7 @@ use serde::Deserialize;
 use super::header_edits::{Head, editable};
 use super::{Caller, Exchange, Filter, Phases, Site, Step};
 use crate::auth::client_cert::{CLIENT_CERT, client_cert};
+use crate::state::clock::unix_seconds;
 use crate::tls::ClientIdentity;
 use crate::values::Problem;
 use names::Pattern;
@@ -127,7 +126,7 @@ impl Filter for Mtls {
         let Some(certificate) = facts.tls.as_deref().and_then(|tls| tls.client.as_deref()) else {
             return Step::refuse(StatusCode::FORBIDDEN, "mtls_missing");
         };
-        let now = facts.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = unix_seconds(facts.time);
         if i64::try_from(now).is_ok_and(|now| now > certificate.not_after) {
             return Step::refuse(StatusCode::FORBIDDEN, "mtls_expired");
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,11 +15,12 @@ use serde_json::Value;
 
 use super::oauth_server::{self, OAuthClient, Written};
 use super::token::answer::{self, Answers, Schemes};
-use super::token::dpop::{self, Dpop, NONCE, Proofs};
+use super::token::bearer::Bearer;
+use super::token::dpop::{Dpop, Proofs};
 use super::token::place::{Found, From, Place, Presented};
 use super::token::told::Told;
-use super::token::{check_scopes, claim_rules, seconds};
-use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Site, Step, Verdict};
+use super::token::{check_scopes, claim_rules};
+use super::{Exchange, Filter, Phases, Proof, Refusal, Site, Step, Verdict};
 use crate::auth::discovery::Endpoint;
 use crate::auth::jose::fault::Fault;
 use crate::auth::jose::possession::{Demand, Possession};
@@ -27,6 +28,7 @@ use crate::auth::jose::{Claims, Demands, Thumbprint};
 use crate::auth::oauth::Introspection;
 use crate::auth::oauth::introspection::{Rules, Worth, Worthless};
 use crate::http::url::Url;
+use crate::state::clock::unix_seconds;
 use crate::tls::ClientSpec;
 use crate::values::{Duration, DurationOrZero, Problem};
 
@@ -160,62 +162,54 @@ impl super::Spec for Spec {
                 issuer: self.issuer.map(|issuer| issuer.as_str().to_owned()),
                 audiences: self.audience,
             },
-            answers,
-            possession: Possession { demand: Demand::AsBound, proofs: by_proof },
-            demands: Demands { scopes: self.scopes, any_scope: self.any_scope, claims },
-            place,
-            proofs,
-            told,
-            hide_credentials: self.hide_credentials,
+            bearer: Bearer {
+                answers,
+                possession: Possession { demand: Demand::AsBound, proofs: by_proof },
+                demands: Demands { scopes: self.scopes, any_scope: self.any_scope, claims },
+                place,
+                proofs,
+                told,
+                hide_credentials: self.hide_credentials,
+            },
         }))
     }
 }
 
 struct Filtering {
     introspection: Introspection,
-    place: Place,
     rules: Rules,
-    possession: Possession,
-    proofs: Proofs,
-    demands: Demands,
-    told: Told,
-    answers: Answers,
-    hide_credentials: bool,
+    bearer: Bearer,
 }
-
-/// A nonce that the client should use from now on.
-struct NextNonce(HeaderValue);
 
 impl Filter for Filtering {
     fn phases(&self) -> Phases {
-        match self.possession.proofs.nonces {
-            Some(_) => Phases::REQUEST.and(Phases::RESPONSE),
-            None => Phases::REQUEST,
-        }
+        self.bearer.phases()
     }
 
     fn vouches_for(&self) -> &[HeaderName] {
-        self.told.headers()
+        self.bearer.told.headers()
     }
 
     fn secret_headers(&self) -> Vec<&HeaderName> {
-        self.place.header().into_iter().collect()
+        self.bearer.secret_headers()
     }
 
     fn secret_parameters(&self) -> Vec<&str> {
-        self.place.parameter().into_iter().collect()
+        self.bearer.secret_parameters()
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let presented = match self.place.find(exchange.request) {
-            Found::Nothing => return self.answers.missing().into(),
-            Found::Repeated => return self.answers.repeated().into(),
+        let presented = match self.bearer.place.find(exchange.request) {
+            Found::Nothing => return self.bearer.answers.missing().into(),
+            Found::Repeated => return self.bearer.answers.repeated().into(),
             Found::One(presented) => presented,
         };
-        self.place.hide(exchange.request, self.hide_credentials);
+        self.bearer.place.hide(exchange.request, self.bearer.hide_credentials);
         let text = match text(presented.token()) {
             Ok(text) => text.to_owned(),
-            Err(fault) => return self.refuse(fault, &presented, seconds(exchange.facts.time)).into(),
+            Err(fault) => {
+                return self.bearer.refuse(fault, &presented, unix_seconds(exchange.facts.time)).into();
+            }
         };
         let name = Thumbprint::of(text.as_bytes());
         let key = self.introspection.key(&name);
@@ -230,10 +224,7 @@ impl Filter for Filtering {
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
-        if let Some(NextNonce(nonce)) = exchange.slot() {
-            // Fails for malformed names and values alone.
-            _ = response.insert_header(NONCE, nonce.clone());
-        }
+        Bearer::respond(exchange, response);
         Ok(())
     }
 }
@@ -246,13 +237,13 @@ impl Filtering {
         name: &Thumbprint,
         worth: Worth,
     ) -> Verdict {
-        let now = seconds(exchange.facts.time);
+        let now = unix_seconds(exchange.facts.time);
         let refusal = match worth {
             Ok(claims) => match self.admit(exchange, presented, (&claims, name), now) {
                 Ok(()) => return Verdict::Next,
-                Err(fault) => self.refuse(fault, presented, now),
+                Err(fault) => self.bearer.refuse(fault, presented, now),
             },
-            Err(Worthless::Fault(fault)) => self.refuse(fault, presented, now),
+            Err(Worthless::Fault(fault)) => self.bearer.refuse(fault, presented, now),
             Err(Worthless::Unknown) => answer::unavailable("introspection_unavailable"),
         };
         Verdict::Refuse(Box::new(refusal))
@@ -267,21 +258,8 @@ impl Filtering {
         now: u64,
     ) -> Result<(), Fault> {
         self.rules.check(claims, now)?;
-        let nonce = self.proofs.check(&self.possession, exchange, presented, (claims, name), now)?;
-        self.demands.check(claims)?;
-        self.told.tell(claims, exchange.request);
-        if let Some(nonce) = nonce {
-            exchange.keep(NextNonce(nonce));
-        }
-        let subject = claims.subject().or_else(|| claims.client()).unwrap_or_default().into();
-        let caller = Caller { method: KIND, subject, proof: Proof::Claims(Arc::clone(claims)) };
-        exchange.identify_by_token(caller, presented.text());
-        Ok(())
-    }
-
-    fn refuse(&self, fault: Fault, presented: &Presented, now: u64) -> Refusal {
-        let nonce = || self.possession.proofs.nonces.as_ref().and_then(|nonces| dpop::issue(nonces, now));
-        self.answers.fault(fault, presented.scheme, nonce)
+        let proof = (KIND, Proof::Claims(Arc::clone(claims)));
+        self.bearer.admit(exchange, presented, (claims, name), proof, now)
     }
 }
 

@@ -9,7 +9,6 @@ mod request;
 mod spec;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
@@ -23,6 +22,7 @@ use super::token::told::Told;
 use super::{Caller, Exchange, Filter, Phases, Proof, Refusal, Reply, Step, Verdict};
 use crate::auth::oidc::{Failed, Fault, Guest, Look, Party, Present, Renewal, Sent, Session};
 use crate::http::cookie;
+use crate::state::clock::unix_seconds;
 pub use spec::{SessionSpec, Spec};
 
 const KIND: &str = "oidc_login";
@@ -73,7 +73,7 @@ impl Filter for OidcLogin {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let now = seconds(exchange.facts.time);
+        let now = unix_seconds(exchange.facts.time);
         let [back, out] = &self.paths;
         let path = exchange.request.uri.path();
         if *path == **back {
@@ -93,7 +93,7 @@ impl Filter for OidcLogin {
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
-        let now = seconds(exchange.facts.time);
+        let now = unix_seconds(exchange.facts.time);
         let Some(Tell { session, before }) = exchange.slot() else { return Ok(()) };
         let cookies = self.party.cookies(session, *before, now);
         if !cookies.is_empty() {
@@ -243,10 +243,6 @@ fn not_allowed(methods: &'static str) -> Verdict {
 
 fn no_origin() -> Verdict {
     Verdict::Refuse(Box::new(Refusal::new(StatusCode::BAD_REQUEST, "missing_host")))
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! are told, and what upstreams are told.
 
 pub(super) mod answer;
+pub(super) mod bearer;
 pub(super) mod dpop;
 pub(super) mod place;
 pub(super) mod told;
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -38,9 +38,4 @@ pub(super) fn claim_rules(claims: BTreeMap<String, Value>) -> Result<Vec<ClaimRu
         ClaimRule::new(&name, one_of).map_err(|problem| problem.under(&format!("claims[{name:?}]")))
     };
     claims.into_iter().map(rule).collect()
-}
-
-/// Seconds since 1970.
-pub(super) fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

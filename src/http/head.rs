@@ -24,7 +24,7 @@ mod request_line;
 
 pub use fields::field_line;
 pub use h2::{StreamHead, check_h2};
-pub use host::{Authority, authority};
+pub use host::{Authority, authority, host};
 pub use names::{is_forbidden_trailer, is_underscore_variant};
 
 /// What a head may measure. The defaults are those of [`HeadLimits::default`].

@@ -1,6 +1,6 @@
 //! From a document to a [`Snapshot`], or to everything that is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Poli
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
+use crate::filters::chain::Chain;
 use crate::filters::{Expressions, Spec, cache, waf};
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
@@ -160,6 +161,7 @@ impl Compiler<'_> {
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]));
         chores.extend(cache.iter().map(|cache| -> Arc<dyn Chore> { Arc::new(Sweeper(cache.clone())) }));
+        let chains = || routes.iter().chain([&unrouted]).map(|route| &route.chain);
         Snapshot {
             doors,
             forwarding: Forwarding {
@@ -181,8 +183,8 @@ impl Compiler<'_> {
                 watch: policy.server.watch,
             },
             vouched: vouched(&routes, &unrouted),
-            secret_parameters: secret_parameters(&routes, &unrouted),
-            secret_cookies: secret_cookies(&routes, &unrouted),
+            secret_parameters: each_once(chains().flat_map(Chain::secret_parameters)),
+            secret_cookies: each_once(chains().flat_map(Chain::secret_cookies)),
             chores,
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
@@ -549,24 +551,10 @@ fn fingerprint(policy: &Policy, node: &Node, spec: &spec::Route) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The query parameters by which filters are given credentials, each once.
-fn secret_parameters(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
-    let routes = routes.iter().chain([unrouted]);
-    let mut names: Vec<Box<str>> =
-        routes.flat_map(|route| route.chain.secret_parameters()).map(Into::into).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// The cookies that are between browsers and filters alone, each once.
-fn secret_cookies(routes: &[Arc<Route>], unrouted: &Arc<Route>) -> Vec<Box<str>> {
-    let routes = routes.iter().chain([unrouted]);
-    let mut names: Vec<Box<str>> =
-        routes.flat_map(|route| route.chain.secret_cookies()).map(Into::into).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// What the chains of all routes name, each once.
+fn each_once<'r>(routes: impl Iterator<Item = &'r str>) -> Vec<Box<str>> {
+    let names: BTreeSet<&str> = routes.collect();
+    names.into_iter().map(Into::into).collect()
 }
 
 /// Whether two listeners cannot both have their address.

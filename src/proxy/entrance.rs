@@ -191,13 +191,7 @@ fn bad(status: u16, reason: &'static str) -> Decision {
 fn host(uri: &Uri, headers: &HeaderMap) -> String {
     let given = uri.authority().map(|authority| authority.as_str().as_bytes());
     let given = given.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
-    let host = head::authority(given).map_or(&b""[..], |authority| authority.host);
-    let mut host = String::from_utf8_lossy(host).into_owned();
-    host.make_ascii_lowercase();
-    if host.ends_with('.') {
-        host.pop();
-    }
-    host
+    head::host(given)
 }
 
 /// The one path that routing, filters and upstream all see; `None` where the client's is it already.

@@ -101,6 +101,12 @@ impl ClockHand {
     }
 }
 
+/// Whole seconds of Unix time; zero before 1970.
+#[must_use]
+pub fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 fn unix_nanos(time: SystemTime) -> u64 {
     saturating_nanos(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }

@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::state::clock::unix_seconds;
 use crate::values::text::quoted;
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
@@ -74,7 +75,7 @@ const fn whole_seconds(duration: Duration) -> u64 {
 impl From<SystemTime> for Moment {
     /// A clock set before 1970 shows 1970.
     fn from(time: SystemTime) -> Self {
-        Self::from_unix(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+        Self::from_unix(unix_seconds(time))
     }
 }
 
@@ -124,6 +125,8 @@ impl From<Moment> for String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     fn parsed(text: &str) -> Option<u64> {

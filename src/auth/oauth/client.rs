@@ -1,7 +1,7 @@
 //! Who we are to an authorisation server, and how we prove it (RFC 6749 section 2.3, RFC 7523).
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header};
@@ -11,6 +11,7 @@ use super::form;
 use super::server::Trouble;
 use crate::auth::jose::SigningKey;
 use crate::http::url::Url;
+use crate::state::clock::unix_seconds;
 use crate::values::SecretString;
 
 /// How long an assertion is good, in seconds: it is used at once, and clocks differ.
@@ -82,7 +83,7 @@ impl Client {
 
     /// RFC 7523 section 3.
     fn assertion(&self, key: &SigningKey, audience: &str, now: SystemTime) -> Result<String, Trouble> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = unix_seconds(now);
         let id = format!("{:032x}", fastrand::u128(..));
         let claims: Map<String, Value> = [
             ("iss", Value::from(self.id.as_str())),

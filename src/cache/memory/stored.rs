@@ -10,9 +10,10 @@ use crate::cache::content::Content;
 use crate::cache::freshness::{Freshness, Received, Rules};
 use crate::cache::purge::{Epoch, Fate, Purges, Standing};
 use crate::cache::record::Record;
-use crate::cache::scalars::{date, unix_seconds};
+use crate::cache::scalars::date;
 use crate::cache::vary::{Fingerprint, Selector};
 use crate::cache::{ResponseDirectives, store};
+use crate::state::clock::unix_seconds;
 
 use super::OVERHEAD;
 

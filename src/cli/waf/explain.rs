@@ -119,10 +119,8 @@ impl Saved {
         std::str::from_utf8(value).ok()
     }
 
-    /// As routes know it: in lower case, without a port.
     fn host(&self) -> String {
-        let authority = head::authority(self.header("host").unwrap_or_default().as_bytes());
-        String::from_utf8_lossy(authority.map_or(&b""[..], |authority| authority.host)).to_ascii_lowercase()
+        head::host(self.header("host").unwrap_or_default().as_bytes())
     }
 
     /// The head with its path normalised, and the target as it was sent where that is another.
@@ -261,6 +259,7 @@ mod tests {
         let saved = Saved::parse(b"POST / HTTP/1.1\n\nbody").unwrap();
         assert_eq!(saved.header("content-length"), Some("4"));
         assert_eq!(Saved::parse(b"GET / HTTP/1.1\nHost: [::1]:80").unwrap().host(), "[::1]");
+        assert_eq!(Saved::parse(b"GET / HTTP/1.1\nHost: Shop.:80").unwrap().host(), "shop");
         for wrong in [&b""[..], b"GET", b"GET / HTTP/1.1\nno header\n\n"] {
             Saved::parse(wrong).unwrap_err();
         }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{Found, before, byte, continues_word, count, last_four};
+use super::{Found, before, byte, continues_word, count, in_runs, last_four};
 
 /// 19 digits, four separators, and what is looked at after them.
 pub(super) const REACH: usize = 32;
@@ -18,28 +18,8 @@ const LONGEST: usize = 19;
 const GROUPS: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
 
 pub(super) fn next(text: &[u8], within: Range<usize>, kind: usize) -> Option<Found> {
-    // Every card has a byte at one of these places, so most of a text is not looked at.
-    let mut sample = within.start;
-    while sample < text.len().min(within.end + SHORTEST) {
-        if !is_inside(text, sample) {
-            sample += SHORTEST - 1;
-            continue;
-        }
-        let mut start = sample;
-        while start > within.start && is_inside(text, start - 1) {
-            start -= 1;
-        }
-        let mut end = sample;
-        while is_inside(text, end) {
-            end += 1;
-        }
-        let starts = (start..end.min(within.end)).filter(|at| !before(text, *at).is_ascii_digit());
-        if let Some(found) = { starts }.find_map(|at| card(text, at, kind)) {
-            return Some(found);
-        }
-        sample = end + SHORTEST - 1;
-    }
-    None
+    let begins = |at| (!before(text, at).is_ascii_digit()).then(|| card(text, at, kind))?;
+    in_runs(text, within, SHORTEST, is_inside, begins)
 }
 
 /// A digit, or one separator between two.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Found, before, byte, continues_word, last_four};
+use super::{Found, before, byte, continues_word, in_runs, last_four};
 
 /// 34 characters, eight spaces, and what is looked at after them.
 pub(super) const REACH: usize = 48;
@@ -103,30 +103,7 @@ const COUNTRIES: [(&[u8; 2], usize); 88] = [
 ];
 
 pub(super) fn next(text: &[u8], within: Range<usize>, kind: usize) -> Option<Found> {
-    // As with cards: every number has a byte at one of these places.
-    let mut sample = within.start;
-    while sample < text.len().min(within.end + SHORTEST) {
-        if !is_inside(text, sample) {
-            sample += SHORTEST - 1;
-            continue;
-        }
-        let mut start = sample;
-        while start > within.start && is_inside(text, start - 1) {
-            start -= 1;
-        }
-        let mut end = sample;
-        while is_inside(text, end) {
-            end += 1;
-        }
-        if end - start >= SHORTEST {
-            let mut starts = start..end.min(within.end);
-            if let Some(found) = starts.find_map(|at| iban(text, at, kind)) {
-                return Some(found);
-            }
-        }
-        sample = end + SHORTEST - 1;
-    }
-    None
+    in_runs(text, within, SHORTEST, is_inside, |at| iban(text, at, kind))
 }
 
 fn is_character(byte: u8) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::files::{Disk, Seen, Sources};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::state;
+use crate::state::{self, clock::unix_seconds};
 use crate::waf::ir::{EngineState, Program, Step};
 use crate::waf::seclang::{self, Fault, Unsupported};
 use crate::waf::{Clock, Engine, Limits, Mode, Options, RECOMMENDED};
@@ -54,14 +54,10 @@ pub fn compile(
 ) -> Result<RuleSet, Vec<String>> {
     let mut text = text(sources, tuning)?;
     let disk = Disk::default();
+    // What is left out of other rules is refused below.
+    let unsupported = if sources.crs.is_empty() { Unsupported::Refuse } else { Unsupported::LeaveOut };
     let load = |text: &str| {
-        let load = |unsupported| {
-            seclang::load_text(&disk, &[("policy", text)], unsupported).map_err(|faults| told(&faults))
-        };
-        match load(Unsupported::Refuse) {
-            Err(_) if !sources.crs.is_empty() => load(Unsupported::LeaveOut),
-            loaded => loaded,
-        }
+        seclang::load_text(&disk, &[("policy", text)], unsupported).map_err(|faults| told(&faults))
     };
     let mut loaded = load(&text)?;
     if !sources.crs.is_empty() && !tuning.watch_only {
@@ -79,7 +75,7 @@ pub fn compile(
         detect_formats: true,
         state: tuning.watch_only.then_some(EngineState::DetectionOnly),
         tx: Vec::new(),
-        unsupported: if sources.crs.is_empty() { Unsupported::Refuse } else { Unsupported::LeaveOut },
+        unsupported,
     };
     let compiled = Engine::compile(&loaded.program, options);
     let (engine, report) =
@@ -149,6 +145,6 @@ impl Clock for Time {
     }
 
     fn unix_seconds(&self) -> u64 {
-        self.0.wall().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+        unix_seconds(self.0.wall())
     }
 }

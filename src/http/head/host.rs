@@ -21,6 +21,18 @@ impl Authority<'_> {
     }
 }
 
+/// The host of an authority, as routes know it: lower-case, without port and final dot; empty if it is no authority.
+#[must_use]
+pub fn host(text: &[u8]) -> String {
+    let host = authority(text).map_or(&b""[..], |authority| authority.host);
+    let mut host = String::from_utf8_lossy(host).into_owned();
+    host.make_ascii_lowercase();
+    if host.ends_with('.') {
+        host.pop();
+    }
+    host
+}
+
 /// Reads a host and port strictly; `None` if it is anything else.
 ///
 /// Names are letters, digits, `-`, `_` and single dots between them (one at the end is let pass), at most 254

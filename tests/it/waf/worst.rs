@@ -4,13 +4,13 @@
 //! of their tests, signs, random bytes and escapes, in one value or in thousands, and bred those that took longest. What
 //! it came to is a few shapes, of which these are clean copies.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edgeward::waf::seclang::{self, Loader, Unsupported};
+use edgeward::filters::waf::files::Disk;
+use edgeward::waf::seclang::{self, Unsupported};
 use edgeward::waf::{Clock, Engine, Exhausted, Limits, Mode, Options, Verdict, ir};
 
 /// Bytes of each body.
@@ -168,7 +168,7 @@ fn engine(crs: &Path, level: u32, budget: Duration, clock: Arc<dyn Clock>) -> Ar
         setvar:tx.blocking_paranoia_level={level}\"\nInclude {}/rules/*.conf\n",
         crs.display()
     );
-    let loaded = seclang::load_text(&Disk, &[("test", &text)], Unsupported::Refuse).unwrap();
+    let loaded = seclang::load_text(&Disk::default(), &[("test", &text)], Unsupported::Refuse).unwrap();
     let time_ns = u64::try_from(budget.as_nanos()).unwrap();
     let options = Options {
         mode: Mode::Filtered,
@@ -206,23 +206,5 @@ impl Clock for Counting {
 
     fn unix_seconds(&self) -> u64 {
         1_700_000_000
-    }
-}
-
-struct Disk;
-
-impl Loader for Disk {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
-    }
-
-    fn expand(&self, pattern: &str) -> io::Result<Vec<String>> {
-        let Some(directory) = pattern.strip_suffix("/*.conf") else { return Ok(vec![pattern.to_owned()]) };
-        let entries = std::fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-        let paths = entries.iter().map(|entry| entry.path().to_string_lossy().into_owned());
-        let mut paths: Vec<_> =
-            paths.filter(|path| Path::new(path).extension().is_some_and(|end| end == "conf")).collect();
-        paths.sort();
-        Ok(paths)
     }
 }
