@@ -145,10 +145,21 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
-    /// Has this done aside, so that nobody else waits for it, before the body goes on. Of use in
-    /// [`Filter::on_request_body`](super::Filter::on_request_body) alone.
+    /// Has the response's head wait, where it can, until something of its body goes on or all has come, so that a refusal is
+    /// still an answer. In shadow mode nothing waits.
+    pub fn hold_response(&mut self) {
+        self.slots.holds_response = true;
+    }
+
+    /// Has this done before the body goes on; aside where the body can wait for it, so that nobody else does. Of use in
+    /// [`Filter::on_request_body`](super::Filter::on_request_body) and
+    /// [`Filter::on_response_body`](super::Filter::on_response_body) alone.
     pub fn do_aside(&mut self, job: Job) {
-        self.slots.job = Some(job);
+        self.slots.job = Some(match self.slots.job.take() {
+            // Of several filters of a group, each has something to do.
+            Some(before) => Box::new(move || before().and_then(|()| job())),
+            None => job,
+        });
     }
 
     /// What the filter wants done aside.
@@ -240,6 +251,8 @@ pub struct Slots {
     /// Of an API key that was refused.
     key_id: Box<str>,
     pub(super) hold: Hold,
+    /// Whether the response's head waits for its body.
+    pub(super) holds_response: bool,
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
     pub(super) plan: Option<Box<Plan>>,
@@ -254,6 +267,12 @@ impl Slots {
     #[must_use]
     pub const fn hold(&self) -> Hold {
         self.hold
+    }
+
+    /// Whether the response's head is to wait until something of its body goes on.
+    #[must_use]
+    pub const fn holds_response(&self) -> bool {
+        self.holds_response
     }
 
     /// What the cache is to do; `None` where the request did not come by it.
