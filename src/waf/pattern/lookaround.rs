@@ -57,7 +57,6 @@ fn end_of_group(text: &[u8]) -> Option<usize> {
         match (byte, class_from) {
             (b'\\', _) => at += 1,
             (b']', Some(from)) if at > from => class_from = None,
-            (_, Some(_)) => {}
             (b'[', None) => class_from = Some(at + 1 + usize::from(text.get(at + 1) == Some(&b'^'))),
             (b'(', None) => depth += 1,
             (b')', None) if depth == 0 => return Some(at),
@@ -104,17 +103,21 @@ fn written(words: &BTreeSet<Vec<u8>>, behind: bool) -> String {
     for (place, start) in incomplete.enumerate() {
         let next: BTreeSet<u8> =
             words.iter().filter_map(|word| word.strip_prefix(start)?.first().copied()).collect();
-        let class: String = next.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-        let escaped = |byte: &u8| format!("\\x{byte:02x}");
+        let class = escaped(next.iter());
         out.push_str(if place > 0 { "|" } else { "" });
         _ = if behind {
-            let start: String = start.iter().rev().map(escaped).collect();
-            write!(out, "(?:[^{class}]|\\A){start}")
+            write!(out, "(?:[^{class}]|\\A){}", escaped(start.iter().rev()))
         } else {
-            let start: String = start.iter().map(escaped).collect();
-            write!(out, "{start}(?:[^{class}]|\\z)")
+            write!(out, "{}(?:[^{class}]|\\z)", escaped(start.iter()))
         };
     }
     out.push(')');
     out
+}
+
+fn escaped<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.fold(String::new(), |mut out, byte| {
+        _ = write!(out, "\\x{byte:02x}");
+        out
+    })
 }

@@ -207,8 +207,12 @@ fn looks_around_at_the_edges_of_a_pattern() {
         (r"(?<=x\))a|b(?!\w)", &[&b"x)a"[..], b"b", b"b-d"], &[&b"xa"[..], b"bcd"]),
         ("a(?![)b])", &[&b"a"[..], b"ac"], &[&b"a)"[..], b"ab"]),
     ] {
-        matching.iter().for_each(|text| assert!(is_match(pattern, text), "{pattern:?} {text:?}"));
-        lacking.iter().for_each(|text| assert!(!is_match(pattern, text), "{pattern:?} {text:?}"));
+        for text in matching {
+            assert!(is_match(pattern, text), "{pattern:?} {text:?}");
+        }
+        for text in lacking {
+            assert!(!is_match(pattern, text), "{pattern:?} {text:?}");
+        }
     }
 }
 

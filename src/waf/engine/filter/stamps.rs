@@ -79,7 +79,7 @@ mod tests {
     fn states_that_share_a_place_push_each_other_out() {
         let mut stamps = Stamps::default();
         stamps.begin(1);
-        for state in 0..STATES as u32 * 4 {
+        for state in 0..4 * u32::try_from(STATES).unwrap() {
             assert!(stamps.comes_to(state));
         }
     }
