@@ -10,22 +10,28 @@ mod plan;
 mod spec;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
 pub use self::plan::{Course, Found, Place, Plan};
-pub use self::spec::{Settings, Spec, Store, shared};
+pub use self::spec::{Purges, Settings, Spec, Store, shared};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+use crate::cache::fleet::Reach;
 use crate::cache::freshness::{Verdict as Freshness, Why};
 use crate::cache::memory;
+use crate::cache::parents::Child;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::Forward;
 use crate::cache::store::{Asked, Audience, may_look_up};
 use crate::cache::validate::is_for_the_origin;
 use crate::cache::{RequestDirectives, invalidate};
+
+/// How long a purge waits for the fleet to be told.
+const PURGE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Looks at requests alone: responses are dealt with where they come in.
 struct Cache(Arc<Settings>);
@@ -43,7 +49,7 @@ impl Filter for Cache {
             if !purgers.contains(exchange.client_ip()) {
                 return Step::refuse(StatusCode::FORBIDDEN, "purge");
             }
-            return self.purge(exchange).map_or(Step::NEXT, Step::from);
+            return self.purge(exchange);
         }
         let plan = self.plan(exchange);
         let step = match &plan.course {
@@ -60,16 +66,28 @@ impl Filter for Cache {
 }
 
 impl Cache {
-    fn purge(&self, exchange: &Exchange<'_>) -> Option<Reply> {
-        let host = place::host(exchange)?;
-        let url = place::target(exchange, &host)?.to_string();
-        self.0.shared.purge(&[Scope::Url(url)], How::Hard);
-        let head = ResponseHeader::build(StatusCode::NO_CONTENT, None).ok()?;
-        Some(Reply { head, body: Bytes::new() })
+    fn purge<'a>(&self, exchange: &Exchange<'_>) -> Step<'a> {
+        let scheme = exchange.facts.scheme;
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
+        let Some(target) = target else { return Step::NEXT };
+        let telling = self.0.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
+        Step::Later(Box::pin(async move {
+            let status = match telling.within(PURGE_WITHIN).await {
+                Reach::Alone | Reach::Fleet => StatusCode::NO_CONTENT,
+                Reach::HereSoFar => StatusCode::ACCEPTED,
+            };
+            let (mut parts, ()) = Response::new(()).into_parts();
+            parts.status = status;
+            Verdict::Respond(Box::new(Reply { head: ResponseHeader::from(parts), body: Bytes::new() }))
+        }))
     }
 
     fn plan(&self, exchange: &Exchange<'_>) -> Plan {
         let headers = &exchange.request.headers;
+        // Only a trusted one gets in.
+        let child = Child::read(headers);
+        let scheme = child.map_or(exchange.facts.scheme, |child| child.scheme);
         let mut wants = RequestDirectives::read(headers);
         if !self.0.honours_requests {
             wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
@@ -77,8 +95,9 @@ impl Cache {
         let pass = |why, reason, place| Plan {
             settings: self.0.clone(),
             wants,
-            credentials: credentials(exchange),
+            credentials: credentials(exchange, child.as_ref()),
             audience: Audience::Anyone,
+            child,
             asked_in: self.0.shared.store.epoch(),
             place,
             course: Course::Pass(why, reason),
@@ -91,8 +110,8 @@ impl Cache {
             has_credentials: false,
             audience: Audience::Anyone,
         };
-        let host = place::host(exchange);
-        let target = host.as_deref().and_then(|host| place::target(exchange, host));
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
         let Some(target) = target else {
             return pass(Forward::Bypass, Some("target"), None);
         };
@@ -100,8 +119,8 @@ impl Cache {
             let is_method = *method != Method::GET && *method != Method::HEAD;
             let why = if is_method { Forward::Method } else { Forward::Bypass };
             // What a write makes untrue is named by its place.
-            let place =
-                invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
+            let place = invalidate::is_unsafe(method)
+                .then(|| Place::new(self.key(exchange, &target, &[], None), &target));
             return pass(why, (!is_method).then_some(refusal.reason()), place);
         }
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
@@ -109,8 +128,12 @@ impl Cache {
         }
         let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
         let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
-        let key = self.key(exchange, &target, &subject);
+        let key = self.key(exchange, &target, &subject, child.as_ref());
         let course = match self.0.shared.store.find(&key, headers) {
+            // The child knows of a purge that is still on its way to here: it must not get what was purged.
+            memory::Found::Fitting(stored, freshness) if self.is_behind(child.as_ref()) => {
+                Course::Ask(Forward::Request, Some(Found { stored, freshness }))
+            }
             memory::Found::Fitting(stored, freshness) => {
                 course(Found { stored, freshness }, &wants, exchange)
             }
@@ -122,6 +145,10 @@ impl Cache {
             _ => Some(Place { fields: headers.clone(), ..Place::new(key, &target) }),
         };
         Plan { audience, place, course, ..pass(Forward::Bypass, None, None) }
+    }
+
+    fn is_behind(&self, child: Option<&Child>) -> bool {
+        child.and_then(|child| child.purged) > self.0.shared.fleet.position()
     }
 }
 

@@ -12,13 +12,13 @@ mod serve;
 
 use std::sync::Arc;
 
-use http::header::{AGE, RANGE};
+use http::header::{AGE, AUTHORIZATION, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
-pub use self::errand::{Errand, answered, begin, failed};
+pub use self::errand::{Errand, Parents, answered, begin, failed};
 use self::errand::{Failure, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
@@ -26,10 +26,12 @@ use super::context::Context;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Leader, Turn};
 use crate::cache::memory;
+use crate::cache::parents::Child;
 use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
+use crate::cache::store::Audience;
 use crate::cache::validate;
-use crate::filters::cache::{Course, Found, Settings};
+use crate::filters::cache::{Course, Found, Place, Plan};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -38,10 +40,10 @@ use crate::telemetry::metrics::CacheOutcome;
 pub async fn hit(session: &mut Session, ctx: &mut Context, clock: &Clock) -> Result<()> {
     let Some(plan) = ctx.slots.plan() else { return Ok(()) };
     let (Course::Hit(found) | Course::Refresh(found)) = &plan.course else { return Ok(()) };
-    let (found, settings) = (found.clone(), plan.settings.clone());
+    let found = found.clone();
     let stale = found.freshness.ttl(ctx.facts.time) < 0;
     ctx.cache = Some(if stale { CacheOutcome::Stale } else { CacheOutcome::Hit });
-    serve::stored(session, ctx, (&found, &settings), Handled::Hit, Vec::new(), clock).await
+    serve::stored(session, ctx, &found, Handled::Hit, Vec::new(), clock).await
 }
 
 /// Answers if the cache has to do with it. If not, the request goes its usual way.
@@ -113,7 +115,7 @@ impl Asking<'_> {
                 {
                     let found = Found { stored, freshness };
                     if found.is_fresh(&wants, self.clock.wall()) {
-                        return self.reuse(session, ctx, &found, &settings).await;
+                        return self.reuse(session, ctx, &found).await;
                     }
                     self.found = Some(found);
                 }
@@ -134,19 +136,13 @@ impl Asking<'_> {
                 None
             }
         };
-        self.ask(session, ctx, leader, &settings).await
+        self.ask(session, ctx, leader).await
     }
 
     /// Answers with what was stored since the filter looked.
-    async fn reuse(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-        found: &Found,
-        settings: &Settings,
-    ) -> Result<bool> {
+    async fn reuse(&self, session: &mut Session, ctx: &mut Context, found: &Found) -> Result<bool> {
         ctx.cache = Some(CacheOutcome::Hit);
-        serve::stored(session, ctx, (found, settings), Handled::Hit, Vec::new(), self.clock).await?;
+        serve::stored(session, ctx, found, Handled::Hit, Vec::new(), self.clock).await?;
         Ok(true)
     }
 
@@ -159,9 +155,7 @@ impl Asking<'_> {
         late: bool,
     ) -> Result<bool> {
         let Some(plan) = ctx.slots.plan() else { return Ok(false) };
-        let (settings, wants, Some(place)) = (plan.settings.clone(), plan.wants, &plan.place) else {
-            return Ok(false);
-        };
+        let (wants, Some(place)) = (plan.wants, &plan.place) else { return Ok(false) };
         let handled = |stored| Handled::Forwarded { why: self.why, status: None, stored, collapsed: true };
         match landing {
             Some(Landing::Coming(coming)) if coming.fits(&place.fields, &wants, late, self.clock.wall()) => {
@@ -171,11 +165,8 @@ impl Asking<'_> {
                 let mut fields = coming.fields.clone();
                 fields.insert(AGE, status::age(coming.freshness.age(now)));
                 let ttl = Some(coming.freshness.ttl(now));
-                serve::tell(
-                    &mut fields,
-                    &settings,
-                    &Report { handled: handled(false), ttl, key: None, detail: None },
-                );
+                let report = Report { handled: handled(false), ttl, key: None, detail: None };
+                serve::tell(&mut fields, plan, &report);
                 let head = (coming.status, fields);
                 serve::coming(session, ctx, head, (reader, coming.length), self.clock).await?;
                 Ok(true)
@@ -186,11 +177,10 @@ impl Asking<'_> {
                     return Ok(false);
                 }
                 ctx.cache = Some(CacheOutcome::Collapsed);
-                serve::stored(session, ctx, (&found, &settings), handled(false), Vec::new(), self.clock)
-                    .await?;
+                serve::stored(session, ctx, &found, handled(false), Vec::new(), self.clock).await?;
                 Ok(true)
             }
-            Some(Landing::Failed(status)) => self.stand_in(session, ctx, &settings, status).await,
+            Some(Landing::Failed(status)) => self.stand_in(session, ctx, status).await,
             _ => Ok(false),
         }
     }
@@ -200,7 +190,6 @@ impl Asking<'_> {
         &self,
         session: &mut Session,
         ctx: &mut Context,
-        settings: &Settings,
         status: Option<StatusCode>,
     ) -> Result<bool> {
         let (Some(found), Some(plan)) = (&self.found, ctx.slots.plan()) else { return Ok(false) };
@@ -210,7 +199,7 @@ impl Asking<'_> {
         ctx.cache = Some(CacheOutcome::Stale);
         let status = status.map(|status| status.as_u16());
         let handled = Handled::Forwarded { why: self.why, status, stored: false, collapsed: false };
-        serve::stored(session, ctx, (found, settings), handled, Vec::new(), self.clock).await?;
+        serve::stored(session, ctx, found, handled, Vec::new(), self.clock).await?;
         Ok(true)
     }
 
@@ -220,7 +209,6 @@ impl Asking<'_> {
         session: &mut Session,
         ctx: &mut Context,
         mut leader: Option<Leader<Landing>>,
-        settings: &Settings,
     ) -> Result<bool> {
         // Twice at most: what does not hold is not asked about again.
         loop {
@@ -230,19 +218,19 @@ impl Asking<'_> {
             };
             drop(stub);
             match wait(session, fetch.start(ready)).await? {
-                Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived, settings).await,
+                Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived).await,
                 Some(Own::Holds(found, told, cookies)) => {
                     note(ctx, &told);
                     ctx.cache = Some(CacheOutcome::Revalidated);
                     let status = Some(StatusCode::NOT_MODIFIED.as_u16());
                     let handled =
                         Handled::Forwarded { why: self.why, status, stored: true, collapsed: false };
-                    serve::stored(session, ctx, (&found, settings), handled, cookies, self.clock).await?;
+                    serve::stored(session, ctx, &found, handled, cookies, self.clock).await?;
                     return Ok(true);
                 }
                 Some(Own::Again) => self.found = None,
                 Some(Own::Failed(failure)) => {
-                    self.fail(session, ctx, settings, failure).await?;
+                    self.fail(session, ctx, failure).await?;
                     return Ok(true);
                 }
                 None => return Ok(false),
@@ -250,15 +238,9 @@ impl Asking<'_> {
         }
     }
 
-    async fn fail(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-        settings: &Settings,
-        failure: Failure,
-    ) -> Result<()> {
+    async fn fail(&self, session: &mut Session, ctx: &mut Context, failure: Failure) -> Result<()> {
         note(ctx, &failure.told);
-        if self.stand_in(session, ctx, settings, None).await? {
+        if self.stand_in(session, ctx, None).await? {
             return Ok(());
         }
         ctx.cache = Some(CacheOutcome::Miss);
@@ -267,16 +249,10 @@ impl Asking<'_> {
         rescue::refuse(session, ctx, decision(status, failure.reason)).await
     }
 
-    async fn arrive(
-        &self,
-        session: &mut Session,
-        ctx: &mut Context,
-        arrived: Arrived,
-        settings: &Settings,
-    ) -> Result<bool> {
+    async fn arrive(&self, session: &mut Session, ctx: &mut Context, arrived: Arrived) -> Result<bool> {
         let Arrived { head, content, kept, told } = arrived;
         if crate::cache::freshness::is_failure(head.status)
-            && self.stand_in(session, ctx, settings, Some(head.status)).await?
+            && self.stand_in(session, ctx, Some(head.status)).await?
         {
             note(ctx, &told);
             return Ok(true);
@@ -296,7 +272,11 @@ impl Asking<'_> {
         };
         let report = Report { handled, ttl, key: None, detail };
         let mut head = *head;
-        super::forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
+        super::forward::edit_response(&mut head, |parts| {
+            if let Some(plan) = ctx.slots.plan() {
+                serve::tell(&mut parts.headers, plan, &report);
+            }
+        });
         if detail.is_some() {
             serve::untouched(session, ctx, head, content).await?;
         } else {
@@ -319,7 +299,8 @@ impl Asking<'_> {
         let place = plan.place.as_ref()?;
         let asked = Arc::new(place.fields.clone());
         let stored = self.found.as_ref().map(|found| found.stored.record.to_fields());
-        let ready = prepare(stub, session, ctx, asked.clone(), |fields| match &stored {
+        let parents = parents(session, ctx, plan, place);
+        let ready = prepare(stub, session, ctx, asked.clone(), parents, |fields| match &stored {
             Some(stored) => _ = validate::make_conditional(fields, stored),
             None => validate::make_whole(fields),
         })?;
@@ -341,6 +322,25 @@ impl Asking<'_> {
     }
 }
 
+/// Whom to ask before the origin. Nobody for a request that comes from a child, or that proves who asks: what parents make of
+/// that proof cannot be known here. And nobody while there are purges that parents cannot know of.
+fn parents(session: &Session, ctx: &Context, plan: &Plan, place: &Place) -> Option<Parents> {
+    let name = plan.settings.parents.as_deref().filter(|_| plan.child.is_none())?;
+    let fields = &session.req_header().headers;
+    let proven = plan.credentials
+        || plan.audience == Audience::Subject
+        || !ctx.slots.callers().is_empty()
+        || fields.contains_key(AUTHORIZATION)
+        || ctx.snapshot.vouched.iter().any(|name| fields.contains_key(name));
+    if proven {
+        return None;
+    }
+    let purged = plan.settings.shared.fleet.last_known().ok()?;
+    let service = ctx.snapshot.services.get(name)?.clone();
+    let child = Child { key: place.key, scheme: ctx.facts.scheme, purged };
+    Some(Parents { service, shard: place.key.to_shard(), child })
+}
+
 /// Waits for what comes, and passes on what is said before that. `None` if nothing comes at all.
 async fn wait(session: &mut Session, waiting: Waiting) -> Result<Option<Own>> {
     let Waiting { mut own, mut interim } = waiting;
@@ -357,6 +357,7 @@ async fn wait(session: &mut Session, waiting: Waiting) -> Result<Option<Own>> {
 /// Notes of the backend what the log tells.
 fn note(ctx: &mut Context, told: &Told) {
     let attempts = &mut ctx.attempts;
+    attempts.upstream.clone_from(&told.upstream);
     attempts.backend.clone_from(&told.backend);
     (attempts.status, attempts.duration) = (told.status, told.duration);
     attempts.retries_elsewhere = told.retries;

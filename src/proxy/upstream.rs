@@ -1,11 +1,13 @@
 //! A request's tries at backends: which to take, whether there may be another, and what is learnt from each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
+use super::caching::Parents;
 use super::context::Context;
 use super::rescue::decision;
 use crate::filters::Fields;
@@ -33,8 +35,10 @@ pub struct Attempts {
     pub duration: Option<Duration>,
     /// Tries beyond the first that an errand of the cache's had.
     pub retries_elsewhere: u32,
+    /// The upstream, for the log, where it is not the route's.
+    pub upstream: Option<Arc<str>>,
     /// The backend's address, for the log.
-    pub backend: Option<std::sync::Arc<str>>,
+    pub backend: Option<Arc<str>>,
 }
 
 impl Attempts {
@@ -65,12 +69,40 @@ impl Attempts {
     }
 }
 
-/// The service behind the request's route.
-pub fn service(ctx: &Context) -> Option<&Service> {
-    match &ctx.route.action {
-        Action::Upstream(service) => Some(service),
+/// The service that a request's present try goes to: the one behind its route, or a cache's parents.
+pub fn service(ctx: &Context) -> Option<&Arc<Service>> {
+    match (parents(ctx), &ctx.route.action) {
+        (Some(parents), _) => Some(&parents.service),
+        (None, Action::Upstream(service)) => Some(service),
         _ => None,
     }
+}
+
+fn parents(ctx: &Context) -> Option<&Parents> {
+    ctx.errand.as_ref()?.parents.as_ref()
+}
+
+/// A parent for the next try; from the first time that there is none, the origin is asked.
+fn choose_parent(ctx: &mut Context, now_ns: u64) -> Option<Pick> {
+    let parents = parents(ctx)?;
+    let pick = parents.service.pick_shard(parents.shard, &ctx.attempts.tried, now_ns);
+    match &pick {
+        Some(_) => ctx.attempts.upstream = Some(parents.service.name().clone()),
+        None => leave_parents(ctx),
+    }
+    pick
+}
+
+fn leave_parents(ctx: &mut Context) {
+    if let Some(errand) = &mut ctx.errand {
+        errand.parents = None;
+    }
+    ctx.snapshot.cache.iter().for_each(|cache| cache.metrics().parents_failed());
+    let attempts = &mut ctx.attempts;
+    attempts.upstream = None;
+    // The origin has tries of its own.
+    attempts.retries_elsewhere = attempts.retries();
+    attempts.tried.clear();
 }
 
 /// Chooses a backend for the next try.
@@ -81,8 +113,9 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     };
     let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
     let hash = service.hash_key().and_then(|key| key.hash(&fields));
+    let parent = choose_parent(ctx, now_ns);
     let attempts = &mut ctx.attempts;
-    let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
+    let Some(pick) = parent.or_else(|| service.pick(hash, &attempts.tried, now_ns)) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
     };
     if !std::mem::replace(&mut attempts.begun, true) {
@@ -101,8 +134,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
 
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else { return };
+    let Some(service) = service(ctx).cloned() else { return };
     let stale = error.retry() && reached == Reached::Backend;
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
@@ -111,8 +143,8 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
-    ctx.attempts.end(service, outcome, now_ns);
-    let retries = u8::try_from(ctx.attempts.retries()).unwrap_or(u8::MAX);
+    ctx.attempts.end(&service, outcome, now_ns);
+    let retries = u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX);
     let again = retryable && service.may_retry(retries, now_ns);
     if again {
         ctx.attempts.tried.extend(backend);
@@ -121,7 +153,12 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
         service.counters.upstream.retry(outcome);
     }
-    error.set_retry(again);
+    // No parent can help any more, but the origin was not asked yet.
+    let elsewhere = retryable && !again && parents(ctx).is_some();
+    if elsewhere {
+        leave_parents(ctx);
+    }
+    error.set_retry(again || elsewhere);
 }
 
 fn outcome(error: &Error) -> UpstreamOutcome {
@@ -154,14 +191,13 @@ pub fn answered(ctx: &mut Context, status: u16, now_ns: u64) {
 
 /// The request is over, and with it the present try.
 pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else { return };
+    let Some(service) = service(ctx).cloned() else { return };
     let outcome = match (ctx.attempts.status, error) {
         (_, Some(error)) => outcome(error),
         (Some(500..), None) => UpstreamOutcome::ServerError,
         (_, None) => UpstreamOutcome::Success,
     };
-    ctx.attempts.end(service, outcome, now_ns);
+    ctx.attempts.end(&service, outcome, now_ns);
     if ctx.attempts.begun {
         let spent = Duration::from_nanos(now_ns.saturating_sub(ctx.attempts.first_ns));
         service.counters.upstream.finished(spent);

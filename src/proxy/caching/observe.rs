@@ -42,7 +42,7 @@ pub fn observe(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
     }
     let handled = Handled::Forwarded { why, status: None, stored: false, collapsed: false };
     let report = Report { handled, ttl: None, key: None, detail };
-    forward::edit_response(response, |parts| tell(&mut parts.headers, &plan.settings, &report));
+    forward::edit_response(response, |parts| tell(&mut parts.headers, plan, &report));
     let bypassed = matches!(plan.course, Course::Pass(..));
     ctx.cache = Some(if bypassed { CacheOutcome::Bypass } else { CacheOutcome::Miss });
 }
@@ -56,7 +56,8 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        plan.settings.shared.store.purge(&scopes, How::Hard);
+        // Nobody waits for the fleet to know: the client has its answer to come.
+        drop(plan.settings.shared.purge(&scopes, How::Hard));
     }
 }
 

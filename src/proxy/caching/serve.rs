@@ -13,7 +13,7 @@ use crate::cache::answer::{Answer, Extent, Selected};
 use crate::cache::content::{Broken, Content, Reader};
 use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::status::{self, CACHE_STATUS, Handled, Report};
-use crate::filters::cache::{Found, Settings};
+use crate::filters::cache::{Found, Plan};
 use crate::filters::{Exchange, Origin};
 use crate::proxy::context::Context;
 use crate::proxy::forward::edit_response;
@@ -72,9 +72,10 @@ impl Source {
     }
 }
 
-/// Takes out of a response what is between the origin and this cache, and says what the cache did.
-pub fn tell(fields: &mut HeaderMap, settings: &Settings, report: &Report<'_>) {
-    for name in settings.tags.iter().chain([&EDGEWARD_CACHE_CONTROL]) {
+/// Takes out of a response what is between the origin and this cache, and says what the cache did. A child is a cache, too.
+pub fn tell(fields: &mut HeaderMap, plan: &Plan, report: &Report<'_>) {
+    let settings = &plan.settings;
+    for name in settings.tags.iter().chain([&EDGEWARD_CACHE_CONTROL]).filter(|_| plan.child.is_none()) {
         fields.remove(name);
     }
     if settings.tells {
@@ -86,7 +87,7 @@ pub fn tell(fields: &mut HeaderMap, settings: &Settings, report: &Report<'_>) {
 pub async fn stored(
     session: &mut Session,
     ctx: &mut Context,
-    (found, settings): (&Found, &Settings),
+    found: &Found,
     handled: Handled,
     cookies: Vec<HeaderValue>,
     clock: &Clock,
@@ -96,7 +97,9 @@ pub async fn stored(
     let mut fields = stored.record.to_fields();
     fields.insert(AGE, status::age(freshness.age(now)));
     let report = Report { handled, ttl: Some(freshness.ttl(now)), key: None, detail: None };
-    tell(&mut fields, settings, &report);
+    if let Some(plan) = ctx.slots.plan() {
+        tell(&mut fields, plan, &report);
+    }
     let request = session.req_header();
     let asked = (&request.method, &request.headers);
     let answer = Answer::new(asked, (stored.status, fields), Extent::Whole(stored.content.len()), now);
