@@ -34,7 +34,11 @@ use crate::cache::{RequestDirectives, invalidate};
 const PURGE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Looks at requests alone: responses are dealt with where they come in.
-struct Cache(Arc<Settings>);
+struct Cache {
+    settings: Arc<Settings>,
+    /// The same for children, which are caches, too, and ask no parents in turn.
+    for_children: Arc<Settings>,
+}
 
 impl Filter for Cache {
     fn phases(&self) -> Phases {
@@ -42,9 +46,9 @@ impl Filter for Cache {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        place::settle_query(exchange, &self.0.query);
+        place::settle_query(exchange, &self.settings.query);
         if exchange.request.method.as_str() == "PURGE"
-            && let Some(purgers) = &self.0.purgers
+            && let Some(purgers) = &self.settings.purgers
         {
             if !purgers.contains(exchange.client_ip()) {
                 return Step::refuse(StatusCode::FORBIDDEN, "purge");
@@ -66,12 +70,17 @@ impl Filter for Cache {
 }
 
 impl Cache {
+    fn new(settings: Settings) -> Self {
+        let for_children = Settings { hidden: Vec::new(), parents: None, ..settings.clone() };
+        Self { settings: Arc::new(settings), for_children: Arc::new(for_children) }
+    }
+
     fn purge<'a>(&self, exchange: &Exchange<'_>) -> Step<'a> {
         let scheme = exchange.facts.scheme;
         let host = place::host(exchange, scheme);
         let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
         let Some(target) = target else { return Step::NEXT };
-        let telling = self.0.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
+        let telling = self.settings.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
         Step::Later(Box::pin(async move {
             let status = match telling.within(PURGE_WITHIN).await {
                 Reach::Alone | Reach::Fleet => StatusCode::NO_CONTENT,
@@ -89,16 +98,16 @@ impl Cache {
         let child = Child::read(headers);
         let scheme = child.map_or(exchange.facts.scheme, |child| child.scheme);
         let mut wants = RequestDirectives::read(headers);
-        if !self.0.honours_requests {
+        if !self.settings.honours_requests {
             wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
         }
         let pass = |why, reason, place| Plan {
-            settings: self.0.clone(),
+            settings: if child.is_some() { &self.for_children } else { &self.settings }.clone(),
             wants,
             credentials: credentials(exchange, child.as_ref()),
             audience: Audience::Anyone,
             child,
-            asked_in: self.0.shared.store.epoch(),
+            asked_in: self.settings.shared.store.epoch(),
             place,
             course: Course::Pass(why, reason),
         };
@@ -126,10 +135,10 @@ impl Cache {
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
             return pass(Forward::Bypass, Some("condition"), None);
         }
-        let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
+        let subject = if self.settings.per_identity { subject(exchange) } else { Vec::new() };
         let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         let key = self.key(exchange, &target, &subject, child.as_ref());
-        let course = match self.0.shared.store.find(&key, headers) {
+        let course = match self.settings.shared.store.find(&key, headers) {
             // The child knows of a purge that is still on its way to here: it must not get what was purged.
             memory::Found::Fitting(stored, freshness) if self.is_behind(child.as_ref()) => {
                 Course::Ask(Forward::Request, Some(Found { stored, freshness }))
@@ -148,7 +157,7 @@ impl Cache {
     }
 
     fn is_behind(&self, child: Option<&Child>) -> bool {
-        child.and_then(|child| child.purged) > self.0.shared.fleet.position()
+        child.and_then(|child| child.purged) > self.settings.shared.fleet.position()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
 use crate::cache::store::Audience;
 use crate::cache::validate;
-use crate::filters::cache::{Course, Found, Place, Plan};
+use crate::filters::cache::{Course, Found, Place, Plan, Settings};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -40,10 +40,10 @@ use crate::telemetry::metrics::CacheOutcome;
 pub async fn hit(session: &mut Session, ctx: &mut Context, clock: &Clock) -> Result<()> {
     let Some(plan) = ctx.slots.plan() else { return Ok(()) };
     let (Course::Hit(found) | Course::Refresh(found)) = &plan.course else { return Ok(()) };
-    let found = found.clone();
+    let (found, settings) = (found.clone(), plan.settings.clone());
     let stale = found.freshness.ttl(ctx.facts.time) < 0;
     ctx.cache = Some(if stale { CacheOutcome::Stale } else { CacheOutcome::Hit });
-    serve::stored(session, ctx, &found, Handled::Hit, Vec::new(), clock).await
+    serve::stored(session, ctx, (&found, &settings), Handled::Hit, Vec::new(), clock).await
 }
 
 /// Answers if the cache has to do with it. If not, the request goes its usual way.
@@ -115,7 +115,7 @@ impl Asking<'_> {
                 {
                     let found = Found { stored, freshness };
                     if found.is_fresh(&wants, self.clock.wall()) {
-                        return self.reuse(session, ctx, &found).await;
+                        return self.reuse(session, ctx, &found, &settings).await;
                     }
                     self.found = Some(found);
                 }
@@ -136,13 +136,19 @@ impl Asking<'_> {
                 None
             }
         };
-        self.ask(session, ctx, leader).await
+        self.ask(session, ctx, leader, &settings).await
     }
 
     /// Answers with what was stored since the filter looked.
-    async fn reuse(&self, session: &mut Session, ctx: &mut Context, found: &Found) -> Result<bool> {
+    async fn reuse(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        found: &Found,
+        settings: &Settings,
+    ) -> Result<bool> {
         ctx.cache = Some(CacheOutcome::Hit);
-        serve::stored(session, ctx, found, Handled::Hit, Vec::new(), self.clock).await?;
+        serve::stored(session, ctx, (found, settings), Handled::Hit, Vec::new(), self.clock).await?;
         Ok(true)
     }
 
@@ -155,7 +161,9 @@ impl Asking<'_> {
         late: bool,
     ) -> Result<bool> {
         let Some(plan) = ctx.slots.plan() else { return Ok(false) };
-        let (wants, Some(place)) = (plan.wants, &plan.place) else { return Ok(false) };
+        let (settings, wants, Some(place)) = (plan.settings.clone(), plan.wants, &plan.place) else {
+            return Ok(false);
+        };
         let handled = |stored| Handled::Forwarded { why: self.why, status: None, stored, collapsed: true };
         match landing {
             Some(Landing::Coming(coming)) if coming.fits(&place.fields, &wants, late, self.clock.wall()) => {
@@ -165,8 +173,11 @@ impl Asking<'_> {
                 let mut fields = coming.fields.clone();
                 fields.insert(AGE, status::age(coming.freshness.age(now)));
                 let ttl = Some(coming.freshness.ttl(now));
-                let report = Report { handled: handled(false), ttl, key: None, detail: None };
-                serve::tell(&mut fields, plan, &report);
+                serve::tell(
+                    &mut fields,
+                    &settings,
+                    &Report { handled: handled(false), ttl, key: None, detail: None },
+                );
                 let head = (coming.status, fields);
                 serve::coming(session, ctx, head, (reader, coming.length), self.clock).await?;
                 Ok(true)
@@ -177,10 +188,11 @@ impl Asking<'_> {
                     return Ok(false);
                 }
                 ctx.cache = Some(CacheOutcome::Collapsed);
-                serve::stored(session, ctx, &found, handled(false), Vec::new(), self.clock).await?;
+                serve::stored(session, ctx, (&found, &settings), handled(false), Vec::new(), self.clock)
+                    .await?;
                 Ok(true)
             }
-            Some(Landing::Failed(status)) => self.stand_in(session, ctx, status).await,
+            Some(Landing::Failed(status)) => self.stand_in(session, ctx, &settings, status).await,
             _ => Ok(false),
         }
     }
@@ -190,6 +202,7 @@ impl Asking<'_> {
         &self,
         session: &mut Session,
         ctx: &mut Context,
+        settings: &Settings,
         status: Option<StatusCode>,
     ) -> Result<bool> {
         let (Some(found), Some(plan)) = (&self.found, ctx.slots.plan()) else { return Ok(false) };
@@ -199,7 +212,7 @@ impl Asking<'_> {
         ctx.cache = Some(CacheOutcome::Stale);
         let status = status.map(|status| status.as_u16());
         let handled = Handled::Forwarded { why: self.why, status, stored: false, collapsed: false };
-        serve::stored(session, ctx, found, handled, Vec::new(), self.clock).await?;
+        serve::stored(session, ctx, (found, settings), handled, Vec::new(), self.clock).await?;
         Ok(true)
     }
 
@@ -209,6 +222,7 @@ impl Asking<'_> {
         session: &mut Session,
         ctx: &mut Context,
         mut leader: Option<Leader<Landing>>,
+        settings: &Settings,
     ) -> Result<bool> {
         // Twice at most: what does not hold is not asked about again.
         loop {
@@ -218,19 +232,19 @@ impl Asking<'_> {
             };
             drop(stub);
             match wait(session, fetch.start(ready)).await? {
-                Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived).await,
+                Some(Own::Arrived(arrived)) => return self.arrive(session, ctx, arrived, settings).await,
                 Some(Own::Holds(found, told, cookies)) => {
                     note(ctx, &told);
                     ctx.cache = Some(CacheOutcome::Revalidated);
                     let status = Some(StatusCode::NOT_MODIFIED.as_u16());
                     let handled =
                         Handled::Forwarded { why: self.why, status, stored: true, collapsed: false };
-                    serve::stored(session, ctx, &found, handled, cookies, self.clock).await?;
+                    serve::stored(session, ctx, (&found, settings), handled, cookies, self.clock).await?;
                     return Ok(true);
                 }
                 Some(Own::Again) => self.found = None,
                 Some(Own::Failed(failure)) => {
-                    self.fail(session, ctx, failure).await?;
+                    self.fail(session, ctx, settings, failure).await?;
                     return Ok(true);
                 }
                 None => return Ok(false),
@@ -238,9 +252,15 @@ impl Asking<'_> {
         }
     }
 
-    async fn fail(&self, session: &mut Session, ctx: &mut Context, failure: Failure) -> Result<()> {
+    async fn fail(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        settings: &Settings,
+        failure: Failure,
+    ) -> Result<()> {
         note(ctx, &failure.told);
-        if self.stand_in(session, ctx, None).await? {
+        if self.stand_in(session, ctx, settings, None).await? {
             return Ok(());
         }
         ctx.cache = Some(CacheOutcome::Miss);
@@ -249,10 +269,16 @@ impl Asking<'_> {
         rescue::refuse(session, ctx, decision(status, failure.reason)).await
     }
 
-    async fn arrive(&self, session: &mut Session, ctx: &mut Context, arrived: Arrived) -> Result<bool> {
+    async fn arrive(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        arrived: Arrived,
+        settings: &Settings,
+    ) -> Result<bool> {
         let Arrived { head, content, kept, told } = arrived;
         if crate::cache::freshness::is_failure(head.status)
-            && self.stand_in(session, ctx, Some(head.status)).await?
+            && self.stand_in(session, ctx, settings, Some(head.status)).await?
         {
             note(ctx, &told);
             return Ok(true);
@@ -272,11 +298,7 @@ impl Asking<'_> {
         };
         let report = Report { handled, ttl, key: None, detail };
         let mut head = *head;
-        super::forward::edit_response(&mut head, |parts| {
-            if let Some(plan) = ctx.slots.plan() {
-                serve::tell(&mut parts.headers, plan, &report);
-            }
-        });
+        super::forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
         if detail.is_some() {
             serve::untouched(session, ctx, head, content).await?;
         } else {
@@ -322,10 +344,10 @@ impl Asking<'_> {
     }
 }
 
-/// Whom to ask before the origin. Nobody for a request that comes from a child, or that proves who asks: what parents make of
-/// that proof cannot be known here. And nobody while there are purges that parents cannot know of.
+/// Whom to ask before the origin. Nobody where a request proves who asks: what parents make of that proof cannot be known
+/// here. And nobody while there are purges that parents cannot know of.
 fn parents(session: &Session, ctx: &Context, plan: &Plan, place: &Place) -> Option<Parents> {
-    let name = plan.settings.parents.as_deref().filter(|_| plan.child.is_none())?;
+    let name = plan.settings.parents.as_deref()?;
     let fields = &session.req_header().headers;
     let proven = plan.credentials
         || plan.audience == Audience::Subject

@@ -98,7 +98,7 @@ impl Cache {
         subject: &[&[u8]],
         told: &[HeaderName],
     ) -> Key {
-        let settings = &self.0;
+        let settings = &self.settings;
         let headers = &exchange.request.headers;
         if settings.headers.is_empty()
             && settings.cookies.is_empty()

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Cache;
+use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::freshness::Rules;
 use crate::cache::key::{Keep, Name};
 use crate::cache::{Query, Shared};
@@ -183,6 +184,7 @@ pub fn shared(state: &State, store: &Store, metrics: &Metrics) -> Arc<Shared> {
 }
 
 /// What the filter of a route goes by.
+#[derive(Clone)]
 pub struct Settings {
     pub shared: Arc<Shared>,
     /// Tells apart the policies under which responses come to be.
@@ -200,6 +202,8 @@ pub struct Settings {
     pub patience: StdDuration,
     /// Fields with tags.
     pub tags: Vec<HeaderName>,
+    /// Fields that are between the origin and the cache.
+    pub hidden: Vec<HeaderName>,
     /// Whether clients are told what the cache did.
     pub tells: bool,
     /// The upstream that is asked before the route's own.
@@ -211,7 +215,7 @@ impl crate::filters::Spec for Spec {
     const DECIDES: bool = false;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        Ok(Box::new(Cache(Arc::new(self.settings(site)?))))
+        Ok(Box::new(Cache::new(self.settings(site)?)))
     }
 }
 
@@ -231,6 +235,7 @@ impl Spec {
                 "no filter before this one finds out who calls, so there is nothing to tell callers apart by";
             return Err(Problem::new("per_identity", message));
         }
+        let tags = names("tags", &self.tags)?;
         let parents = self.parents.map(|name| parents(name, site)).transpose()?;
         let purgers = (!self.purge_from.is_empty()).then(|| IpSet::new(self.purge_from));
         Ok(Settings {
@@ -250,7 +255,8 @@ impl Spec {
             purgers,
             max_object: self.max_object.bytes(),
             patience: *self.lock_timeout,
-            tags: names("tags", &self.tags)?,
+            hidden: tags.iter().cloned().chain([EDGEWARD_CACHE_CONTROL]).collect(),
+            tags,
             tells: self.status_header,
             parents,
         })

@@ -22,7 +22,7 @@ impl Cached {
     fn new(spec: serde_json::Value) -> Self {
         let ground = Ground::new();
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        let filter = Cache(Arc::new(spec.settings(&Site { identifies: true, ..ground.site() }).unwrap()));
+        let filter = Cache::new(spec.settings(&Site { identifies: true, ..ground.site() }).unwrap());
         Self { filter, _ground: ground }
     }
 
@@ -241,7 +241,7 @@ fn refuses_what_means_nothing() {
 fn exact_statuses_go_before_classes() {
     let cached = Cached::new(json!({ "ttl": { "4xx": "1s", "404": "2s", "400-410": "3s" } }));
     let lifetime = |status: u16| {
-        let mut rules = cached.filter.0.rules.default_lifetimes.iter();
+        let mut rules = cached.filter.settings.rules.default_lifetimes.iter();
         rules.find(|(statuses, _)| statuses.contains(&status)).map(|(_, seconds)| *seconds)
     };
     assert_eq!([404, 405, 420, 500].map(lifetime), [Some(2), Some(3), Some(1), None]);

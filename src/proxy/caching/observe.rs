@@ -42,7 +42,7 @@ pub fn observe(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
     }
     let handled = Handled::Forwarded { why, status: None, stored: false, collapsed: false };
     let report = Report { handled, ttl: None, key: None, detail };
-    forward::edit_response(response, |parts| tell(&mut parts.headers, plan, &report));
+    forward::edit_response(response, |parts| tell(&mut parts.headers, &plan.settings, &report));
     let bypassed = matches!(plan.course, Course::Pass(..));
     ctx.cache = Some(if bypassed { CacheOutcome::Bypass } else { CacheOutcome::Miss });
 }

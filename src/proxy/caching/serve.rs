@@ -11,9 +11,8 @@ use pingora_proxy::Session;
 
 use crate::cache::answer::{Answer, Extent, Selected};
 use crate::cache::content::{Broken, Content, Reader};
-use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::status::{self, CACHE_STATUS, Handled, Report};
-use crate::filters::cache::{Found, Plan};
+use crate::filters::cache::{Found, Settings};
 use crate::filters::{Exchange, Origin};
 use crate::proxy::context::Context;
 use crate::proxy::forward::edit_response;
@@ -72,10 +71,9 @@ impl Source {
     }
 }
 
-/// Takes out of a response what is between the origin and this cache, and says what the cache did. A child is a cache, too.
-pub fn tell(fields: &mut HeaderMap, plan: &Plan, report: &Report<'_>) {
-    let settings = &plan.settings;
-    for name in settings.tags.iter().chain([&EDGEWARD_CACHE_CONTROL]).filter(|_| plan.child.is_none()) {
+/// Takes out of a response what is between the origin and this cache, and says what the cache did.
+pub fn tell(fields: &mut HeaderMap, settings: &Settings, report: &Report<'_>) {
+    for name in &settings.hidden {
         fields.remove(name);
     }
     if settings.tells {
@@ -87,7 +85,7 @@ pub fn tell(fields: &mut HeaderMap, plan: &Plan, report: &Report<'_>) {
 pub async fn stored(
     session: &mut Session,
     ctx: &mut Context,
-    found: &Found,
+    (found, settings): (&Found, &Settings),
     handled: Handled,
     cookies: Vec<HeaderValue>,
     clock: &Clock,
@@ -97,9 +95,7 @@ pub async fn stored(
     let mut fields = stored.record.to_fields();
     fields.insert(AGE, status::age(freshness.age(now)));
     let report = Report { handled, ttl: Some(freshness.ttl(now)), key: None, detail: None };
-    if let Some(plan) = ctx.slots.plan() {
-        tell(&mut fields, plan, &report);
-    }
+    tell(&mut fields, settings, &report);
     let request = session.req_header();
     let asked = (&request.method, &request.headers);
     let answer = Answer::new(asked, (stored.status, fields), Extent::Whole(stored.content.len()), now);
