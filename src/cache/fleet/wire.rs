@@ -75,7 +75,8 @@ impl Fleet {
         let how = soft.map_or(How::Hard, |at| How::Soft(SystemTime::UNIX_EPOCH + Duration::from_secs(at)));
         let mut scopes = Vec::with_capacity(tags.len() + urls.len() + prefixes.len() + usize::from(all));
         for tag in tags {
-            let number = u64::from_str_radix(&tag, 16).ok().filter(|_| tag.len() == 16);
+            let is_hex = tag.len() == 16 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let number = u64::from_str_radix(&tag, 16).ok().filter(|_| is_hex);
             scopes.push(Scope::Tag(number.ok_or(WireError::Tag(tag))?));
         }
         scopes.extend(urls.into_iter().map(Scope::Url));
