@@ -13,7 +13,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::purge::Epoch;
+use super::fleet::Position;
 
 /// Identifies what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,14 +82,13 @@ impl Key {
         self
     }
 
-    /// The same of children's requests, who wait for no one that may wait for a parent, lest parents wait for each other; and
-    /// for no one who asked before something was purged, for what comes is stored there as asked for later.
+    /// The same of children, who wait for no one that may wait for a parent, lest parents wait for each other; and for no one who
+    /// may have asked before something was `purged`, for what comes is stored there as asked for later.
     #[must_use]
-    pub fn of_children(self, asked_in: Epoch) -> Self {
-        let epoch = asked_in.number().to_be_bytes();
-        Self(
-            Sha256::new().chain_update(b"child\0").chain_update(self.0).chain_update(epoch).finalize().into(),
-        )
+    pub fn of_children(self, purged: Option<Position>) -> Self {
+        let purged = purged.map(|position| position.to_string()).unwrap_or_default();
+        let hash = Sha256::new().chain_update(b"edgeward cache flight of children 1\0");
+        Self(hash.chain_update(self.0).chain_update(purged).finalize().into())
     }
 
     /// What a child keeps under its `key`, and this process under this one. They are the same where both see the same request

@@ -101,6 +101,7 @@ impl Cache {
         if !self.settings.honours_requests {
             wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
         }
+        wants.no_cache |= self.is_behind(child.as_ref());
         let pass = |why, reason, place| Plan {
             settings: if child.is_some() { &self.for_children } else { &self.settings }.clone(),
             wants,
@@ -139,10 +140,6 @@ impl Cache {
         let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         let key = self.key(exchange, &target, &subject, child.as_ref());
         let course = match self.settings.shared.store.find(&key, headers) {
-            // The child knows of a purge that is still on its way to here: it must not get what was purged.
-            memory::Found::Fitting(stored, freshness) if self.is_behind(child.as_ref()) => {
-                Course::Ask(Forward::Request, Some(Found { stored, freshness }))
-            }
             memory::Found::Fitting(stored, freshness) => {
                 course(Found { stored, freshness }, &wants, exchange)
             }
@@ -156,6 +153,7 @@ impl Cache {
         Plan { audience, place, course, ..pass(Forward::Bypass, None, None) }
     }
 
+    /// Whether the child knows of a purge that is still on its way to here. It must not get what was purged.
     fn is_behind(&self, child: Option<&Child>) -> bool {
         child.and_then(|child| child.purged) > self.settings.shared.fleet.position()
     }

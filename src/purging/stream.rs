@@ -28,17 +28,19 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SET', KEYS[2], 0)
 end
 local last
+local bytes = tonumber(redis.call('GET', KEYS[2]) or 0)
 for at = 4, #ARGV do
   last = redis.call('XADD', KEYS[1], '*', 'purge', ARGV[at])
-  redis.call('INCRBY', KEYS[2], #ARGV[at])
+  bytes = bytes + #ARGV[at]
 end
-while redis.call('XLEN', KEYS[1]) > tonumber(ARGV[2])
-  or tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[3]) do
+local length = redis.call('XLEN', KEYS[1])
+while length > tonumber(ARGV[2]) or bytes > tonumber(ARGV[3]) do
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
   if first[1] == last then break end
   redis.call('XDEL', KEYS[1], first[1])
-  redis.call('DECRBY', KEYS[2], #first[2][2])
+  length, bytes = length - 1, bytes - #first[2][2]
 end
+redis.call('SET', KEYS[2], bytes)
 redis.call('PUBLISH', ARGV[1], last)
 return last";
 

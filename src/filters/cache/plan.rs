@@ -82,6 +82,6 @@ impl Plan {
     pub fn flight(&self) -> Option<Key> {
         let place = self.place.as_ref()?;
         let key = if self.credentials { place.key.of_callers() } else { place.key };
-        Some(if self.child.is_some() { key.of_children(self.asked_in) } else { key })
+        Some(self.child.map_or(key, |child| key.of_children(child.purged)))
     }
 }

@@ -264,7 +264,7 @@ fn a_child_that_knows_of_later_purges_is_not_answered_from_here() {
     let cached = Cached::new(json!({}));
     let own = cached.key(&mut get("/", &[]));
     cached.store(&mut get("/", &[]), "cache-control: max-age=60");
-    let fleet = cached.filter.settings.shared.fleet.clone();
+    let fleet = &cached.filter.settings.shared.fleet;
     let ask = |more: &str| cached.plan(&mut from_child(&own, more)).0;
     assert_eq!((ask(""), ask(";5-0")), ("stored", "next"));
     fleet.hear(Heard::Nothing, "5-0".parse().unwrap());

@@ -10,6 +10,7 @@ use crate::harness::{Edge, Origin, Redis, Relay, Reply, Response, Seen, Setup, s
 const POLICY: &str = r#"
 limits: { stall: 1s, methods: [PURGE] }
 admin: { address: '{admin}' }
+access_log: { to: access.log }
 listeners: [{ address: '{listen}' }]
 redis: { fleet: { address: '{redis}', {redis_more} } }
 cache: { purges: { redis: fleet } }
@@ -138,7 +139,7 @@ fn who_was_away_catches_up() {
     let (origin, relay) = (tagging(), Relay::start(redis.socket()));
     let here = member(&redis.address(), &origin).start();
     let away = member(&relay.address(), &origin).start();
-    [&here, &away].map(fill);
+    [&here, &away].into_iter().for_each(fill);
     relay.cut();
     away.wait_for_metric("edgeward_redis_up{redis=\"fleet\"}", 0.0);
     for tag in ["a", "a-b"] {
@@ -156,7 +157,7 @@ fn who_was_away_for_too_long_purges_everything() {
     let (origin, relay) = (tagging(), Relay::start(redis.socket()));
     let here = member(&redis.address(), &origin).start();
     let away = member(&relay.address(), &origin).start();
-    [&here, &away].map(fill);
+    [&here, &away].into_iter().for_each(fill);
     relay.cut();
     away.wait_for_metric("edgeward_redis_up{redis=\"fleet\"}", 0.0);
     for _ in 0..3 {
@@ -221,6 +222,7 @@ fn the_log_is_bounded_in_orders_and_bytes() {
     let length = || redis.ask(&["XLEN", LOG]);
     assert_eq!(order(&edge, r#"{ "tag": "a" }"#).status, 200);
     assert_eq!(length(), "65536");
+    redis.ask(&["XTRIM", LOG, "MAXLEN", "1000"]);
     redis.ask(&["SET", "edgeward:cache:purges:bytes", "20000000"]);
     assert_eq!(order(&edge, r#"{ "tag": "a" }"#).status, 200);
     assert_eq!(length(), "1");
@@ -258,4 +260,26 @@ fn a_reload_goes_on_from_where_the_policy_before_was() {
     assert_eq!(order(&fleet[0], r#"{ "tag": "other" }"#).status, 200);
     assert_eq!(order(&fleet[1], r#"{ "tag": "a" }"#).status, 200);
     assert_eq!((hits(&fleet[0]), hits(&fleet[1])), ([false, true, false], [false, true, true]));
+}
+
+/// What the guide gives the user of caches.
+const USER: &str = "ACL SETUSER cache on >right ~edgeward:cache:* &edgeward:cache:* +hello +select +ping +subscribe +eval \
+                    +publish +exists +set +get +xadd +xdel +xlen +xrange +xrevrange";
+
+#[test]
+fn the_user_of_caches_may_all_that_is_needed() {
+    let Some(redis) = Redis::start() else { return };
+    assert_eq!(redis.ask(&USER.split_whitespace().collect::<Vec<_>>()), "OK");
+    let (origin, login) = (tagging(), "username: cache, password: { file: password }");
+    let start = || {
+        let setup = member(&redis.address(), &origin).with("redis_more", login);
+        setup.file("password", "right\n").start()
+    };
+    let fleet = [start(), start()];
+    fleet.iter().for_each(fill);
+    let many = "for i = 1, 65600 do redis.call('XADD', KEYS[1], '*', 'purge', '') end";
+    redis.ask(&["EVAL", many, "1", LOG]);
+    assert_eq!(order(&fleet[0], r#"{ "tag": "a" }"#).status, 200);
+    soon("the purge", || !hits(&fleet[1])[0]);
+    assert_eq!(redis.ask(&["ACL", "LOG"]), "");
 }
