@@ -163,7 +163,7 @@ impl Compiler<'_> {
         let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]));
         let purging = self.purging(policy, cache.as_ref(), &redis);
         chores.extend(cache.iter().map(|cache| -> Arc<dyn Chore> { Arc::new(Sweeper(cache.clone())) }));
-        chores.extend(purging.iter().map(|purging| -> Arc<dyn Chore> { purging.clone() }));
+        chores.extend(purging.clone().map(|purging| -> Arc<dyn Chore> { purging }));
         let chains = || routes.iter().chain([&unrouted]).map(|route| &route.chain);
         Snapshot {
             doors,

@@ -106,7 +106,9 @@ impl Purging {
             };
             let Some(entries) = entries else { return self.begin_anew(heard).await };
             let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(()) };
-            entries.iter().for_each(|entry| self.carry_out(entry));
+            for entry in &entries {
+                self.carry_out(entry);
+            }
             fleet.hear(heard, last);
         }
     }

@@ -111,7 +111,7 @@ impl Log {
         let mut append = cmd("EVAL");
         append.arg(APPEND).arg(2).arg(&self.entries).arg(&self.bytes);
         append.arg(&self.channel).arg(MOST).arg(LARGEST_BYTES).arg(orders);
-        position(self.redis.ask(&append).await?)
+        position(&self.redis.ask::<String>(&append).await?)
     }
 
     /// The place of the last order there is.
@@ -121,7 +121,7 @@ impl Log {
     pub async fn head(&self) -> Result<Position, Failure> {
         let mut head = cmd("EVAL");
         head.arg(HEAD).arg(2).arg(&self.entries).arg(&self.bytes);
-        position(self.redis.ask(&head).await?)
+        position(&self.redis.ask::<String>(&head).await?)
     }
 
     /// Orders that came after this place, the oldest first: none only if there are none. `None` if nobody knows any more which
@@ -136,13 +136,13 @@ impl Log {
         let mut entries = Vec::with_capacity(found.len() / 2);
         let mut found = found.into_iter();
         while let (Some(place), Some(text)) = (found.next(), found.next()) {
-            let position = position(String::from_utf8_lossy(&place).into_owned())?;
+            let position = position(&String::from_utf8_lossy(&place))?;
             entries.push(Entry { position, text });
         }
         Ok(Some(entries))
     }
 }
 
-fn position(text: String) -> Result<Position, Failure> {
+fn position(text: &str) -> Result<Position, Failure> {
     text.parse().map_err(|_| Failure::Refused(format!("expected the ID of an entry, found {text:?}")))
 }

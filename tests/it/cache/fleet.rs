@@ -7,7 +7,7 @@ use super::{client, get, is_hit};
 use crate::harness::tools::edgeward;
 use crate::harness::{Edge, Origin, Redis, Relay, Reply, Response, Seen, Setup, soon};
 
-const POLICY: &str = r#"
+const POLICY: &str = r"
 limits: { stall: 1s, methods: [PURGE] }
 admin: { address: '{admin}' }
 access_log: { to: access.log }
@@ -16,7 +16,7 @@ redis: { fleet: { address: '{redis}', {redis_more} } }
 cache: { purges: { redis: fleet } }
 upstreams: { app: { backends: ['{origin}'] } }
 routes: [{ name: app, match: { path: /** }, upstream: app, filters: [{ cache: { purge_from: [127.0.0.0/8] } }] }]
-"#;
+";
 const LOG: &str = "edgeward:cache:purges";
 const MISSED: &str = "edgeward_cache_purges_missed_total";
 const PATHS: [&str; 3] = ["/a", "/a/b", "/other"];
@@ -34,7 +34,9 @@ fn tagging() -> Origin {
 }
 
 fn fill(edge: &Edge) {
-    PATHS.iter().for_each(|path| assert_eq!(get(edge, path).status, 200));
+    for path in PATHS {
+        assert_eq!(get(edge, path).status, 200);
+    }
     assert_eq!(hits(edge), [true; 3]);
 }
 

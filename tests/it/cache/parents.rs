@@ -3,7 +3,7 @@
 use super::{client, get, get_with};
 use crate::harness::{Edge, Origin, Redis, Reply, Response, Seen, Setup, soon};
 
-const POLICY: &str = r#"
+const POLICY: &str = r"
 server: { drain: 200ms, trusted_proxies: [{trusted}] }
 limits: { stall: 1s, methods: [PURGE] }
 admin: { address: '{admin}' }
@@ -28,7 +28,7 @@ routes:
     match: { path: /** }
     upstream: app
     filters: [{ cache: { {parents} } }]
-"#;
+";
 /// `demo:demo`, as in conf/files/htpasswd.
 const DEMO: (&str, &str) = ("authorization", "Basic ZGVtbzpkZW1v");
 const FAILED: &str = "edgeward_cache_parents_failed_total";
@@ -104,7 +104,9 @@ fn a_fleet_asks_the_origin_once_for_each_object() {
     for edge in &children {
         soon("the purge", || !is_hit(&get_with(edge, "/7", &[("cache-control", "only-if-cached")])));
     }
-    children.iter().for_each(|edge| assert_eq!(get(edge, "/7").text(), "/7"));
+    for edge in &children {
+        assert_eq!(get(edge, "/7").text(), "/7");
+    }
     assert_eq!(origin.count(), 41);
 }
 
