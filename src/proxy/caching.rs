@@ -18,8 +18,8 @@ use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
-pub use self::errand::{Errand, Parents, answered, begin, failed};
-use self::errand::{Failure, Told, prepare, stub};
+pub use self::errand::{Errand, answered, begin, failed};
+use self::errand::{Failure, Parents, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;

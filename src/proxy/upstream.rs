@@ -7,12 +7,12 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
-use super::caching::Parents;
+use super::caching::Errand;
 use super::context::Context;
 use super::rescue::decision;
 use crate::filters::Fields;
 use crate::filters::chain::Decision;
-use crate::policy::{Action, Service};
+use crate::policy::{Action, Route, Service, Snapshot};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
 use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
 
@@ -71,34 +71,37 @@ impl Attempts {
 
 /// The service that a request's present try goes to: the one behind its route, or a cache's parents.
 pub fn service(ctx: &Context) -> Option<&Arc<Service>> {
-    match (parents(ctx), &ctx.route.action) {
+    present(&ctx.route, ctx.errand.as_deref())
+}
+
+fn present<'c>(route: &'c Route, errand: Option<&'c Errand>) -> Option<&'c Arc<Service>> {
+    match (errand.and_then(|errand| errand.parents.as_ref()), &route.action) {
         (Some(parents), _) => Some(&parents.service),
         (None, Action::Upstream(service)) => Some(service),
         _ => None,
     }
 }
 
-fn parents(ctx: &Context) -> Option<&Parents> {
-    ctx.errand.as_ref()?.parents.as_ref()
-}
-
-/// A parent for the next try; from the first time that there is none, the origin is asked.
-fn choose_parent(ctx: &mut Context, now_ns: u64) -> Option<Pick> {
-    let parents = parents(ctx)?;
-    let pick = parents.service.pick_shard(parents.shard, &ctx.attempts.tried, now_ns);
+/// A parent for the next try of an errand; from the first time that there is none, the origin is asked.
+fn choose_parent(
+    errand: Option<&mut Errand>,
+    attempts: &mut Attempts,
+    snapshot: &Snapshot,
+    now_ns: u64,
+) -> Option<Pick> {
+    let errand = errand?;
+    let parents = errand.parents.as_ref()?;
+    let pick = parents.service.pick_shard(parents.shard, &attempts.tried, now_ns);
     match &pick {
-        Some(_) => ctx.attempts.upstream = Some(parents.service.name().clone()),
-        None => leave_parents(ctx),
+        Some(_) => attempts.upstream = Some(parents.service.name().clone()),
+        None => leave_parents(errand, attempts, snapshot),
     }
     pick
 }
 
-fn leave_parents(ctx: &mut Context) {
-    if let Some(errand) = &mut ctx.errand {
-        errand.parents = None;
-    }
-    ctx.snapshot.cache.iter().for_each(|cache| cache.metrics().parents_failed());
-    let attempts = &mut ctx.attempts;
+fn leave_parents(errand: &mut Errand, attempts: &mut Attempts, snapshot: &Snapshot) {
+    errand.parents = None;
+    snapshot.cache.iter().for_each(|cache| cache.metrics().parents_failed());
     attempts.upstream = None;
     // The origin has tries of its own.
     attempts.retries_elsewhere = attempts.retries();
@@ -107,14 +110,13 @@ fn leave_parents(ctx: &mut Context) {
 
 /// Chooses a backend for the next try.
 pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpPeer, Decision> {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else {
+    let Action::Upstream(service) = &ctx.route.action else {
         return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
     };
     let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
     let hash = service.hash_key().and_then(|key| key.hash(&fields));
-    let parent = choose_parent(ctx, now_ns);
     let attempts = &mut ctx.attempts;
+    let parent = choose_parent(ctx.errand.as_deref_mut(), attempts, &ctx.snapshot, now_ns);
     let Some(pick) = parent.or_else(|| service.pick(hash, &attempts.tried, now_ns)) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
     };
@@ -124,7 +126,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     attempts.started_ns = now_ns;
     attempts.answered_ns = None;
     let mut peer = pick.backend().peer();
-    if let Some(timeout) = route.timeout {
+    if let Some(timeout) = ctx.route.timeout {
         peer.options.read_timeout = Some(timeout);
     }
     attempts.backend = Some(pick.backend().label.clone());
@@ -134,7 +136,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
 
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
-    let Some(service) = service(ctx).cloned() else { return };
+    let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
     let stale = error.retry() && reached == Reached::Backend;
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
@@ -143,7 +145,7 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
-    ctx.attempts.end(&service, outcome, now_ns);
+    ctx.attempts.end(service, outcome, now_ns);
     let retries = u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX);
     let again = retryable && service.may_retry(retries, now_ns);
     if again {
@@ -154,9 +156,10 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         service.counters.upstream.retry(outcome);
     }
     // No parent can help any more, but the origin was not asked yet.
-    let elsewhere = retryable && !again && parents(ctx).is_some();
-    if elsewhere {
-        leave_parents(ctx);
+    let left = ctx.errand.as_deref_mut().filter(|errand| retryable && !again && errand.parents.is_some());
+    let elsewhere = left.is_some();
+    if let Some(errand) = left {
+        leave_parents(errand, &mut ctx.attempts, &ctx.snapshot);
     }
     error.set_retry(again || elsewhere);
 }
@@ -191,13 +194,13 @@ pub fn answered(ctx: &mut Context, status: u16, now_ns: u64) {
 
 /// The request is over, and with it the present try.
 pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
-    let Some(service) = service(ctx).cloned() else { return };
+    let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
     let outcome = match (ctx.attempts.status, error) {
         (_, Some(error)) => outcome(error),
         (Some(500..), None) => UpstreamOutcome::ServerError,
         (_, None) => UpstreamOutcome::Success,
     };
-    ctx.attempts.end(&service, outcome, now_ns);
+    ctx.attempts.end(service, outcome, now_ns);
     if ctx.attempts.begun {
         let spent = Duration::from_nanos(now_ns.saturating_sub(ctx.attempts.first_ns));
         service.counters.upstream.finished(spent);
