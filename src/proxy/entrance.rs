@@ -16,6 +16,7 @@ use super::context::Context;
 use super::forward::edit;
 use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
+use crate::cache::parents::{Child, EDGEWARD_CHILD};
 use crate::filters::chain::Decision;
 use crate::filters::{Facts, Spec, cors};
 use crate::http::fields::list;
@@ -81,6 +82,7 @@ fn understand(
     if request.method == Method::CONNECT {
         return Err(bad(501, "connect"));
     }
+    check_child(&ctx.snapshot.forwarding, connection, &request.headers)?;
     let host = host(&request.uri, &request.headers);
     let authority = authority(request, connection)?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
@@ -104,6 +106,23 @@ fn understand(
     ctx.facts.host = host.into();
     ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
+}
+
+/// Who says that it is a cache's child decides which purges count for it, and under what its answers are kept. One that is
+/// not known to be one is told so: taken for a client, two processes that are each other's parents would ask each other
+/// without end.
+fn check_child(
+    forwarding: &Forwarding,
+    connection: &Connection,
+    headers: &HeaderMap,
+) -> Result<(), Decision> {
+    if !headers.contains_key(EDGEWARD_CHILD) {
+        return Ok(());
+    }
+    if !forwarding.trusted.contains(connection.client_ip) {
+        return Err(bad(403, "child_not_trusted"));
+    }
+    Child::read(headers).map(|_| ()).ok_or_else(|| bad(400, "bad_child"))
 }
 
 /// WebSocket is the one protocol that is upgraded to, and asking for it has one spelling from here on. Other offers may

@@ -2,7 +2,9 @@
 
 mod basics;
 mod collapsing;
+mod fleet;
 mod identity;
+mod parents;
 mod poisoning;
 mod purge;
 mod stale;

@@ -56,7 +56,8 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        plan.settings.shared.store.purge(&scopes, How::Hard);
+        // Nobody waits for the fleet to know: the client has its answer to come.
+        drop(plan.settings.shared.purge(&scopes, How::Hard));
     }
 }
 
