@@ -10,7 +10,7 @@ use crate::harness::{Authority, Edge, H2Client, Origin, Reply, Response, Seen, S
 fn policy(more: &str) -> Setup {
     let text = "admin: { address: '{admin}' }
 access_log: { to: access.log }
-listeners: [{ address: '{listen}' }]
+listeners: [{ address: '{listen}' }, { address: '{h2}', h2c: true }]
 upstreams: { app: { backends: ['{origin}'] } }
 routes:
   - name: app
@@ -494,7 +494,7 @@ fn bodies_of_http2_are_shown_too() {
     let (edge, auth, origin) = running("body: { max: 256KiB }", reads);
     for (length, announced) in [(3, true), (40_000, true), (200_000, true), (3, false), (40_000, false)] {
         let body = body_of(length);
-        let h2 = H2Client::cleartext(edge.address("listen"));
+        let h2 = H2Client::cleartext(edge.address("h2"));
         let mut request = Request::post("http://localhost/");
         if announced {
             request = request.header("content-length", length);
@@ -502,7 +502,7 @@ fn bodies_of_http2_are_shown_too() {
         assert_eq!(h2.request(request.body(()).unwrap(), &body, None).status, 200, "{length} {announced}");
         assert!(auth.last().body == body && origin.last().body == body, "{length} {announced}");
     }
-    let h2 = H2Client::cleartext(edge.address("listen"));
+    let h2 = H2Client::cleartext(edge.address("h2"));
     assert_eq!(h2.request(Request::post("http://localhost/").body(()).unwrap(), b"wrong", None).status, 403);
 }
 
@@ -519,7 +519,7 @@ fn a_yes_to_one_body_is_none_to_another() {
 fn filters_after_it_see_the_body_and_who_calls() {
     let auth = Origin::start(reads);
     let origin = Origin::start(|_| Reply::text("ok"));
-    let more = "body: { max: 1MiB }, subject_header: x-user } }, { request_limits: { max_body: 100KiB } }, { authorize: { rules: [{ allow: 'consumer.name == \"alice\"' }] }";
+    let more = "body: { max: 1MiB }, subject_header: x-user } }, { request_limits: { max_body: 100KiB } }, { authorize: { rules: [{ allow: 'auth.subject == \"alice\"' }]";
     let edge = policy(more).with("auth", auth.address()).with("origin", origin.address()).start();
     assert_eq!(edge.client("listen").request("POST", "/", &[], &body_of(90_000)).status, 200);
     assert!(origin.last().body == body_of(90_000));
@@ -534,12 +534,12 @@ fn filters_after_it_see_the_body_and_who_calls() {
 }
 
 #[test]
-fn a_client_that_leaves_or_sends_too_much_ends_the_request() {
+fn a_client_that_leaves_ends_the_request() {
     let (edge, auth, origin) = running("body: { max: 64KiB }", reads);
     let mut gone = edge.client("listen");
     gone.send("POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n42");
     drop(gone);
-    edge.logged("the request of who left", |line| line["reason"] == "client_gone");
+    edge.logged("the request of who left", |line| line["reason"] == "incomplete_body");
     assert_eq!((auth.count(), origin.count()), (0, 0));
 }
 
@@ -556,4 +556,23 @@ fn in_shadow_mode_the_body_is_shown_and_goes_on() {
     assert_eq!(client.response().status, 200);
     assert_eq!((&*auth.only().body, &*origin.only().body), (&b"42ok"[..], &b"42ok"[..]));
     assert_eq!(origin.only().header("expect"), None);
+}
+
+#[test]
+fn a_body_that_is_longer_than_the_route_allows_is_shown_to_nobody() {
+    let (auth, origin) = (Origin::start(reads), Origin::start(|_| Reply::text("ok")));
+    let edge = Edge::policy(
+        "listeners: [{ address: '{listen}' }]
+upstreams: { app: { backends: ['{origin}'] } }
+routes:
+  - { name: app, match: { path: /** }, upstream: app, max_body: 8KiB, filters: [{ forward_auth: { url: 'http://{auth}/', body: {} } }] }
+",
+    );
+    let edge = edge.with("auth", auth.address()).with("origin", origin.address()).start();
+    for (length, status) in [(8192, 200), (8193, 413)] {
+        let mut client = edge.client("listen");
+        client.send(chunked(&body_of(length)));
+        assert_eq!(client.response().status, status, "{length}");
+    }
+    assert_eq!((auth.count(), origin.count()), (1, 1));
 }

@@ -9,7 +9,7 @@ use super::super::rfc::{
     ED25519_PRIVATE, ED25519_PUBLIC, P256_PRIVATE, P256_PUBLIC, RSA_PRIVATE, RSA_PSS_PUBLIC, RSA_PUBLIC,
     secret, verifying_key,
 };
-use super::{Algorithm, KeyError, SigningKey, VerifyingKey};
+use super::{Algorithm, KeyError, SigningKey, VerifyingKey, jose};
 
 /// RFC 9421 §B.2.4, a response, of which only the base is of use here.
 const RESPONSE: &str = "\"@status\": 200
