@@ -165,14 +165,13 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
     ctx.body.held = Held::Waiting { first: BytesMut::new(), last: Bytes::new() };
     let length = length(session);
     loop {
-        let (mut piece, end) = match early.take() {
-            Some(early) => (Some(early.bytes).filter(|bytes| !bytes.is_empty()), early.whole),
-            None => {
-                let (piece, end) = next(session, &mut ctx.body, length).await?;
-                let counted = count_within(ctx, piece.as_ref(), end);
-                counted.map_err(|decision| refused(ctx, decision))?;
-                (piece, end)
-            }
+        let (mut piece, end) = if let Some(early) = early.take() {
+            (Some(early.bytes).filter(|bytes| !bytes.is_empty()), early.whole)
+        } else {
+            let (piece, end) = next(session, &mut ctx.body, length).await?;
+            let counted = count_within(ctx, piece.as_ref(), end);
+            counted.map_err(|decision| refused(ctx, decision))?;
+            (piece, end)
         };
         show(session, ctx, &mut piece, end).await.map_err(|decision| refused(ctx, decision))?;
         if end {

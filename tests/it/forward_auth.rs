@@ -10,7 +10,7 @@ use crate::harness::{Authority, Edge, H2Client, Origin, Reply, Response, Seen, S
 fn policy(more: &str) -> Setup {
     let text = "admin: { address: '{admin}' }
 access_log: { to: access.log }
-listeners: [{ address: '{listen}' }, { address: '{h2}', h2c: true }]
+listeners: [{ address: '{listen}', h2c: true }]
 upstreams: { app: { backends: ['{origin}'] } }
 routes:
   - name: app
@@ -415,7 +415,7 @@ fn the_server_is_shown_the_body_before_the_upstream_hears_of_it() {
     }
     let count = origin.count();
     let mut client = edge.client("listen");
-    assert_eq!(client.request("PUT", "/", &[], &[b'x'; 70_000]).status, 403);
+    assert_eq!(client.request("PUT", "/", &[], &vec![b'x'; 70_000]).status, 403);
     assert_eq!((auth.last().method(), origin.count()), ("PUT", count));
     assert_eq!(client.request("POST", "/", &[], b"ok").status, 200, "on the same connection");
     assert_eq!(client.get("/").status, 403, "there is no body that could be right");
@@ -494,7 +494,7 @@ fn bodies_of_http2_are_shown_too() {
     let (edge, auth, origin) = running("body: { max: 256KiB }", reads);
     for (length, announced) in [(3, true), (40_000, true), (200_000, true), (3, false), (40_000, false)] {
         let body = body_of(length);
-        let h2 = H2Client::cleartext(edge.address("h2"));
+        let h2 = H2Client::cleartext(edge.address("listen"));
         let mut request = Request::post("http://localhost/");
         if announced {
             request = request.header("content-length", length);
@@ -502,7 +502,7 @@ fn bodies_of_http2_are_shown_too() {
         assert_eq!(h2.request(request.body(()).unwrap(), &body, None).status, 200, "{length} {announced}");
         assert!(auth.last().body == body && origin.last().body == body, "{length} {announced}");
     }
-    let h2 = H2Client::cleartext(edge.address("h2"));
+    let h2 = H2Client::cleartext(edge.address("listen"));
     assert_eq!(h2.request(Request::post("http://localhost/").body(()).unwrap(), b"wrong", None).status, 403);
 }
 

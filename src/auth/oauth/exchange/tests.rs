@@ -156,9 +156,9 @@ async fn what_is_no_token_is_never_sent_anywhere() {
     }
 }
 
-fn kept(name: &str, token: &'static str) -> Option<Actor> {
+fn kept(name: &str, token: &'static str) -> Actor {
     let read = Arc::new(move || (!token.is_empty()).then(|| testing::secret(token)));
-    Some(Actor { kind: "urn:jwt".into(), token: ActorToken::Kept { name: name.into(), read } })
+    Actor { kind: "urn:jwt".into(), token: ActorToken::Kept { name: name.into(), read } }
 }
 
 #[tokio::test]
@@ -166,11 +166,11 @@ async fn says_who_acts_for_the_caller() {
     let fetch = says(200, &good(&json!({})));
     let (mut exchange, _hand) = exchange(&fetch, of_caller());
     let nobody = exchange.key(None);
-    exchange.actor = kept("a", "edge-token");
+    exchange.actor = Some(kept("a", "edge-token"));
     assert!(given(&exchange, "outer").await.is_ok());
     assert!(body(&fetch).contains("&actor_token=edge-token&actor_token_type=urn%3Ajwt&"), "{}", body(&fetch));
     let one = exchange.key(None);
-    exchange.actor = kept("b", "edge-token");
+    exchange.actor = Some(kept("b", "edge-token"));
     assert!(one != nobody && one != exchange.key(None), "another actor's token is another one");
 }
 
@@ -179,7 +179,7 @@ async fn without_the_actors_token_nothing_is_exchanged() {
     for token in ["", "two words", "line\r\nbreak"] {
         let fetch = says(200, &good(&json!({})));
         let (mut exchange, _hand) = exchange(&fetch, of_caller());
-        exchange.actor = kept("a", token);
+        exchange.actor = Some(kept("a", token));
         assert_eq!(given(&exchange, "outer").await.unwrap_err(), NotGiven::Unavailable, "{token:?}");
         assert!(fetch.asked().is_empty());
     }
