@@ -21,11 +21,10 @@ use crate::proxy::rescue::refused;
 /// # Errors
 /// When a filter had the body read, and the client is gone or sends more than is allowed.
 pub async fn ask_filters(session: &mut Session, ctx: &mut Context) -> Result<Outcome> {
-    let route = ctx.route.clone();
     if !ctx.facts.has_body {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        return Ok(route.chain.request(&mut exchange, &mut ctx.shadows).await);
+        return Ok(ctx.route.chain.request(&mut exchange, &mut ctx.shadows).await);
     }
     let (length, most) = (length(session), most(ctx));
     let waits = waits_to_be_asked(session.req_header());
@@ -36,7 +35,7 @@ pub async fn ask_filters(session: &mut Session, ctx: &mut Context) -> Result<Out
     let mut coming = Coming { session, body, connection, length, most, waits, ended: None };
     let outcome = {
         let exchange = Exchange::new(&mut request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        route.chain.request(&mut exchange.with_body(&mut coming), &mut ctx.shadows).await
+        ctx.route.chain.request(&mut exchange.with_body(&mut coming), &mut ctx.shadows).await
     };
     let (asked, ended) = (waits && !coming.waits, coming.ended);
     if asked {
