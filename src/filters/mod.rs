@@ -56,7 +56,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Hold, Job, Origin, Slots};
+pub use exchange::{Arriving, Beginning, Exchange, Facts, Hold, Job, Origin, Reading, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 

@@ -216,13 +216,7 @@ impl ProxyHttp for Gateway {
             ctx.body.open = true;
             ctx.connection.iter().for_each(|connection| connection.body_opened());
         }
-        let outcome = {
-            let ctx = &mut **ctx;
-            let request = session.req_header_mut();
-            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            ctx.route.chain.request(&mut exchange, &mut ctx.shadows).await
-        };
-        match outcome {
+        match body::ask_filters(session, ctx).await? {
             Outcome::Pass => {
                 body::read_ahead(session, ctx).await?;
                 Ok(caching::proceed(session, ctx, &self.state.clock).await? || self.act(session, ctx).await?)
