@@ -6,6 +6,7 @@ mod identity;
 mod poisoning;
 mod purge;
 mod stale;
+mod table;
 mod validation;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
