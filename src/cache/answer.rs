@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::range::{Multipart, Parts, content_range, unsatisfied_range};
+use super::part::Part;
+use super::range::{Multipart, Parts, content_range, open_range, unsatisfied_range};
 use super::validate;
 
 /// A response's head as one client gets it, and what of its content.
@@ -62,6 +63,16 @@ impl Answer {
         }
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             return Self { status, fields, content: Selected::Nothing };
+        }
+        if let (StatusCode::PARTIAL_CONTENT, Extent::Whole(_)) = (status, extent)
+            && let Some(part) = Part::read(&fields)
+            && let Some(asked) = part.answer(asked, &fields)
+        {
+            let complete = part.complete.map(|complete| content_range(&asked, complete));
+            fields.insert(CONTENT_RANGE, complete.unwrap_or_else(|| open_range(&asked)));
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(asked.end - asked.start));
+            let within = asked.start - part.range.start..asked.end - part.range.start;
+            return Self { status, fields, content: Selected::Part(within) };
         }
         let parts = match extent.length() {
             Some(length) if *method == Method::GET => Parts::select(asked, status, &fields, length),

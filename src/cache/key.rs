@@ -13,6 +13,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::vary::Fingerprint;
+
 /// Identifies what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
@@ -77,6 +79,13 @@ impl Key {
     #[must_use]
     pub const fn of_callers(mut self) -> Self {
         self.0[31] ^= 1;
+        self
+    }
+
+    /// The same of those who get the same variant.
+    #[must_use]
+    pub fn of_variant(mut self, fingerprint: Fingerprint) -> Self {
+        self.0.iter_mut().zip(fingerprint.number().to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
         self
     }
 

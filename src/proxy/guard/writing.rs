@@ -5,14 +5,24 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use memchr::memmem;
 use pingora_core::protocols::IO;
 use tokio::time::Instant;
 
 use super::{Guard, poll_pace};
-use crate::proxy::connection::{CLIENT_TOO_SLOW, Fault};
+use crate::proxy::connection::{CLIENT_TOO_SLOW, Date, Fault};
 
 /// Writes are gathered up to one TLS record.
 const GATHER: usize = 16 * 1024;
+
+/// Puts another date in the place of that in a head. A head without one stays as it is.
+fn redate(head: &mut [u8], date: &Date) {
+    let Some(at) = memmem::find(head, b"\r\nDate: ") else { return };
+    let value = head.get_mut(at + b"\r\nDate: ".len()..).unwrap_or_default();
+    if let Some((place, [b'\r', b'\n', ..])) = value.split_first_chunk_mut::<29>() {
+        *place = *date;
+    }
+}
 
 thread_local! {
     /// The buffer of whichever connection of this thread sends next: most responses are gathered and sent in one turn,
@@ -29,7 +39,7 @@ impl<S: IO> Guard<S> {
                 self.gathered = SPARE.take();
                 self.gathered.reserve(GATHER);
             }
-            self.gathered.extend_from_slice(data);
+            self.gather(data);
             return Poll::Ready(Ok(data.len()));
         }
         // Fill what was gathered up to a whole record, so that the head does not leave alone.
@@ -47,6 +57,15 @@ impl<S: IO> Guard<S> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.wait_for_writing(cx),
+        }
+    }
+
+    fn gather(&mut self, data: &[u8]) {
+        let start = self.gathered.len();
+        self.gathered.extend_from_slice(data);
+        let is_final = data.starts_with(b"HTTP/1.") && data.get(9) != Some(&b'1');
+        if let Some(date) = is_final.then(|| self.connection.take_date()).flatten() {
+            redate(self.gathered.get_mut(start..).unwrap_or_default(), &date);
         }
     }
 
@@ -104,5 +123,33 @@ impl<S: IO> Guard<S> {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn redated(head: &str) -> String {
+        let mut head = head.as_bytes().to_vec();
+        redate(&mut head, DATE);
+        String::from_utf8(head).unwrap()
+    }
+
+    #[test]
+    fn a_date_takes_the_place_of_another() {
+        let head = "HTTP/1.1 200 OK\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nX-Date: a\r\n\r\n";
+        assert_eq!(redated(head), head.replace("Mon, 07", "Sun, 06"));
+    }
+
+    #[test]
+    fn what_has_no_date_stays_as_it_is() {
+        for head in
+            ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: soon\r\n\r\nand so on, for a long time"]
+        {
+            assert_eq!(redated(head), head);
+        }
     }
 }

@@ -158,7 +158,9 @@ fn perform(
     let told = response.all("cache-status").join(", ");
     match &step.answer {
         None if asked > 0 => return Err(format!("{at} reached the origin ({told})")),
-        Some(answer) if !answer.may && asked == 0 => return Err(format!("{at} did not reach the origin ({told})")),
+        Some(answer) if !answer.may && asked == 0 => {
+            return Err(format!("{at} did not reach the origin ({told})"));
+        }
         _ if asked > 1 => return Err(format!("{at} reached the origin {asked} times ({told})")),
         _ => {}
     }
@@ -172,7 +174,10 @@ fn perform(
     if response.status != status {
         return Err(format!("{at} got {} instead of {status} ({told})", response.status));
     }
-    let body = step.body.clone().or_else(|| step.answer.as_ref().filter(|_| asked > 0).map(|answer| answer.body.clone()));
+    let body = step
+        .body
+        .clone()
+        .or_else(|| step.answer.as_ref().filter(|_| asked > 0).map(|answer| answer.body.clone()));
     let body = body.or_else(|| latest(case, index)).unwrap_or_default();
     let is_bodiless = step.method == "HEAD" || matches!(response.status, 204 | 304);
     if !is_bodiless && body != "*" && response.text() != body {
@@ -187,7 +192,8 @@ fn perform(
 
 fn ask(edge: &Edge, case: &Case, step: &Step) -> Result<Response, String> {
     let mut client: Client = edge.client("listen").allow(&FIELDS);
-    let mut fields: Vec<_> = step.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut fields: Vec<_> =
+        step.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     if !fields.iter().any(|(name, _)| *name == "host") {
         fields.push(("host", &case.host));
     }
@@ -206,9 +212,11 @@ fn ask(edge: &Edge, case: &Case, step: &Step) -> Result<Response, String> {
 
 /// The content of the answer that a hit is made of.
 fn latest(case: &Case, index: usize) -> Option<String> {
-    let answers = case.steps.iter().take(index).rev().filter_map(|step| step.answer.as_ref().map(|answer| (step, answer)));
-    let mut whole = answers.filter(|(step, answer)| answer.status != 304 && answer.status < 500 && step.method != "HEAD");
-    whole.next().map(|(_, answer)| answer.body.clone())
+    let earlier = case.steps.iter().take(index).rev().filter(|step| step.method != "HEAD");
+    let answers = earlier.filter_map(|step| step.answer.as_ref().filter(|answer| answer.status != 304));
+    let answers: Vec<_> = answers.collect();
+    let good = answers.iter().find(|answer| answer.status < 500).or(answers.first());
+    good.map(|answer| answer.body.clone())
 }
 
 /// `-name`: the field is not there; `*`: with any value; `~text`: with this in it.
@@ -226,7 +234,9 @@ fn check(name: &str, expected: &str, values: &[&str]) -> Result<(), String> {
 fn parse(text: &str) -> (String, Vec<Case>) {
     let (mut filter, mut cases, now) = ("{}".to_owned(), Vec::<Case>::new(), SystemTime::now());
     let mut count = 0;
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with("//")) {
+    for (number, line) in
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with("//"))
+    {
         let host = format!("c{}.test", cases.len());
         let current = cases.last().map_or(&host, |case| &case.host);
         let line = &dated(&line.replace("{host}", current), now);
@@ -283,7 +293,8 @@ fn parse(text: &str) -> (String, Vec<Case>) {
 
 fn twice(line: usize, text: &str, is_stored: bool) -> Vec<Step> {
     let (mut asked, mut fields, mut status) = (Vec::new(), Vec::new(), 200);
-    for (name, value) in parts(&format!("x | {}", text.split_once(" | ").map_or("", |(_, fields)| fields))).1 {
+    for (name, value) in parts(&format!("x | {}", text.split_once(" | ").map_or("", |(_, fields)| fields))).1
+    {
         match (name.strip_prefix('>'), name.as_str()) {
             (Some(name), _) => asked.push((name.to_owned(), value)),
             (None, "@status") => status = value.parse().expect("a status"),
@@ -323,7 +334,9 @@ fn parts(text: &str) -> (String, Vec<(String, String)>) {
 /// Puts dates for `{now}`, `{now-60}`, `{asctime+60}` and `{rfc850+60}`.
 fn dated(line: &str, now: SystemTime) -> String {
     let mut text = line.to_owned();
-    while let Some(start) = text.find("{now").or_else(|| text.find("{rfc850")).or_else(|| text.find("{asctime")) {
+    while let Some(start) =
+        text.find("{now").or_else(|| text.find("{rfc850")).or_else(|| text.find("{asctime"))
+    {
         let end = start + text[start..].find('}').expect("a brace");
         let inner = &text[start + 1..end];
         let digits = inner.find(['+', '-']).unwrap_or(inner.len());
