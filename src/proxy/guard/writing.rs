@@ -34,12 +34,14 @@ impl<S: IO> Guard<S> {
     /// Takes bytes to be sent, at the latest when they are flushed.
     pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.held_back = false;
+        // It is for what is written next alone; a head that is too long to be gathered goes without.
+        let date = self.connection.take_date();
         if self.gathered.len() + data.len() <= GATHER {
             if self.gathered.capacity() == 0 {
                 self.gathered = SPARE.take();
                 self.gathered.reserve(GATHER);
             }
-            self.gather(data);
+            self.gather(data, date);
             return Poll::Ready(Ok(data.len()));
         }
         // Fill what was gathered up to a whole record, so that the head does not leave alone.
@@ -60,11 +62,11 @@ impl<S: IO> Guard<S> {
         }
     }
 
-    fn gather(&mut self, data: &[u8]) {
+    /// `date` is for a head, which is all of the write.
+    fn gather(&mut self, data: &[u8], date: Option<Date>) {
         let start = self.gathered.len();
         self.gathered.extend_from_slice(data);
-        let is_final = data.starts_with(b"HTTP/1.") && data.get(9) != Some(&b'1');
-        if let Some(date) = is_final.then(|| self.connection.take_date()).flatten() {
+        if let (true, Some(date)) = (data.starts_with(b"HTTP/1."), date) {
             redate(self.gathered.get_mut(start..).unwrap_or_default(), &date);
         }
     }
