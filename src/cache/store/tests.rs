@@ -129,7 +129,7 @@ fn statuses_that_speak_of_one_request_are_not_stored() {
         (206, "", &part),
         (206, "range: bytes=0-4", FRESH),
     ] {
-        let case = Case { status, request, response, ..Case::default() };
+        let case = Case { request, status, response, ..Case::default() };
         assert_eq!(case.decide(), Err(Refusal::Status), "{status} {request}");
     }
     for status in [412, 416, 417, 425] {

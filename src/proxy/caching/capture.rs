@@ -73,7 +73,10 @@ pub fn begin(
     if !is_a_gets || !may_keep(plan, &received, &capture.sent, credentials) {
         return false;
     }
-    let length = response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = match response.status {
+        StatusCode::NO_CONTENT => Some(0),
+        _ => response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
+    };
     let limit = plan.settings.max_object.min(plan.settings.shared.store.largest());
     if length.is_some_and(|length| length > limit) {
         return false;
@@ -83,11 +86,15 @@ pub fn begin(
         fields: response.headers.clone(),
         requested_at,
         received_at,
-        length: if response.status == StatusCode::NO_CONTENT { Some(0) } else { length },
+        length,
         asked_in,
         gather: Gather::new(limit, plan.settings.shared.budget.clone()),
     });
     ctx.capture = Some(capture);
+    // Where there is no content, no piece of it follows.
+    if length == Some(0) {
+        passes(None, true, ctx);
+    }
     true
 }
 

@@ -242,7 +242,7 @@ fn parse(text: &str) -> (String, Vec<Case>) {
         let line = &dated(&line.replace("{host}", current), now);
         let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
         if mark == "filter:" {
-            filter = rest.to_owned();
+            rest.clone_into(&mut filter);
             continue;
         }
         if mark == "##" {
