@@ -151,6 +151,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_part_there_are_parts() {
+        let stored = fields("etag: \"a\"\ncontent-range: bytes 10-19/100");
+        let of = |asked: &str| {
+            let stored = (StatusCode::PARTIAL_CONTENT, stored.clone());
+            Answer::new((&Method::GET, &fields(asked)), stored, Extent::Whole(10), at(0))
+        };
+        let part = of("range: bytes=12-14");
+        assert_eq!((part.status.as_u16(), part.content), (206, Selected::Part(2..5)));
+        assert_eq!(
+            (&part.fields[CONTENT_RANGE], &part.fields[CONTENT_LENGTH]),
+            (&"bytes 12-14/100".parse().unwrap(), &"3".parse().unwrap())
+        );
+        assert_eq!(of("range: bytes=12-14\nif-none-match: \"a\"").status, 304);
+        assert_eq!(of("range: bytes=0-5").content, Selected::Whole);
+    }
+
+    #[test]
     fn parts_are_cut_where_all_is_known_that_it_takes() {
         assert_eq!(get("range: bytes=1-2", Extent::Coming(Some(5))), (206, Selected::Part(1..3)));
         let many = "range: bytes=0-0, 4-4";

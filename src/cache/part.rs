@@ -114,7 +114,9 @@ impl Piece {
             StatusCode::OK if !self.content.is_empty() => {
                 Some(Part { range: 0..self.content.len(), complete: Some(self.content.len()) })
             }
-            StatusCode::PARTIAL_CONTENT => Part::read(&self.fields),
+            StatusCode::PARTIAL_CONTENT => {
+                Part::read(&self.fields).filter(|part| part.len() == self.content.len())
+            }
             _ => None,
         }
     }

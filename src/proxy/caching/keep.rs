@@ -1,5 +1,7 @@
 //! Puts a response into the store: a whole one as it is, a part together with what is there of the same already.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 
 use crate::cache::content::Content;
@@ -23,26 +25,29 @@ pub struct Spot<'a> {
 }
 
 impl Spot<'_> {
-    /// Stores a response that may be stored. One that is not as long as it says is not.
+    /// Stores a response that may be stored.
     pub fn put(&self, response: &Received<'_>, content: Content) {
-        let shared = &self.settings.shared;
-        let Some(piece) = Piece::new(response.status, response.headers.clone(), content) else { return };
-        let older = (response.status == StatusCode::PARTIAL_CONTENT)
-            .then(|| shared.store.variant(self.key, self.asked))
-            .flatten()
-            .map(|stored| Piece {
-                status: stored.status,
-                fields: stored.record.to_fields(),
-                content: stored.content.clone(),
-            });
-        let piece = older.and_then(|older| piece.with(&older)).unwrap_or(piece);
+        if let Some(stored) = self.make(response, content) {
+            self.settings.shared.put(*self.key, stored);
+        }
+    }
+
+    /// What is to be stored of it. `None` of a part that is not as long as it says.
+    pub fn make(&self, response: &Received<'_>, content: Content) -> Option<Arc<Stored>> {
+        let piece = Piece::new(response.status, response.headers.clone(), content)?;
+        let piece = self.older(response.status).and_then(|older| piece.with(&older)).unwrap_or(piece);
         let response = Received { status: piece.status, headers: &piece.fields, ..*response };
         let directives = ResponseDirectives::read(&piece.fields);
-        let Some(tags) = tags::read(&piece.fields, &self.settings.tags) else { return };
+        let tags = tags::read(&piece.fields, &self.settings.tags)?;
         let source = Source { url: self.url, tags: &tags, request: self.asked, asked_in: self.asked_in };
-        let stored = Stored::new(&source, &response, &directives, &self.settings.rules, piece.content);
-        if let Some(stored) = stored {
-            shared.put(*self.key, stored);
-        }
+        Stored::new(&source, &response, &directives, &self.settings.rules, piece.content)
+    }
+
+    /// What a part may be put to.
+    fn older(&self, status: StatusCode) -> Option<Piece> {
+        let is_part = status == StatusCode::PARTIAL_CONTENT;
+        let stored = is_part.then(|| self.settings.shared.store.variant(self.key, self.asked))??;
+        let (status, fields) = (stored.status, stored.record.to_fields());
+        Some(Piece { status, fields, content: stored.content.clone() })
     }
 }
