@@ -82,7 +82,7 @@ fn understand(
         return Err(bad(501, "connect"));
     }
     let host = host(&request.uri, &request.headers);
-    let authority = authority(request)?;
+    let authority = authority(request, connection)?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
     let sent =
         request.uri.path_and_query().filter(|sent| target.as_ref().is_some_and(|target| target != *sent));
@@ -145,11 +145,9 @@ fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
 
 /// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the
 /// same as a `Host` that came too, or the head would not have passed.
-fn authority(request: &RequestHeader) -> Result<Option<HeaderValue>, Decision> {
+fn authority(request: &RequestHeader, connection: &Connection) -> Result<Option<HeaderValue>, Decision> {
     match request.uri.authority() {
-        Some(authority) => {
-            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| bad(400, "bad_host"))
-        }
+        Some(authority) => connection.host(authority.as_str()).map(Some).ok_or_else(|| bad(400, "bad_host")),
         None if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) => {
             Err(bad(400, "missing_host"))
         }
@@ -207,8 +205,9 @@ fn normalise(raw: &[u8], uri: &Uri, rules: path::Rules) -> Result<Option<PathAnd
         None => b"/",
     };
     let normal = path::normalise(target, &rules).map_err(|error| bad(400, error.reason()))?;
-    if origin_form && !normal.is_rewritten() && uri.authority().is_none() {
-        return Ok(None);
+    if origin_form && !normal.is_rewritten() {
+        // HTTP/2 has the authority in the same URI: it is taken out.
+        return Ok(uri.authority().and(uri.path_and_query()).cloned());
     }
     let target = normal.to_target().try_into();
     target.map(Some).map_err(|_: http::uri::InvalidUri| bad(400, "bad_target"))
