@@ -14,6 +14,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::fleet::Position;
+use super::vary::Fingerprint;
 
 /// Identifies what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,6 +107,13 @@ impl Key {
     #[must_use]
     pub fn to_shard(&self) -> u64 {
         u64::from_be_bytes(self.0.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The same of those who get the same variant.
+    #[must_use]
+    pub fn of_variant(mut self, fingerprint: Fingerprint) -> Self {
+        self.0.iter_mut().zip(fingerprint.number().to_be_bytes()).for_each(|(byte, other)| *byte ^= other);
+        self
     }
 
     /// A key that was written down.

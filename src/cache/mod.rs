@@ -6,7 +6,7 @@
 //! * [`key`] says which requests ask for the same thing, [`vary`] which of its variants fits.
 //! * [`directives`] reads `Cache-Control` and its targeted forms, [`freshness`] judges a stored response by them.
 //! * [`validate`] answers conditional requests and asks the origin whether a stored response still holds, [`range`] cuts
-//!   parts out of one.
+//!   parts out of one, [`part`] makes do with parts of one.
 //! * [`store`] decides whether a response may be kept, and what of it. [`invalidate`] names what a write makes untrue.
 //! * [`status`] tells the client how it went.
 //! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
@@ -28,6 +28,7 @@ pub mod invalidate;
 pub mod key;
 pub mod memory;
 pub mod parents;
+pub mod part;
 pub mod purge;
 pub mod range;
 pub mod record;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
@@ -125,21 +125,27 @@ impl Cache {
         let Some(target) = target else {
             return pass(Forward::Bypass, Some("target"), None);
         };
+        let subject = if self.settings.per_identity { subject(exchange) } else { Vec::new() };
+        let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         if let Err(refusal) = may_look_up(&asked) {
             let is_method = *method != Method::GET && *method != Method::HEAD;
             let why = if is_method { Forward::Method } else { Forward::Bypass };
-            // What a write makes untrue is named by its place.
-            let place = invalidate::is_unsafe(method)
-                .then(|| Place::new(self.key(exchange, &target, &[], None), &target));
-            return pass(why, (!is_method).then_some(refusal.reason()), place);
+            // What a write makes untrue is named by its place, where what a POST brings may be kept, too.
+            let place = invalidate::is_unsafe(method).then(|| Place {
+                fields: if *method == Method::POST { headers.clone() } else { HeaderMap::new() },
+                ..Place::new(self.key(exchange, &target, &subject, None), &target)
+            });
+            return Plan { audience, ..pass(why, (!is_method).then_some(refusal.reason()), place) };
         }
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
             return pass(Forward::Bypass, Some("condition"), None);
         }
-        let subject = if self.settings.per_identity { subject(exchange) } else { Vec::new() };
-        let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         let key = self.key(exchange, &target, &subject, child.as_ref());
         let course = match self.settings.shared.store.find(&key, headers) {
+            // Of a part nobody knows what a HEAD would say of the whole.
+            memory::Found::Fitting(stored, _) if stored.is_part() && *method == Method::HEAD => {
+                Course::Ask(Forward::UriMiss, None)
+            }
             memory::Found::Fitting(stored, freshness) => {
                 course(Found { stored, freshness }, &wants, exchange)
             }

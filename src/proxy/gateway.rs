@@ -173,6 +173,7 @@ impl ProxyHttp for Gateway {
             broken: false,
             interim: 0,
             cache: None,
+            capture: None,
             errand: None,
             status: 0,
             body: Body::default(),
@@ -251,9 +252,7 @@ impl ProxyHttp for Gateway {
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
         let alone = protocol == Protocol::Http1 && !session.is_body_empty() && !means_body(&request.method);
         forward::forward(request, ctx, protocol, alone)?;
-        if let Some(errand) = &mut ctx.errand {
-            errand.sends(&request.headers);
-        }
+        caching::sends(request, ctx);
         Ok(())
     }
 
@@ -289,6 +288,17 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Box<Context>,
+    ) -> Result<Option<Duration>> {
+        caching::passes(body.as_deref(), end, ctx);
+        Ok(None)
+    }
+
     async fn response_filter(
         &self,
         session: &mut Session,
@@ -318,6 +328,7 @@ impl ProxyHttp for Gateway {
             let result = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, response);
             result.map_err(|decision| refused(ctx, decision))?;
         }
+        ctx.connection.iter().for_each(|connection| connection.set_date(response));
         reframe(session, response)
     }
 

@@ -194,6 +194,7 @@ pub async fn deliver(
     if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
         session.set_write_timeout(Some(connection.write_patience(body.len())));
     }
+    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
     session.write_response_header(Box::new(head), silent).await?;
     if !silent {
         session.write_response_body(Some(body), true).await?;

@@ -8,6 +8,7 @@ mod parents;
 mod poisoning;
 mod purge;
 mod stale;
+mod table;
 mod validation;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

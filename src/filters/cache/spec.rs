@@ -59,6 +59,9 @@ pub struct Spec {
     pub stale_while_revalidate: DurationOrZero,
     /// How long a stale response is used while the upstream fails, where it does not say. Default `0s`.
     pub stale_if_error: DurationOrZero,
+    /// How long a stale response is used at least while the upstream cannot be reached at all, unless it says
+    /// `must-revalidate` or the like. Default `5m`.
+    pub stale_if_unreachable: DurationOrZero,
     /// How long a request waits for what another one asks for, before it asks by itself. Default `10s`.
     pub lock_timeout: Duration,
     /// Response headers with tags to purge by. Clients are not shown them. Default `[surrogate-key, cache-tag]`.
@@ -116,6 +119,7 @@ impl Default for Spec {
             per_identity: false,
             stale_while_revalidate: DurationOrZero::ZERO,
             stale_if_error: DurationOrZero::ZERO,
+            stale_if_unreachable: DurationOrZero::from_secs(300),
             lock_timeout: Duration::from_secs(10),
             tags: vec!["surrogate-key".into(), "cache-tag".into()],
             request_directives: true,
@@ -190,7 +194,7 @@ pub struct Settings {
     /// Tells apart the policies under which responses come to be.
     pub(super) policy: [u8; 32],
     pub rules: Rules,
-    pub(super) query: Query,
+    pub query: Query,
     pub(super) headers: Vec<HeaderName>,
     pub(super) cookies: Vec<Box<str>>,
     pub(super) per_identity: bool,
@@ -246,6 +250,7 @@ impl Spec {
                 default_lifetimes: lifetimes,
                 stale_while_revalidate: seconds(self.stale_while_revalidate),
                 stale_if_error: seconds(self.stale_if_error),
+                stale_if_unreachable: seconds(self.stale_if_unreachable),
             },
             query: self.key.query.compile()?,
             headers: names("key.headers", &self.key.headers)?,

@@ -192,6 +192,7 @@ async fn stream(
     ctx.status = head.status.as_u16();
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let silent = bodiless || session.req_header().method == Method::HEAD;
+    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
     session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)?;
     if silent {
         return Ok(());
