@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::freshness;
@@ -17,6 +18,7 @@ use crate::http::url::Url;
 use crate::state::Clock;
 use crate::state::flights::{Keep, Landing, Trust};
 
+const X_FORWARDED_BODY_PARTIAL: HeaderName = HeaderName::from_static("x-forwarded-body-partial");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -53,6 +55,16 @@ pub struct About<'a> {
     pub request_id: &'a str,
 }
 
+/// What of the request the server is shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub headers: HeaderMap,
+    /// The body, or its beginning; empty where it is not for the server.
+    pub body: Bytes,
+    /// Whether there is more of the body.
+    pub partial: bool,
+}
+
 /// What the server says.
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -87,13 +99,14 @@ pub enum Trouble {
 }
 
 impl Authority {
-    /// Asks about a request. `sent` are the fields of the request that the server is shown.
+    /// Asks about a request.
     ///
     /// # Errors
     /// When there is no answer: the request must not pass.
-    pub async fn ask(&self, about: &About<'_>, sent: HeaderMap) -> Result<Answer, Trouble> {
+    pub async fn ask(&self, about: &About<'_>, shown: Shown) -> Result<Answer, Trouble> {
         let request = Request {
-            headers: with_claims(sent, about),
+            headers: with_claims(shown.headers, about, shown.partial),
+            body: shown.body,
             limits: Limits { deadline: self.timeout, ..Limits::default() },
             // Whoever decides changes nothing, or would be asked twice by every client that tries again.
             repeatable: true,
@@ -108,7 +121,7 @@ impl Authority {
 }
 
 /// What the server is told about the request, in the words of those who did this first.
-fn with_claims(mut headers: HeaderMap, about: &About<'_>) -> HeaderMap {
+fn with_claims(mut headers: HeaderMap, about: &About<'_>, partial: bool) -> HeaderMap {
     let original = [about.scheme.as_bytes(), b"://", about.authority, about.target.as_bytes()].concat();
     let client_ip = about.client_ip.to_canonical().to_string();
     let claims = [
@@ -126,6 +139,10 @@ fn with_claims(mut headers: HeaderMap, about: &About<'_>) -> HeaderMap {
         if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.insert(name, value);
         }
+    }
+    headers.remove(&X_FORWARDED_BODY_PARTIAL);
+    if partial {
+        headers.insert(X_FORWARDED_BODY_PARTIAL, HeaderValue::from_static("true"));
     }
     headers
 }

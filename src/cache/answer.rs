@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::range::{Multipart, Parts, content_range, unsatisfied_range};
+use super::part::Part;
+use super::range::{Multipart, Parts, content_range, open_range, unsatisfied_range};
 use super::validate;
 
 /// A response's head as one client gets it, and what of its content.
@@ -62,6 +63,16 @@ impl Answer {
         }
         if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             return Self { status, fields, content: Selected::Nothing };
+        }
+        if let (StatusCode::PARTIAL_CONTENT, Extent::Whole(_)) = (status, extent)
+            && let Some(part) = Part::read(&fields)
+            && let Some(asked) = part.answer(asked, &fields)
+        {
+            let complete = part.complete.map(|complete| content_range(&asked, complete));
+            fields.insert(CONTENT_RANGE, complete.unwrap_or_else(|| open_range(&asked)));
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(asked.end - asked.start));
+            let within = asked.start - part.range.start..asked.end - part.range.start;
+            return Self { status, fields, content: Selected::Part(within) };
         }
         let parts = match extent.length() {
             Some(length) if *method == Method::GET => Parts::select(asked, status, &fields, length),
@@ -137,6 +148,23 @@ mod tests {
         assert_eq!((had.status.as_u16(), had.content), (304, Selected::Nothing));
         assert!(had.fields.contains_key("etag") && !had.fields.contains_key(CONTENT_TYPE));
         assert_eq!(get("if-none-match: \"b\"", Extent::Whole(5)).0, 200);
+    }
+
+    #[test]
+    fn of_a_part_there_are_parts() {
+        let stored = fields("etag: \"a\"\ncontent-range: bytes 10-19/100");
+        let of = |asked: &str| {
+            let stored = (StatusCode::PARTIAL_CONTENT, stored.clone());
+            Answer::new((&Method::GET, &fields(asked)), stored, Extent::Whole(10), at(0))
+        };
+        let part = of("range: bytes=12-14");
+        assert_eq!((part.status.as_u16(), part.content), (206, Selected::Part(2..5)));
+        assert_eq!(
+            (&part.fields[CONTENT_RANGE], &part.fields[CONTENT_LENGTH]),
+            (&"bytes 12-14/100".parse().unwrap(), &"3".parse().unwrap())
+        );
+        assert_eq!(of("range: bytes=12-14\nif-none-match: \"a\"").status, 304);
+        assert_eq!(of("range: bytes=0-5").content, Selected::Whole);
     }
 
     #[test]

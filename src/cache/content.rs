@@ -4,6 +4,7 @@
 //! long as the response is stored.
 
 mod fill;
+mod gather;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 pub use fill::{Broken, Budget, Fill, Reader, Writer};
+pub use gather::Gather;
 
 /// Content that is complete. Clones share it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

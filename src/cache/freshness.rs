@@ -34,13 +34,20 @@ pub struct Rules {
     pub stale_while_revalidate: u32,
     /// What responses that do not say `stale-if-error` are taken to say.
     pub stale_if_error: u32,
+    /// How long stale responses are used at least while the origin cannot be reached at all (RFC 9111 §4.2.4).
+    pub stale_if_unreachable: u32,
 }
 
-/// A day's heuristics at most, no lifetimes of its own, nothing stale.
+/// A day's heuristics at most, no lifetimes of its own, nothing stale but for five minutes without an origin.
 impl Default for Rules {
     fn default() -> Self {
-        let (default_lifetimes, stale_while_revalidate, stale_if_error) = (Vec::new(), 0, 0);
-        Self { heuristic_max: 86_400, default_lifetimes, stale_while_revalidate, stale_if_error }
+        Self {
+            heuristic_max: 86_400,
+            default_lifetimes: Vec::new(),
+            stale_while_revalidate: 0,
+            stale_if_error: 0,
+            stale_if_unreachable: 300,
+        }
     }
 }
 
@@ -167,11 +174,12 @@ impl Freshness {
         if refreshing { Verdict::StaleWhileRevalidate } else { Verdict::Validate(Why::Stale) }
     }
 
-    /// Whether it may stand in for an origin that fails or cannot be reached (RFC 5861 §4; [`is_failure`]). If not, the
-    /// client gets the origin's error, or a 504 where there is none (RFC 9111 §5.2.2.2).
+    /// Whether it may stand in for an origin that fails or cannot be reached (RFC 5861 §4; [`is_failure`]), for at `least` so
+    /// many seconds after it was fresh. If not, the client gets the origin's error, or a 504 where there is none (RFC 9111
+    /// §5.2.2.2).
     #[must_use]
-    pub fn stands_in_for_an_error(&self, asked: &RequestDirectives, now: SystemTime) -> bool {
-        let window = seconds(self.stale_if_error.max(asked.stale_if_error.unwrap_or(0)));
+    pub fn stands_in_for_an_error(&self, asked: &RequestDirectives, least: u32, now: SystemTime) -> bool {
+        let window = seconds(self.stale_if_error.max(asked.stale_if_error.unwrap_or(0)).max(least));
         match (self.reuse, self.staleness(self.age(now))) {
             (Reuse::Never, _) | (Reuse::Fresh, Some(_)) => false,
             (Reuse::Usual | Reuse::Fresh, None) => true,
@@ -229,10 +237,10 @@ pub fn lifetime(response: &Received<'_>, directives: &ResponseDirectives, rules:
     })
 }
 
-/// Statuses whose responses may be fresh without saying so (RFC 9110 §15.1). 206 is left out: no parts are stored.
+/// Statuses whose responses may be fresh without saying so (RFC 9110 §15.1).
 #[must_use]
 pub const fn is_heuristically_cacheable(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
 /// `Expires` less `Date`. What is no date, `0` above all, is in the past (§5.3); of several, the first counts (§4.2.1).

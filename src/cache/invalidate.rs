@@ -47,6 +47,15 @@ pub fn invalidated(
     resources
 }
 
+/// Whether a response says that its content is what a GET of the request's own target would bring (RFC 9110 §8.7, §9.3.3).
+#[must_use]
+pub fn is_its_own_place(target: &Target<'_>, response: &HeaderMap, rules: Rules) -> bool {
+    let mut lines = response.get_all(CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let named = line.to_str().ok().and_then(|reference| resolve(reference.trim(), target, rules));
+    named.is_some_and(|named| named.path == target.path && named.query.as_deref() == target.query)
+}
+
 /// The resource that a reference names, if it lies on the origin of `base` (RFC 3986 §5.2, RFC 9110 §4.3.1).
 fn resolve(reference: &str, base: &Target<'_>, rules: Rules) -> Option<Resource> {
     let reference = reference.split('#').next().unwrap_or_default();

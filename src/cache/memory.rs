@@ -170,7 +170,8 @@ impl Memory {
             match stored.fits(request) {
                 true if is_later => best = Some((stored, fate)),
                 true => {}
-                false => others = true,
+                // Too little of what fits is not another variant.
+                false => others |= !stored.is_variant_for(request),
             }
         }
         match best {
@@ -181,6 +182,16 @@ impl Memory {
             None if others => Found::Others,
             None => Found::Nothing,
         }
+    }
+
+    /// What is stored of the variant that a request gets, if only a part of it.
+    #[must_use]
+    pub fn variant(&self, key: &Key, request: &HeaderMap) -> Option<Arc<Stored>> {
+        let variants = self.entries.get(key)?;
+        let holds = |stored: &&Arc<Stored>| {
+            stored.is_variant_for(request) && stored.fate(&self.purges) == Fate::Holds
+        };
+        variants.as_slice().iter().rev().find(holds).cloned()
     }
 
     /// Stores a response beside the other variants of its key, in the place of the one it takes the place of. Whether it

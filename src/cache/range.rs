@@ -1,7 +1,6 @@
 //! Parts of a stored response (RFC 9110 §14): one range, several as `multipart/byteranges`, or none that fits.
 //!
-//! Parts are cut from whole responses alone. Partial responses of an origin are passed on and not stored, so there is
-//! nothing to combine (RFC 9111 §3.3 and §3.4 leave that free).
+//! Parts are cut from whole responses here; what an origin sent in parts is dealt with in [`part`](super::part).
 
 use std::ops::Range;
 use std::time::Duration;
@@ -132,6 +131,13 @@ fn coalesced(asked: Vec<Range<u64>>) -> Vec<Range<u64>> {
 #[must_use]
 pub fn content_range(part: &Range<u64>, length: u64) -> HeaderValue {
     let text = format!("bytes {}-{}/{length}", part.start, part.end.saturating_sub(1));
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("bytes */*"))
+}
+
+/// `Content-Range` of a part of something whose length nobody knows.
+#[must_use]
+pub fn open_range(part: &Range<u64>) -> HeaderValue {
+    let text = format!("bytes {}-{}/*", part.start, part.end.saturating_sub(1));
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("bytes */*"))
 }
 

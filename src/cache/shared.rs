@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::RequestDirectives;
 use super::content::{Budget, Fill};
+use super::fleet::{Fleet, Telling};
 use super::flights::Flights;
 use super::freshness::{Freshness, Verdict};
 use super::memory::{Memory, Size, Stored};
@@ -36,6 +37,8 @@ pub struct Shared {
     pub flights: Arc<Flights<Landing>>,
     /// For what is on its way.
     pub budget: Arc<Budget>,
+    /// What is purged for others, too.
+    pub fleet: Arc<Fleet>,
     background: Arc<Semaphore>,
     metrics: CacheMetrics,
     shown: AtomicBool,
@@ -90,6 +93,7 @@ impl Shared {
             store: Memory::new(size),
             flights: Flights::new(MAX_APART),
             budget: Arc::new(Budget::new(size.bytes / COMING_PART)),
+            fleet: Arc::default(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             metrics: metrics.cache(),
             shown: AtomicBool::new(false),
@@ -118,10 +122,17 @@ impl Shared {
         }
     }
 
-    /// Purges, and counts that.
-    pub fn purge(&self, scopes: &[Scope], how: How) {
+    /// Purges, here at once, and counts that.
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Telling {
         self.store.purge(scopes, how);
         self.metrics.purged(scopes.len());
+        self.fleet.give(scopes, how)
+    }
+
+    /// What counts.
+    #[must_use]
+    pub const fn metrics(&self) -> &CacheMetrics {
+        &self.metrics
     }
 }
 
@@ -129,6 +140,7 @@ impl Show for Shared {
     fn show(&self) {
         let (entries, bytes) = (self.store.len() as u64, self.store.bytes());
         self.metrics.show(entries, bytes, self.store.evictions(), self.budget.used());
+        self.metrics.show_waiting(self.fleet.waiting());
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use http::header::{AGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED, SET_COOKIE};
+use http::header::{
+    AGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, ETAG, EXPECT, EXPIRES, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, SET_COOKIE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::directives::{RequestDirectives, ResponseDirectives, Scope};
 use super::freshness::{Freshness, Received, Rules, is_heuristically_cacheable, lifetime};
+use super::part::Part;
 use super::scalars::date;
 use super::vary::Selector;
 use crate::http::fields::{Direction, is_hop_by_hop, nominated_names};
@@ -113,7 +117,7 @@ pub fn may_store(
     if wants.no_store {
         return Err(Refusal::RequestNoStore);
     }
-    check_status(response.status, directives)?;
+    check_status(asked.headers, response, directives)?;
     // "SHOULD ignore the no-store directive" if the status is understood (§5.2.2.3).
     if directives.no_store && !directives.must_understand {
         return Err(Refusal::NoStore);
@@ -137,21 +141,35 @@ const fn is_for_others(directives: &ResponseDirectives) -> bool {
     directives.must_revalidate || directives.public || directives.s_maxage.is_some()
 }
 
-fn check_status(status: StatusCode, directives: &ResponseDirectives) -> Result<(), Refusal> {
-    let refused = match status.as_u16() {
-        // Interim (§3), parts (§3.3), and what is said about preconditions, ranges, connections and fields that no key holds: stored,
-        // it would be what one client can make of a resource for all others.
-        0..200 | 206 | 304 | 407 | 408 | 412 | 416 | 417 | 421 | 425 | 426 | 431 => true,
-        _ => directives.must_understand && !is_understood(status),
+fn check_status(
+    asked: &HeaderMap,
+    response: &Received<'_>,
+    directives: &ResponseDirectives,
+) -> Result<(), Refusal> {
+    let sent = |names: &[HeaderName]| names.iter().any(|name| asked.contains_key(name));
+    let refused = match response.status.as_u16() {
+        // Interim (§3), what only a condition brings, and what RFC 6585 forbids to store.
+        0..200 | 304 | 428 | 429 | 431 | 511 => true,
+        // A part that nobody asked for, or that does not say which one it is (§3.3).
+        206 => !sent(&[RANGE]) || Part::read(response.headers).is_none(),
+        // Said about fields that no key holds: stored, it would be what one client can make of a resource for all others.
+        412 => sent(&[IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, IF_RANGE]),
+        416 => sent(&[RANGE]),
+        417 => sent(&[EXPECT]),
+        425 => sent(&[EARLY_DATA]),
+        _ => directives.must_understand && !is_understood(response.status),
     };
     if refused { Err(Refusal::Status) } else { Ok(()) }
 }
+
+/// RFC 8470 §5.1.
+const EARLY_DATA: HeaderName = HeaderName::from_static("early-data");
 
 /// Statuses of RFC 9110 whose caching requirements, if any, are met here (RFC 9111 §3).
 const fn is_understood(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200..=205 | 300..=303 | 307 | 308 | 400..=406 | 409..=411 | 413..=415 | 422 | 500..=505
+        200..=206 | 300..=303 | 307 | 308 | 400..=406 | 409..=411 | 413..=415 | 422 | 500..=505
     )
 }
 
@@ -167,6 +185,13 @@ fn check_freshness(
         response.headers.contains_key(ETAG) || response.headers.contains_key(LAST_MODIFIED);
     let useful = can_be_validated || Freshness::new(response, directives, rules).is_ever_reusable();
     if storable && useful { Ok(()) } else { Err(Refusal::NotFresh) }
+}
+
+/// Whether a response says by itself how long it is fresh, as one to a POST must to be stored (RFC 9110 §9.3.3).
+#[must_use]
+pub fn says_its_lifetime(response: &HeaderMap, directives: &ResponseDirectives) -> bool {
+    let expires = !directives.targeted && response.contains_key(EXPIRES);
+    directives.s_maxage.or(directives.max_age).is_some() || expires
 }
 
 /// Fields that `private="…"` or `no-cache="…"` names. Those of `no-cache` could be stored and left out until validated;

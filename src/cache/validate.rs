@@ -7,13 +7,14 @@
 use std::time::SystemTime;
 
 use http::header::{
-    AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG,
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
+    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
+    ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE,
 };
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::freshness::is_failure;
 use super::scalars::{EntityTag, date, entity_tags};
+use crate::http::fields::{Direction, is_hop_by_hop, nominated_names};
 
 /// Whether a request must go to the origin as it is: `If-Match` and `If-Unmodified-Since` are about the origin's state,
 /// not about what is stored (RFC 9110 §13.1.1, RFC 9111 §4.3.2).
@@ -159,7 +160,13 @@ pub fn freshened(stored: &HeaderMap, answer: &HeaderMap) -> HeaderMap {
     fields.remove(DATE);
     fields.remove(AGE);
     let of_the_bytes = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_RANGE];
-    for name in answer.keys().filter(|name| !of_the_bytes.contains(name)) {
+    let of_the_hop = |name: &HeaderName| {
+        let name = name.as_str().as_bytes();
+        let nominated = answer.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+        is_hop_by_hop(name, Direction::Response)
+            || nominated_names(nominated).any(|nominated| nominated.eq_ignore_ascii_case(name))
+    };
+    for name in answer.keys().filter(|name| !of_the_bytes.contains(name) && !of_the_hop(name)) {
         fields.remove(name);
         for value in answer.get_all(name) {
             fields.append(name.clone(), value.clone());

@@ -10,25 +10,35 @@ mod plan;
 mod spec;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
 pub use self::plan::{Course, Found, Place, Plan};
-pub use self::spec::{Settings, Spec, Store, shared};
+pub use self::spec::{Purges, Settings, Spec, Store, shared};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+use crate::cache::fleet::Reach;
 use crate::cache::freshness::{Verdict as Freshness, Why};
 use crate::cache::memory;
+use crate::cache::parents::Child;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::Forward;
 use crate::cache::store::{Asked, Audience, may_look_up};
 use crate::cache::validate::is_for_the_origin;
 use crate::cache::{RequestDirectives, invalidate};
 
+/// How long a purge waits for the fleet to be told.
+const PURGE_WITHIN: Duration = Duration::from_secs(3);
+
 /// Looks at requests alone: responses are dealt with where they come in.
-struct Cache(Arc<Settings>);
+struct Cache {
+    settings: Arc<Settings>,
+    /// The same for children, which are caches, too, and ask no parents in turn.
+    for_children: Arc<Settings>,
+}
 
 impl Filter for Cache {
     fn phases(&self) -> Phases {
@@ -36,14 +46,14 @@ impl Filter for Cache {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        place::settle_query(exchange, &self.0.query);
+        place::settle_query(exchange, &self.settings.query);
         if exchange.request.method.as_str() == "PURGE"
-            && let Some(purgers) = &self.0.purgers
+            && let Some(purgers) = &self.settings.purgers
         {
             if !purgers.contains(exchange.client_ip()) {
                 return Step::refuse(StatusCode::FORBIDDEN, "purge");
             }
-            return self.purge(exchange).map_or(Step::NEXT, Step::from);
+            return self.purge(exchange);
         }
         let plan = self.plan(exchange);
         let step = match &plan.course {
@@ -60,26 +70,45 @@ impl Filter for Cache {
 }
 
 impl Cache {
-    fn purge(&self, exchange: &Exchange<'_>) -> Option<Reply> {
-        let host = place::host(exchange)?;
-        let url = place::target(exchange, &host)?.to_string();
-        self.0.shared.purge(&[Scope::Url(url)], How::Hard);
-        let head = ResponseHeader::build(StatusCode::NO_CONTENT, None).ok()?;
-        Some(Reply { head, body: Bytes::new() })
+    fn new(settings: Settings) -> Self {
+        let for_children = Settings { hidden: Vec::new(), parents: None, ..settings.clone() };
+        Self { settings: Arc::new(settings), for_children: Arc::new(for_children) }
+    }
+
+    fn purge<'a>(&self, exchange: &Exchange<'_>) -> Step<'a> {
+        let scheme = exchange.facts.scheme;
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
+        let Some(target) = target else { return Step::NEXT };
+        let telling = self.settings.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
+        Step::Later(Box::pin(async move {
+            let status = match telling.within(PURGE_WITHIN).await {
+                Reach::Alone | Reach::Fleet => StatusCode::NO_CONTENT,
+                Reach::HereSoFar => StatusCode::ACCEPTED,
+            };
+            let (mut parts, ()) = Response::new(()).into_parts();
+            parts.status = status;
+            Verdict::Respond(Box::new(Reply { head: ResponseHeader::from(parts), body: Bytes::new() }))
+        }))
     }
 
     fn plan(&self, exchange: &Exchange<'_>) -> Plan {
         let headers = &exchange.request.headers;
+        // Only a trusted one gets in.
+        let child = Child::read(headers);
+        let scheme = child.map_or(exchange.facts.scheme, |child| child.scheme);
         let mut wants = RequestDirectives::read(headers);
-        if !self.0.honours_requests {
+        if !self.settings.honours_requests {
             wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
         }
+        wants.no_cache |= self.is_behind(child.as_ref());
         let pass = |why, reason, place| Plan {
-            settings: self.0.clone(),
+            settings: if child.is_some() { &self.for_children } else { &self.settings }.clone(),
             wants,
-            credentials: credentials(exchange),
+            credentials: credentials(exchange, child.as_ref()),
             audience: Audience::Anyone,
-            asked_in: self.0.shared.store.epoch(),
+            child,
+            asked_in: self.settings.shared.store.epoch(),
             place,
             course: Course::Pass(why, reason),
         };
@@ -91,26 +120,32 @@ impl Cache {
             has_credentials: false,
             audience: Audience::Anyone,
         };
-        let host = place::host(exchange);
-        let target = host.as_deref().and_then(|host| place::target(exchange, host));
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
         let Some(target) = target else {
             return pass(Forward::Bypass, Some("target"), None);
         };
+        let subject = if self.settings.per_identity { subject(exchange) } else { Vec::new() };
+        let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         if let Err(refusal) = may_look_up(&asked) {
             let is_method = *method != Method::GET && *method != Method::HEAD;
             let why = if is_method { Forward::Method } else { Forward::Bypass };
-            // What a write makes untrue is named by its place.
-            let place =
-                invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
-            return pass(why, (!is_method).then_some(refusal.reason()), place);
+            // What a write makes untrue is named by its place, where what a POST brings may be kept, too.
+            let place = invalidate::is_unsafe(method).then(|| Place {
+                fields: if *method == Method::POST { headers.clone() } else { HeaderMap::new() },
+                ..Place::new(self.key(exchange, &target, &subject, None), &target)
+            });
+            return Plan { audience, ..pass(why, (!is_method).then_some(refusal.reason()), place) };
         }
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
             return pass(Forward::Bypass, Some("condition"), None);
         }
-        let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
-        let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
-        let key = self.key(exchange, &target, &subject);
-        let course = match self.0.shared.store.find(&key, headers) {
+        let key = self.key(exchange, &target, &subject, child.as_ref());
+        let course = match self.settings.shared.store.find(&key, headers) {
+            // Of a part nobody knows what a HEAD would say of the whole.
+            memory::Found::Fitting(stored, _) if stored.is_part() && *method == Method::HEAD => {
+                Course::Ask(Forward::UriMiss, None)
+            }
             memory::Found::Fitting(stored, freshness) => {
                 course(Found { stored, freshness }, &wants, exchange)
             }
@@ -122,6 +157,11 @@ impl Cache {
             _ => Some(Place { fields: headers.clone(), ..Place::new(key, &target) }),
         };
         Plan { audience, place, course, ..pass(Forward::Bypass, None, None) }
+    }
+
+    /// Whether the child knows of a purge that is still on its way to here. It must not get what was purged.
+    fn is_behind(&self, child: Option<&Child>) -> bool {
+        child.and_then(|child| child.purged) > self.settings.shared.fleet.position()
     }
 }
 

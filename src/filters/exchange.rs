@@ -1,11 +1,14 @@
 //! What a filter sees of one request and its response: heads, facts about the caller, and a slot of its own.
 
 use std::any::Any;
+use std::future::Future;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use pingora::http::RequestHeader;
 
 use super::cache::Plan;
@@ -57,6 +60,29 @@ pub struct Hold {
     pub last: bool,
 }
 
+/// The beginning of a request's body.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// The first bytes of it.
+    pub bytes: Bytes,
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
+impl Beginning {
+    /// Of a request without a body.
+    pub const NO_BODY: Self = Self { bytes: Bytes::new(), whole: true };
+}
+
+/// A request's body while the head is with the filters: it can be read before an upstream is chosen.
+pub trait Arriving: Send + Sync {
+    /// See [`Exchange::read_body`].
+    fn read(&mut self, most: u64) -> Reading<'_>;
+}
+
+/// A beginning that is being waited for.
+pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Beginning, Refusal>> + Send + 'a>>;
+
 /// What takes long, and says whether a request may go on.
 pub type Job = Box<dyn FnOnce() -> Result<(), Refusal> + Send + Sync>;
 
@@ -79,6 +105,7 @@ pub struct Exchange<'r> {
     pub origin: Origin,
     pub(super) slots: &'r mut Slots,
     position: usize,
+    arriving: Option<&'r mut dyn Arriving>,
 }
 
 impl<'r> Exchange<'r> {
@@ -90,7 +117,14 @@ impl<'r> Exchange<'r> {
         slots: &'r mut Slots,
         position: usize,
     ) -> Self {
-        Self { request, facts, origin, slots, position }
+        Self { request, facts, origin, slots, position, arriving: None }
+    }
+
+    /// The same, with a body that can be read.
+    #[must_use]
+    pub fn with_body(mut self, arriving: &'r mut dyn Arriving) -> Self {
+        self.arriving = Some(arriving);
+        self
     }
 
     /// The caller's address.
@@ -149,6 +183,23 @@ impl<'r> Exchange<'r> {
     /// still an answer. In shadow mode nothing waits.
     pub fn hold_response(&mut self) {
         self.slots.holds_response = true;
+    }
+
+    /// Waits until more than `most` bytes of the body have come, or all of it, and gives what has come by then. Of use in
+    /// [`Filter::on_request`](super::Filter::on_request) alone, for a filter that cannot decide, or say who calls, without
+    /// the body. Who comes after it sees the body all the same.
+    ///
+    /// Of a body without a length no more than 48 KiB can be read before an upstream hears of the request: the beginning
+    /// may then be shorter than `most` and not whole.
+    ///
+    /// # Errors
+    /// When there is nobody left to answer, or the body is longer than the route allows. What the filter then says is not
+    /// asked any more.
+    pub async fn read_body(&mut self, most: u64) -> Result<Beginning, Refusal> {
+        match &mut self.arriving {
+            Some(arriving) => arriving.read(most).await,
+            None => Ok(Beginning::NO_BODY),
+        }
     }
 
     /// Has this done before the body goes on; aside where the body can wait for it, so that nobody else does. Of use in

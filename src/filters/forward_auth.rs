@@ -4,6 +4,9 @@
 //! What always holds: nothing passes without a yes; the server sees the path that the upstream will see; what it tells
 //! the upstream about the caller stands in place of whatever a client or an earlier filter wrote there; an answer is
 //! used for another request only if all that the server was shown is the same.
+//!
+//! A body that the server is shown is read where the filter stands, not as it passes: filters after this one have to know
+//! who calls.
 
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -11,15 +14,17 @@ use pingora::http::ResponseHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+mod body;
 mod memory;
 
+use body::Body;
 use memory::Memory;
 
 use super::header_edits::{Head, editable};
 use super::remote::{self, Way};
 use super::token::answer::unavailable;
-use super::{Caller, Exchange, Filter, Phases, Refusal, Reply, Site, Step, Verdict};
-use crate::auth::forward::{About, Answer, Authority, Shared, Trouble};
+use super::{Beginning, Caller, Exchange, Filter, Phases, Refusal, Reply, Site, Step, Verdict};
+use crate::auth::forward::{About, Answer, Authority, Shared, Shown, Trouble};
 use crate::auth::jose::Thumbprint;
 use crate::http::fetch::Response;
 use crate::http::url::Url;
@@ -38,8 +43,8 @@ const REFUSED_WITH: [&str; 6] =
 const OF_THE_BODY: [&str; 3] = ["content-type", "content-encoding", "content-language"];
 
 /// Lets in whom another server lets in. It is asked about every request, with the headers named in `forward_headers` and
-/// with `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, `X-Original-Method`, `X-Original-URL` and `X-Request-Id`; never
-/// with the body.
+/// with `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, `X-Original-Method`, `X-Original-URL` and `X-Request-Id`; with
+/// the body only where `body` says so.
 ///
 /// 2xx: the request passes. 401, 403 and redirects reach the client as the server made them (its body up to 64 KiB, and
 /// `refusal_headers`), and count as refused with `forward_auth`. Anything else, a failure or silence is 503
@@ -51,9 +56,10 @@ const OF_THE_BODY: [&str; 3] = ["content-type", "content-encoding", "content-lan
 pub struct Spec {
     /// Where the server is asked; `https`, or `http` on this machine. Example: `http://127.0.0.1:9091/api/authz/forward-auth`.
     pub url: Url,
-    /// What it is asked with: `get`, or the request's `original` method. Default: `get`. Example: `original`.
+    /// What it is asked with: `get`, or the request's `original` method. Default: `get`, or `original` with `body`.
+    /// Example: `original`.
     #[serde(default)]
-    pub method: AskedBy,
+    pub method: Option<AskedBy>,
     /// How long one question may take. Default: `5s`. Example: `500ms`.
     #[serde(default = "default_timeout")]
     pub timeout: Duration,
@@ -61,6 +67,9 @@ pub struct Spec {
     /// x-requested-with]`. Example: `[authorization, x-api-key]`.
     #[serde(default)]
     pub forward_headers: Option<Vec<String>>,
+    /// Shows the server the request's body, too. Default: it is not shown. Example: `{ max: 1MiB }`.
+    #[serde(default)]
+    pub body: Option<body::Spec>,
     /// Headers of a 2xx answer that the upstream gets. Whatever a client sends under these names is removed, on every route;
     /// `authorization` and `cookie`, by which clients prove themselves, only where the request passes here. Default: none.
     /// Example: `[x-user, x-groups]`.
@@ -90,14 +99,13 @@ pub struct Spec {
 }
 
 /// What the server is asked with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "ForwardAuthMethod")]
 pub enum AskedBy {
     /// `GET`.
-    #[default]
     Get,
-    /// The request's own method, without its body.
+    /// The request's own method.
     Original,
 }
 
@@ -133,7 +141,7 @@ impl super::Spec for Spec {
 
 impl Spec {
     fn build(self, site: &Site<'_>) -> Result<ForwardAuth, Problem> {
-        let forwarded = names_or("forward_headers", self.forward_headers.as_deref(), &FORWARDED)?;
+        let mut forwarded = names_or("forward_headers", self.forward_headers.as_deref(), &FORWARDED)?;
         let copied = names("copy_headers", &self.copy_headers)?;
         let is_proof = |name: &HeaderName| [AUTHORIZATION, COOKIE].contains(name);
         let vouched: Vec<_> = copied.iter().filter(|name| !is_proof(name)).cloned().collect();
@@ -143,10 +151,17 @@ impl Spec {
             return Err(Problem::new(format!("copy_headers[{index}]"), message));
         }
         let subject = self.subject_header.as_deref().map(editable).transpose();
-        let method = match self.method {
-            AskedBy::Get => Some(Method::GET),
-            AskedBy::Original => None,
+        let body = self.body.as_ref().map(body::Spec::build).transpose()?;
+        let method = match (self.method, &body) {
+            (Some(AskedBy::Get), Some(_)) => {
+                return Err(Problem::new("method", "a GET has no body: leave it out, or write original"));
+            }
+            (Some(AskedBy::Get) | None, None) => Some(Method::GET),
+            (Some(AskedBy::Original), _) | (None, Some(_)) => None,
         };
+        if body.is_some() {
+            body::show_its_type(&mut forwarded);
+        }
         let memory = self.cache.as_ref().map(|cache| {
             let method = method.as_ref().map_or("original", Method::as_str);
             Memory::compile(cache, &[self.url.as_str(), method], &forwarded, site)
@@ -158,6 +173,7 @@ impl Spec {
         Ok(ForwardAuth {
             memory: memory.transpose()?,
             authority: Authority { fetch, url: self.url, method, timeout: *self.timeout },
+            body,
             forwarded,
             copied,
             vouched,
@@ -205,6 +221,8 @@ fn is_ours(name: &str) -> bool {
 struct ForwardAuth {
     authority: Authority,
     memory: Option<Memory>,
+    /// `None`: it is not for the server.
+    body: Option<Body>,
     forwarded: Vec<HeaderName>,
     copied: Vec<HeaderName>,
     vouched: Vec<HeaderName>,
@@ -226,21 +244,22 @@ impl Filter for ForwardAuth {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let key = self.memory.as_ref().and_then(|memory| memory.key(exchange, &self.forwarded));
-        if let (Some(memory), Some(key)) = (&self.memory, &key)
-            && let Some(Shared::Pass(headers)) = memory.recall(key, exchange.facts.received_ns)
-        {
-            self.pass(exchange, &headers);
-            return Step::NEXT;
-        }
+        let Some(body) = &self.body else {
+            let key = self.key(exchange, &Beginning::NO_BODY);
+            return match self.recall(exchange, key.as_ref()) {
+                Some(verdict) => Step::Now(verdict),
+                None => Step::Later(Box::pin(self.ask(exchange, key, Beginning::NO_BODY))),
+            };
+        };
         Step::Later(Box::pin(async move {
-            match self.answer(exchange, key).await {
-                Ok(Answer::Pass(headers)) => {
-                    self.pass(exchange, &headers);
-                    Verdict::Next
-                }
-                Ok(Answer::Refuse(response)) => Verdict::Refuse(Box::new(self.refusal(*response))),
-                Err(_) => Verdict::Refuse(Box::new(unavailable("forward_auth_unavailable"))),
+            let body = match body.read(exchange).await {
+                Ok(body) => body,
+                Err(refusal) => return Verdict::Refuse(Box::new(refusal)),
+            };
+            let key = self.key(exchange, &body);
+            match self.recall(exchange, key.as_ref()) {
+                Some(verdict) => verdict,
+                None => self.ask(exchange, key, body).await,
             }
         }))
     }
@@ -256,9 +275,38 @@ impl Filter for ForwardAuth {
 }
 
 impl ForwardAuth {
-    async fn answer(&self, exchange: &Exchange<'_>, key: Option<Thumbprint>) -> Result<Answer, Trouble> {
+    fn key(&self, exchange: &Exchange<'_>, body: &Beginning) -> Option<Thumbprint> {
+        self.memory.as_ref()?.key(exchange, &self.forwarded, body)
+    }
+
+    /// What was said of the same request not long ago.
+    fn recall(&self, exchange: &mut Exchange<'_>, key: Option<&Thumbprint>) -> Option<Verdict> {
+        match self.memory.as_ref()?.recall(key?, exchange.facts.received_ns)? {
+            Shared::Pass(headers) => self.pass(exchange, &headers),
+            Shared::AskYourself | Shared::Nothing => return None,
+        }
+        Some(Verdict::Next)
+    }
+
+    async fn ask(&self, exchange: &mut Exchange<'_>, key: Option<Thumbprint>, body: Beginning) -> Verdict {
+        match self.answer(exchange, key, body).await {
+            Ok(Answer::Pass(headers)) => {
+                self.pass(exchange, &headers);
+                Verdict::Next
+            }
+            Ok(Answer::Refuse(response)) => Verdict::Refuse(Box::new(self.refusal(*response))),
+            Err(_) => Verdict::Refuse(Box::new(unavailable("forward_auth_unavailable"))),
+        }
+    }
+
+    async fn answer(
+        &self,
+        exchange: &Exchange<'_>,
+        key: Option<Thumbprint>,
+        body: Beginning,
+    ) -> Result<Answer, Trouble> {
         let about = about(exchange);
-        let ask = || self.authority.ask(&about, self.shown(exchange));
+        let ask = || self.authority.ask(&about, self.shown(exchange, body.clone()));
         let (Some(memory), Some(key)) = (&self.memory, key) else { return ask().await };
         let mut own = None;
         let asking = async {
@@ -276,8 +324,8 @@ impl ForwardAuth {
         }
     }
 
-    /// The request's headers, as far as the server sees them.
-    fn shown(&self, exchange: &Exchange<'_>) -> HeaderMap {
+    /// The request, as far as the server sees it.
+    fn shown(&self, exchange: &Exchange<'_>, body: Beginning) -> Shown {
         let mut shown = HeaderMap::with_capacity(self.forwarded.len() + 8);
         for name in &self.forwarded {
             for value in exchange.request.headers.get_all(name) {
@@ -285,7 +333,7 @@ impl ForwardAuth {
             }
         }
         join_cookies(&mut shown);
-        shown
+        Shown { headers: shown, body: body.bytes, partial: !body.whole }
     }
 
     fn pass(&self, exchange: &mut Exchange<'_>, answer: &HeaderMap) {

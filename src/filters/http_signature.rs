@@ -24,7 +24,7 @@ use crate::auth::signature::http::{self as message, Component, Message, Policy};
 use crate::values::text::quoted;
 use crate::values::{Duration, DurationOrZero, Problem, Size};
 use keys::Keys;
-pub use keys::{AlgorithmSpec, KeySpec};
+pub use keys::{AlgorithmSpec, JwksSpec, KeySpec};
 
 const KIND: &str = "http_signature";
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
@@ -53,8 +53,13 @@ const LARGEST_BUFFER: Size = Size::from_mib(16);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Who may sign: keys by their `keyid`. A signature that names none is taken for the only key's, if there is one.
+    /// Who may sign: keys by their `keyid`. A signature that names none is taken for the only key's, if there is one. At
+    /// least one key is needed, here or in `jwks`.
+    #[serde(default)]
     pub keys: std::collections::BTreeMap<String, KeySpec>,
+    /// More keys, as a JWK Set. Default: none. Example: `{ file: partners.jwks.json }`.
+    #[serde(default)]
+    pub jwks: Option<JwksSpec>,
     /// What every signature has to cover: components such as `"@method"`, `"@query-param;name=\"id\""`, and header
     /// fields. A larger component covers its parts (`@target-uri` covers `@path`); `@query` and `content-digest` are
     /// asked for only where there is a query or a body. Default: `["@method", "@target-uri"]`.
@@ -165,7 +170,7 @@ impl super::Spec for Spec {
         };
         let place = format!("{KIND} {} {}", site.route, site.ordinal);
         Ok(Box::new(HttpSignature {
-            keys: Keys::compile(self.keys, site.base)?,
+            keys: Keys::compile(self.keys, self.jwks, site.base)?,
             policy,
             accept,
             seen: site.state.kept.find_or(&place, || Seen::new(MAX_NONCES)),

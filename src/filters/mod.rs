@@ -56,7 +56,7 @@ use serde::de::DeserializeOwned;
 
 pub use caller::{Caller, Proof, TokenText};
 use chain::Link;
-pub use exchange::{Exchange, Facts, Hold, Job, Origin, Slots};
+pub use exchange::{Arriving, Beginning, Exchange, Facts, Hold, Job, Origin, Reading, Slots};
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
@@ -187,6 +187,8 @@ pub struct Site<'a> {
     pub waf: &'a waf::Common,
     /// How large the cache is.
     pub cache: &'a cache::Store,
+    /// All upstreams of the policy, by name.
+    pub upstreams: &'a [&'a str],
     /// Tells apart the policies of routes, by all that goes into one.
     pub fingerprint: &'a [u8; 32],
     /// Whether a filter before this one finds out who calls.

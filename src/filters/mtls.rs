@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::header_edits::{Head, editable};
 use super::{Caller, Exchange, Filter, Phases, Site, Step};
-use crate::auth::client_cert::{CLIENT_CERT, client_cert};
+use crate::auth::client_cert::{CLIENT_CERT, CLIENT_CERT_CHAIN, client_cert, client_cert_chain};
 use crate::state::clock::unix_seconds;
 use crate::tls::ClientIdentity;
 use crate::values::Problem;
@@ -62,6 +62,10 @@ pub struct Forward {
     /// The certificate, in `Client-Cert` (RFC 9440). Copies that clients send are removed from every request, on every
     /// route. Default: `false`.
     pub client_cert: bool,
+    /// The certificates between that one and the listener's authority, in `Client-Cert-Chain` (RFC 9440), as the listener
+    /// verified them. The header is left out where there are none, and where they have more than 16 KiB. Needs
+    /// `client_cert`. Default: `false`.
+    pub client_cert_chain: bool,
     /// A header that names the caller. Whatever a client sends under that name is removed. Default: none.
     /// Example: `x-client`.
     pub subject_as: Option<String>,
@@ -80,6 +84,11 @@ impl super::Spec for Spec {
             }
             Some(list) => Some(patterns(list)?),
         };
+        if self.forward.client_cert_chain && !self.forward.client_cert {
+            let message =
+                "is above a certificate that the upstream does not get: it needs client_cert (RFC 9440)";
+            return Err(Problem::new("forward.client_cert_chain", message));
+        }
         let subject_as = self.forward.subject_as.as_deref().map(editable).transpose();
         let mut vouched = Vec::new();
         let subject_as = subject_as.map_err(|message| Problem::new("forward.subject_as", message))?;
@@ -89,6 +98,7 @@ impl super::Spec for Spec {
             issuer: self.issuer,
             subject_from: self.subject_from,
             client_cert: self.forward.client_cert,
+            client_cert_chain: self.forward.client_cert_chain,
             subject_as,
             vouched,
         }))
@@ -108,6 +118,7 @@ struct Mtls {
     issuer: Option<String>,
     subject_from: Option<Source>,
     client_cert: bool,
+    client_cert_chain: bool,
     subject_as: Option<HeaderName>,
     vouched: Vec<HeaderName>,
 }
@@ -160,6 +171,10 @@ impl Mtls {
         }
         if self.client_cert {
             headers.push((CLIENT_CERT, HeaderValue::try_from(client_cert(&certificate.der)).ok()?));
+        }
+        let above = certificate.above.iter().map(Vec::as_slice);
+        if let Some(chain) = client_cert_chain(above).filter(|_| self.client_cert_chain) {
+            headers.push((CLIENT_CERT_CHAIN, HeaderValue::try_from(chain).ok()?));
         }
         Some((subject, headers))
     }

@@ -19,12 +19,13 @@ use super::{Exchange, Filter, Phases, Refusal, Site, Step, Verdict};
 use crate::auth::discovery::Endpoint;
 use crate::auth::jose::Thumbprint;
 use crate::auth::oauth;
-use crate::auth::oauth::exchange::{Given, NotGiven, Subject, Wanted};
+use crate::auth::oauth::exchange::{Actor, ActorToken, Given, NotGiven, Subject, Wanted};
 use crate::http::url::Url;
 use crate::tls::ClientSpec;
-use crate::values::{Duration, Problem};
+use crate::values::{Duration, Problem, Secret};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// Gives the upstream a token of its own in `Authorization`: the caller's, which a filter before this one has verified,
 /// exchanged for one that is good for the upstream (RFC 8693), or one of Edgeward's own (`client_credentials`).
@@ -75,6 +76,10 @@ pub struct Spec {
     /// What kind of token is wanted. Default: whatever the server gives. Example: `urn:ietf:params:oauth:token-type:jwt`.
     #[serde(default)]
     pub requested_type: Option<String>,
+    /// Who acts for the caller, so that the upstream's token tells both (RFC 8693 section 4.1). Default: nobody is named.
+    /// Example: `{ token: { file: /var/run/secrets/edge.jwt } }`.
+    #[serde(default)]
+    pub actor: Option<ActorSpec>,
     /// How long a token is used at most. Default: `5m`. Example: `1m`.
     #[serde(default = "default_ttl")]
     pub ttl: Duration,
@@ -88,6 +93,37 @@ pub struct Spec {
     /// Example: `true`.
     #[serde(default)]
     pub danger_http: bool,
+}
+
+/// Who acts for the caller. Either `token` or `client_credentials`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "TokenExchangeActor")]
+pub struct ActorSpec {
+    /// The actor's token. Read anew for each exchange, for whoever issues it replaces it before it expires.
+    /// Example: `{ file: /var/run/secrets/edge.jwt }`.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// Edgeward's own token, which the same server gives for the same `client`. Example: `{ scopes: [act] }`.
+    #[serde(default)]
+    pub client_credentials: Option<OwnToken>,
+    /// What the actor's token is said to be. Default: `urn:ietf:params:oauth:token-type:jwt` for `token`, `…:access_token` for
+    /// Edgeward's own.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// What Edgeward's own token is to be good for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "TokenExchangeOwnToken")]
+pub struct OwnToken {
+    /// Services, by name. Default: none.
+    pub audience: Vec<String>,
+    /// Services, by where they are (RFC 8707). Default: none.
+    pub resource: Vec<Url>,
+    /// Scopes. Default: what the server gives.
+    pub scopes: Vec<String>,
 }
 
 /// Whose token is asked for.
@@ -115,7 +151,7 @@ impl super::Spec for Spec {
     const DECIDES: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        let written = Written {
+        let written = || Written {
             url: self.url.as_ref(),
             issuer: self.issuer.as_ref(),
             client: &self.client,
@@ -123,20 +159,55 @@ impl super::Spec for Spec {
             tls: self.tls.as_ref(),
             danger_http: self.danger_http,
         };
-        let server = oauth_server::server(site, &written, Endpoint::Token)?;
+        let server = || oauth_server::server(site, &written(), Endpoint::Token);
         let ttl = *self.ttl;
-        let wanted = self.wanted()?;
-        let answers = Arc::clone(&site.issuers.memory().answers);
-        Ok(Box::new(TokenExchange(oauth::Exchange { server, wanted, ttl, answers })))
+        let of = |server, wanted, actor| {
+            let answers = Arc::clone(&site.issuers.memory().answers);
+            oauth::Exchange { server, wanted, ttl, answers, actor }
+        };
+        let ours = |wanted| Ok(of(server()?, wanted, None));
+        let actor = self.actor.as_ref().map(|actor| actor.build(site, ours)).transpose();
+        let actor = actor.map_err(|problem| problem.under("actor"))?;
+        if actor.is_some() && self.grant == Grant::ClientCredentials {
+            return Err(Problem::new("actor", "means nothing where no token is exchanged"));
+        }
+        let exchange = of(server()?, self.wanted()?, actor);
+        Ok(Box::new(TokenExchange(exchange)))
+    }
+}
+
+impl ActorSpec {
+    /// `ours` gets Edgeward's own tokens.
+    fn build(
+        &self,
+        site: &Site<'_>,
+        ours: impl FnOnce(Wanted) -> Result<oauth::Exchange, Problem>,
+    ) -> Result<Actor, Problem> {
+        let (kind, token) = match (&self.token, &self.client_credentials) {
+            (Some(token), None) => {
+                // What is not there now will hardly be there later.
+                token.resolve(site.base).map_err(|error| Problem::new("token", error))?;
+                let (secret, base) = (token.clone(), site.base.to_owned());
+                let name = format!("{token} {}", site.base.display());
+                (JWT, ActorToken::Kept { name, read: Arc::new(move || secret.resolve(&base).ok()) })
+            }
+            (None, Some(own)) => {
+                let wanted = wanted(None, &own.audience, &own.resource, &own.scopes);
+                let wanted = wanted.map_err(|problem| problem.under("client_credentials"))?;
+                (ACCESS_TOKEN, ActorToken::Ours(Box::new(ours(wanted)?)))
+            }
+            _ => return Err(Problem::whole("expected exactly one of `token` and `client_credentials`")),
+        };
+        Ok(Actor { kind: self.kind.clone().unwrap_or_else(|| kind.to_owned()), token })
     }
 }
 
 impl Spec {
-    fn wanted(self) -> Result<Wanted, Problem> {
+    fn wanted(&self) -> Result<Wanted, Problem> {
         let subject = match self.grant {
             Grant::Exchange => Some(Subject {
-                kind: self.subject_type.unwrap_or_else(|| ACCESS_TOKEN.to_owned()),
-                requested: self.requested_type,
+                kind: self.subject_type.clone().unwrap_or_else(|| ACCESS_TOKEN.to_owned()),
+                requested: self.requested_type.clone(),
             }),
             Grant::ClientCredentials => {
                 let unused = [("subject_type", &self.subject_type), ("requested_type", &self.requested_type)];
@@ -146,13 +217,22 @@ impl Spec {
                 None
             }
         };
-        if let Some(index) = self.audience.iter().position(String::is_empty) {
-            return Err(Problem::new(format!("audience[{index}]"), "expected the name of a service"));
-        }
-        check_scopes("scopes", &self.scopes)?;
-        let scope = (!self.scopes.is_empty()).then(|| self.scopes.join(" "));
-        Ok(Wanted { subject, audiences: self.audience, resources: self.resource, scope })
+        wanted(subject, &self.audience, &self.resource, &self.scopes)
     }
+}
+
+fn wanted(
+    subject: Option<Subject>,
+    audience: &[String],
+    resource: &[Url],
+    scopes: &[String],
+) -> Result<Wanted, Problem> {
+    if let Some(index) = audience.iter().position(String::is_empty) {
+        return Err(Problem::new(format!("audience[{index}]"), "expected the name of a service"));
+    }
+    check_scopes("scopes", scopes)?;
+    let scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+    Ok(Wanted { subject, audiences: audience.to_vec(), resources: resource.to_vec(), scope })
 }
 
 struct TokenExchange(oauth::Exchange);

@@ -93,11 +93,17 @@ impl Site<'_> {
         if let Some(secret) = &spec.secret {
             let problem = |error: &dyn std::fmt::Display| Problem::new("secret", error);
             let secret = secret.resolve(self.base).map_err(|error| problem(&error))?;
-            let key = Key::secret(secret.expose().as_bytes(), None, None).map_err(|error| problem(&error))?;
+            let text = secret.expose().as_bytes();
+            let key = if text.trim_ascii_start().starts_with(b"{") {
+                Key::secret_from_jwk(text)
+            } else {
+                Key::secret(text, None, None)
+            };
+            let key = key.map_err(|error| problem(&error))?;
             if key.algorithms().and(algorithms) != algorithms {
                 return Err(Problem::new(
                     "secret",
-                    "too short for one of the algorithms: HS384 needs 48 bytes, HS512 64",
+                    "too short for one of the algorithms: HS384 needs 48 bytes, HS512 64; or the `alg` of the JWK is another one",
                 ));
             }
             keys.add(key).map_err(|error| problem(&error))?;

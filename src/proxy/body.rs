@@ -10,19 +10,27 @@
 //! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the
 //! head then, and none of the body.
 //!
+//! A filter that has to know the body before it says anything of the head has it read where it stands in the chain
+//! ([`arriving`]). What came then is shown to the others afterwards, as if it had come only now.
+//!
 //! Traps in what Pingora makes of a piece: `None` is the end, also where it is not said to be (before trailers, towards
 //! HTTP/2); `None` given back ends the upstream's body, whatever the client still sends; and an empty piece at the end is
 //! written as a chunk, which ends the body twice.
 
+mod arriving;
+
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, Version, header};
+use pingora::http::RequestHeader;
 use pingora_core::Result;
 use pingora_proxy::Session;
 
+pub use self::arriving::ask_filters;
+use super::connection::Connection;
 use super::context::Context;
 use super::rescue::{decision, refused};
 use crate::filters::chain::Decision;
-use crate::filters::{Exchange, Hold};
+use crate::filters::{Beginning, Exchange, Hold};
 
 /// What Pingora's buffer holds.
 const BUFFER_BYTES: u64 = 64 * 1024;
@@ -43,6 +51,8 @@ pub struct Body {
     kept_from: Option<u64>,
     /// Whether the next piece is what Pingora kept, so that filters know it.
     again: bool,
+    /// What was read while the head was with the filters, until they are shown it.
+    early: Option<Beginning>,
     hold: Hold,
     held: Held,
 }
@@ -118,16 +128,21 @@ impl Body {
 
 /// Whether the head announces more than is allowed, or more has come.
 pub fn check_length(session: &Session, ctx: &Context) -> Result<(), Decision> {
-    within(length(session).unwrap_or(0).max(ctx.body.bytes), ctx)
+    within(length(session).unwrap_or(0).max(ctx.body.bytes), most(ctx))
 }
 
 fn length(session: &Session) -> Option<u64> {
     session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn within(bytes: u64, ctx: &Context) -> Result<(), Decision> {
+/// Bytes that a body may have.
+fn most(ctx: &Context) -> u64 {
     let of_listener = ctx.connection.as_ref().map_or(u64::MAX, |connection| connection.door.limits.body);
-    if bytes > ctx.route.max_body.unwrap_or(of_listener) {
+    ctx.route.max_body.unwrap_or(of_listener)
+}
+
+fn within(bytes: u64, most: u64) -> Result<(), Decision> {
+    if bytes > most {
         return Err(decision(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"));
     }
     Ok(())
@@ -139,25 +154,26 @@ fn within(bytes: u64, ctx: &Context) -> Result<(), Decision> {
 /// When they refuse it, or the client is gone.
 pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> {
     let hold = ctx.slots.hold();
-    if hold == Hold::default() || !ctx.facts.has_body {
+    let mut early = ctx.body.early.take();
+    if (hold == Hold::default() && early.is_none()) || !ctx.facts.has_body {
         return Ok(());
     }
-    invite(session).await?;
+    if early.is_none() {
+        invite(session).await?;
+    }
     ctx.body.hold = hold;
     ctx.body.held = Held::Waiting { first: BytesMut::new(), last: Bytes::new() };
     let length = length(session);
     loop {
-        if length.is_none_or(|length| length.saturating_sub(ctx.body.bytes) <= BUFFER_BYTES) {
-            session.enable_retry_buffering();
-            ctx.body.kept_from = ctx.body.kept_from.or(Some(ctx.body.bytes));
-        }
-        // HTTP/2 may have ended it since the head was looked at.
-        let mut piece = None;
-        if !session.is_body_done() {
-            piece = session.read_request_body().await.map_err(pingora::Error::into_down)?;
-        }
-        let end = piece.is_none() || session.is_body_done();
-        receive(session, ctx, &mut piece, end).await.map_err(|decision| refused(ctx, decision))?;
+        let (mut piece, end) = if let Some(early) = early.take() {
+            (Some(early.bytes).filter(|bytes| !bytes.is_empty()), early.whole)
+        } else {
+            let (piece, end) = next(session, &mut ctx.body, length).await?;
+            let counted = count_within(ctx, piece.as_ref(), end);
+            counted.map_err(|decision| refused(ctx, decision))?;
+            (piece, end)
+        };
+        show(session, ctx, &mut piece, end).await.map_err(|decision| refused(ctx, decision))?;
         if end {
             let body = ctx.body.exchange(piece, true).unwrap_or_default();
             ctx.body.held = Held::Whole { body, given: false };
@@ -165,21 +181,43 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
         }
         let Held::Waiting { first, last } = &mut ctx.body.held else { return Ok(()) };
         first.extend_from_slice(&std::mem::replace(last, piece.unwrap_or_default()));
-        let sure = length.is_some() || ctx.body.bytes + PIECE_BYTES <= BUFFER_BYTES;
-        if ctx.body.bytes > hold.first || !sure {
+        if ctx.body.bytes > hold.first || !may_go_on(length, ctx.body.bytes) {
             return Ok(());
         }
     }
 }
 
+/// The next piece, before an upstream hears of the request, and whether it is the last.
+async fn next(session: &mut Session, body: &mut Body, length: Option<u64>) -> Result<(Option<Bytes>, bool)> {
+    if length.is_none_or(|length| length.saturating_sub(body.bytes) <= BUFFER_BYTES) {
+        session.enable_retry_buffering();
+        body.kept_from = body.kept_from.or(Some(body.bytes));
+    }
+    // HTTP/2 may have ended it since the head was looked at.
+    let mut piece = None;
+    if !session.is_body_done() {
+        piece = session.read_request_body().await.map_err(pingora::Error::into_down)?;
+    }
+    let end = piece.is_none() || session.is_body_done();
+    Ok((piece, end))
+}
+
+/// Whether Pingora's buffer is sure to hold what it has to when one more piece is read.
+fn may_go_on(length: Option<u64>, bytes: u64) -> bool {
+    length.is_some() || bytes + PIECE_BYTES <= BUFFER_BYTES
+}
+
 /// Asks for the body a client that waits to be asked (RFC 9110 section 10.1.1), as its upstream will not.
 async fn invite(session: &mut Session) -> Result<()> {
-    let request = session.req_header();
-    if request.version < Version::HTTP_11 || !request.headers.contains_key(header::EXPECT) {
+    if !waits_to_be_asked(session.req_header()) {
         return Ok(());
     }
     session.req_header_mut().remove_header(&header::EXPECT);
     session.write_continue_response().await
+}
+
+fn waits_to_be_asked(request: &RequestHeader) -> bool {
+    request.version >= Version::HTTP_11 && request.headers.contains_key(header::EXPECT)
 }
 
 /// A piece on its way to the upstream.
@@ -193,7 +231,7 @@ pub async fn pass(
     end: bool,
 ) -> Result<(), Decision> {
     if session.was_upgraded() {
-        count(ctx, piece.as_ref(), end);
+        count(&mut ctx.body, ctx.connection.as_deref(), piece.as_ref(), end);
         return Ok(());
     }
     let end = end || piece.is_none();
@@ -227,25 +265,38 @@ async fn receive(
     piece: &mut Option<Bytes>,
     end: bool,
 ) -> Result<(), Decision> {
-    count(ctx, piece.as_ref(), end);
-    within(ctx.body.bytes, ctx)?;
+    count_within(ctx, piece.as_ref(), end)?;
+    show(session, ctx, piece, end).await
+}
+
+/// Shows a piece to all who look at bodies.
+async fn show(
+    session: &mut Session,
+    ctx: &mut Context,
+    piece: &mut Option<Bytes>,
+    end: bool,
+) -> Result<(), Decision> {
     ctx.body.ended = end;
     if !ctx.route.chain.has_request_body() {
         return Ok(());
     }
-    let route = ctx.route.clone();
     let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-    route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end).await
+    ctx.route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end).await
 }
 
-fn count(ctx: &mut Context, piece: Option<&Bytes>, end: bool) {
+fn count_within(ctx: &mut Context, piece: Option<&Bytes>, end: bool) -> Result<(), Decision> {
+    count(&mut ctx.body, ctx.connection.as_deref(), piece, end);
+    within(ctx.body.bytes, most(ctx))
+}
+
+fn count(body: &mut Body, connection: Option<&Connection>, piece: Option<&Bytes>, end: bool) {
     let bytes = piece.map_or(0, Bytes::len);
-    ctx.body.bytes += bytes as u64;
-    if !ctx.body.open {
+    body.bytes += bytes as u64;
+    if !body.open {
         return;
     }
-    ctx.body.open = !end;
-    if let Some(connection) = &ctx.connection {
+    body.open = !end;
+    if let Some(connection) = connection {
         connection.body_progress(bytes);
         if end {
             connection.body_closed();

@@ -3,33 +3,40 @@
 //!
 //! Every response that may be stored is asked for by an [errand](errand) and [comes](fetch) to everyone alike, the client
 //! that asked first among them; so nobody's leaving takes it from the others. What is not for the cache, or is known to be
-//! for one client alone, goes the usual way and is only [looked at](observe) as it passes.
+//! for one client alone, goes the usual way and is only [looked at](observe) as it passes, and [kept](capture) if it turns
+//! out to be for others, too.
 
+mod capture;
 mod errand;
 mod fetch;
+mod keep;
 mod observe;
 mod serve;
 
 use std::sync::Arc;
 
-use http::header::{AGE, RANGE};
+use http::header::{AGE, AUTHORIZATION, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
+pub use self::capture::{Capture, passes, sends};
 pub use self::errand::{Errand, answered, begin, failed};
-use self::errand::{Failure, Told, prepare, stub};
+use self::errand::{Failure, Parents, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;
 use super::rescue::{self, decision};
-use crate::cache::flights::{Leader, Turn};
+use crate::cache::flights::{Follower, Leader, Turn};
 use crate::cache::memory;
+use crate::cache::parents::Child;
 use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
+use crate::cache::store::Audience;
 use crate::cache::validate;
-use crate::filters::cache::{Course, Found, Settings};
+use crate::cache::vary::Fingerprint;
+use crate::filters::cache::{Course, Found, Place, Plan, Settings};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -87,6 +94,14 @@ async fn refresh(session: &mut Session, ctx: &mut Context, found: Found, clock: 
     }
 }
 
+/// Where following another's question has led.
+enum Followed {
+    Answered,
+    /// What came is of another variant than this one.
+    Other(Fingerprint),
+    Nowhere,
+}
+
 /// A request that the origin must be asked for.
 struct Asking<'c> {
     why: Forward,
@@ -99,42 +114,69 @@ impl Asking<'_> {
     /// Whether it answered.
     async fn answer(mut self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         let Some(plan) = ctx.slots.plan() else { return Ok(false) };
-        let (settings, wants, Some(place)) = (plan.settings.clone(), plan.wants, &plan.place) else {
+        let (settings, Some(mut flight)) = (plan.settings.clone(), plan.flight()) else { return Ok(false) };
+        let mut regrouped = false;
+        loop {
+            match settings.shared.flights.join(flight, self.clock.nanos()) {
+                Turn::Lead(leader) => return self.lead(session, ctx, leader, &settings).await,
+                Turn::Follow(follower) => match self.follow(session, ctx, follower, &settings).await? {
+                    Followed::Answered => return Ok(true),
+                    Followed::Other(variant) if !regrouped => {
+                        (flight, regrouped) = (flight.of_variant(variant), true);
+                        continue;
+                    }
+                    Followed::Other(_) | Followed::Nowhere => {}
+                },
+                Turn::Alone => {}
+            }
+            if self.found.is_none() {
+                return Ok(false);
+            }
+            return self.ask(session, ctx, None, &settings).await;
+        }
+    }
+
+    async fn lead(
+        &mut self,
+        session: &mut Session,
+        ctx: &mut Context,
+        leader: Leader<Landing>,
+        settings: &Settings,
+    ) -> Result<bool> {
+        let Some((plan, place)) = ctx.slots.plan().and_then(|plan| Some((plan, plan.place.as_ref()?))) else {
             return Ok(false);
         };
-        let Some(flight) = plan.flight() else { return Ok(false) };
-        let leader = match settings.shared.flights.join(flight, self.clock.nanos()) {
-            Turn::Alone if self.found.is_none() => return Ok(false),
-            Turn::Alone => None,
-            Turn::Lead(leader) => {
-                // Another leader may have stored it a moment ago.
-                if let memory::Found::Fitting(stored, freshness) =
-                    settings.shared.store.find(&place.key, &place.fields)
-                {
-                    let found = Found { stored, freshness };
-                    if found.is_fresh(&wants, self.clock.wall()) {
-                        return self.reuse(session, ctx, &found, &settings).await;
-                    }
-                    self.found = Some(found);
-                }
-                Some(leader)
+        // Another leader may have stored it a moment ago.
+        if let memory::Found::Fitting(stored, freshness) =
+            settings.shared.store.find(&place.key, &place.fields)
+        {
+            let found = Found { stored, freshness };
+            if found.is_fresh(&plan.wants, self.clock.wall()) {
+                return self.reuse(session, ctx, &found, settings).await;
             }
-            Turn::Follow(follower) => {
-                let late = follower.is_late();
-                let landing = tokio::select! {
-                    landing = follower.wait(settings.patience) => landing,
-                    gone = serve::gone(session) => return Err(gone),
-                };
-                if self.share(session, ctx, landing, late).await? {
-                    return Ok(true);
-                }
-                if self.found.is_none() {
-                    return Ok(false);
-                }
-                None
-            }
+            self.found = Some(found);
+        }
+        self.ask(session, ctx, Some(leader), settings).await
+    }
+
+    async fn follow(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+        follower: Follower<Landing>,
+        settings: &Settings,
+    ) -> Result<Followed> {
+        let late = follower.is_late();
+        let landing = tokio::select! {
+            landing = follower.wait(settings.patience) => landing,
+            gone = serve::gone(session) => return Err(gone),
         };
-        self.ask(session, ctx, leader, &settings).await
+        let place = ctx.slots.plan().and_then(|plan| plan.place.as_ref());
+        let variant = place.and_then(|place| variant(landing.as_ref(), &place.fields));
+        if self.share(session, ctx, landing, late).await? {
+            return Ok(Followed::Answered);
+        }
+        Ok(variant.map_or(Followed::Nowhere, Followed::Other))
     }
 
     /// Answers with what was stored since the filter looked.
@@ -204,7 +246,8 @@ impl Asking<'_> {
         status: Option<StatusCode>,
     ) -> Result<bool> {
         let (Some(found), Some(plan)) = (&self.found, ctx.slots.plan()) else { return Ok(false) };
-        if !found.freshness.stands_in_for_an_error(&plan.wants, self.clock.wall()) {
+        let least = if status.is_none() { settings.rules.stale_if_unreachable } else { 0 };
+        if !found.freshness.stands_in_for_an_error(&plan.wants, least, self.clock.wall()) {
             return Ok(false);
         }
         ctx.cache = Some(CacheOutcome::Stale);
@@ -319,7 +362,8 @@ impl Asking<'_> {
         let place = plan.place.as_ref()?;
         let asked = Arc::new(place.fields.clone());
         let stored = self.found.as_ref().map(|found| found.stored.record.to_fields());
-        let ready = prepare(stub, session, ctx, asked.clone(), |fields| match &stored {
+        let parents = parents(session, ctx, plan, place);
+        let ready = prepare(stub, session, ctx, asked.clone(), parents, |fields| match &stored {
             Some(stored) => _ = validate::make_conditional(fields, stored),
             None => validate::make_whole(fields),
         })?;
@@ -333,12 +377,39 @@ impl Asking<'_> {
             asked,
             asked_in: plan.asked_in,
             validated: self.found.clone(),
+            replaced: None,
             leader,
             clock: self.clock.clone(),
             permit: None,
         };
         Some((fetch, ready))
     }
+}
+
+/// Whom to ask before the origin. Nobody where a request proves who asks: what parents make of that proof cannot be known
+/// here. And nobody while there are purges that parents cannot know of.
+fn parents(session: &Session, ctx: &Context, plan: &Plan, place: &Place) -> Option<Parents> {
+    let name = plan.settings.parents.as_deref()?;
+    let fields = &session.req_header().headers;
+    let proven = plan.credentials
+        || plan.audience == Audience::Subject
+        || !ctx.slots.callers().is_empty()
+        || fields.contains_key(AUTHORIZATION)
+        || ctx.snapshot.vouched.iter().any(|name| fields.contains_key(name));
+    if proven {
+        return None;
+    }
+    let purged = plan.settings.shared.fleet.last_known().ok()?;
+    let service = ctx.snapshot.services.get(name)?.clone();
+    let child = Child { key: place.key, scheme: ctx.facts.scheme, purged };
+    Some(Parents { service, shard: place.key.to_shard(), child })
+}
+
+/// Of which variant a request is that what comes does not fit: all of that variant wait for each other again.
+fn variant(landing: Option<&Landing>, request: &HeaderMap) -> Option<Fingerprint> {
+    let Some(Landing::Coming(coming)) = landing else { return None };
+    let (selector, theirs) = &coming.variant;
+    Some(selector.fingerprint(request)).filter(|own| own != theirs)
 }
 
 /// Waits for what comes, and passes on what is said before that. `None` if nothing comes at all.
@@ -357,6 +428,7 @@ async fn wait(session: &mut Session, waiting: Waiting) -> Result<Option<Own>> {
 /// Notes of the backend what the log tells.
 fn note(ctx: &mut Context, told: &Told) {
     let attempts = &mut ctx.attempts;
+    attempts.upstream.clone_from(&told.upstream);
     attempts.backend.clone_from(&told.backend);
     (attempts.status, attempts.duration) = (told.status, told.duration);
     attempts.retries_elsewhere = told.retries;

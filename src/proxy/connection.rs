@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::DATE;
 use pingora::http::ResponseHeader;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
@@ -55,6 +56,8 @@ pub struct Connection {
     pub forwarded_for: HeaderValue,
     /// What TLS found out.
     pub tls: Option<Arc<TlsFacts>>,
+    /// The authority that was named last, as a value of `Host`: most connections name one.
+    host: Mutex<HeaderValue>,
     activity: AtomicU8,
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
@@ -69,7 +72,13 @@ pub struct Connection {
     given_up: AtomicU32,
     overrun: Notify,
     unread: AtomicBool,
+    /// See [`Connection::set_date`].
+    date: Mutex<Option<Date>>,
+    dated: AtomicBool,
 }
+
+/// A `Date` as it is written today: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub type Date = [u8; 29];
 
 impl Connection {
     /// A connection nothing has been read from.
@@ -81,6 +90,7 @@ impl Connection {
             client_ip,
             forwarded_for: forwarded::x_forwarded_for([], client_ip),
             tls,
+            host: Mutex::new(HeaderValue::from_static("")),
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -92,6 +102,8 @@ impl Connection {
             given_up: AtomicU32::new(0),
             overrun: Notify::new(),
             unread: AtomicBool::new(false),
+            date: Mutex::new(None),
+            dated: AtomicBool::new(false),
         })
     }
 
@@ -112,6 +124,15 @@ impl Connection {
     pub fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
         let unused = ResponseHeader::build(200, None).ok()?;
         Some(Arc::new(ProxyDigest { response: Box::new(unused), user_data: Some(Box::new(self.clone())) }))
+    }
+
+    /// An authority as a value of `Host`; `None` if it cannot be one.
+    pub fn host(&self, authority: &str) -> Option<HeaderValue> {
+        let mut last = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != *authority {
+            *last = HeaderValue::from_str(authority).ok()?;
+        }
+        Some(last.clone())
     }
 
     /// What it is doing.
@@ -206,6 +227,22 @@ impl Connection {
         let millis =
             (bytes as u64).saturating_mul(1000).checked_div(limits.min_rate.saturating_mul(WRITE_RATE));
         limits.stall * 3 + Duration::from_millis(millis.unwrap_or(0))
+    }
+
+    /// Has the next final head, which must follow at once, say when the origin made the response: Pingora writes the present
+    /// time into all of them, which is not true of what was stored (RFC 9110 §6.6.1). Of HTTP/2 the guard sees no heads.
+    pub fn set_date(&self, head: &ResponseHeader) {
+        let date = head.headers.get(DATE).and_then(|date| Date::try_from(date.as_bytes()).ok());
+        self.dated.store(date.is_some(), Ordering::Release);
+        if date.is_some() {
+            *self.date.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        }
+    }
+
+    /// What the head that goes out now is to say.
+    pub(super) fn take_date(&self) -> Option<Date> {
+        let is_dated = self.dated.load(Ordering::Acquire) && self.dated.swap(false, Ordering::AcqRel);
+        if is_dated { *self.date.lock().unwrap_or_else(PoisonError::into_inner) } else { None }
     }
 
     /// Says whether the client may still be sending what nobody reads.

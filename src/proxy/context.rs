@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::body::Body;
-use super::caching::Errand;
+use super::caching::{Capture, Errand};
 use super::connection::Connection;
 use super::upstream::Attempts;
 use crate::filters::chain::{Decision, Shadows};
@@ -50,6 +50,8 @@ pub struct Context {
     pub trace: TraceParent,
     /// What the cache did with it.
     pub cache: Option<CacheOutcome>,
+    /// What the cache keeps of it while it passes by.
+    pub capture: Option<Box<Capture>>,
     /// Set where it is no client's request but an errand of the cache's.
     pub errand: Option<Box<Errand>>,
     /// Counts it as in flight.

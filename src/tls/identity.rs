@@ -10,14 +10,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use boring::hash::MessageDigest;
 use boring::ssl::{NameType, SslRef};
-use boring::x509::{X509NameRef, X509Ref};
+use boring::x509::{X509, X509NameRef, X509Ref};
 use pingora_core::listeners::TlsAccept;
 
 use super::der;
 use super::spec::Protocol;
+use super::trust::ClientAuth;
 
 /// `XN_FLAG_RFC2253`: most specific first, commas between, everything outside ASCII escaped.
 const RFC2253: i32 = 0x0111_0317;
+/// Each connection keeps them, and an upstream gets them in one header.
+const MOST_ABOVE_BYTES: usize = 16 << 10;
 
 /// What was agreed on in a handshake. The `extension` of the connection's `SslDigest`.
 #[derive(Debug, Clone)]
@@ -57,12 +60,16 @@ pub struct ClientIdentity {
     pub not_after: i64,
     /// The certificate in DER.
     pub der: Vec<u8>,
+    /// The certificates between it and the listener's authority, as they were verified, each certified by the next, in
+    /// DER. Neither the certificate itself nor the authority is among them. Empty if there are none, or if they have more
+    /// than 16 KiB.
+    pub above: Vec<Vec<u8>>,
 }
 
 impl ClientIdentity {
-    /// The identity in a certificate, which the caller has verified. `None` if it cannot be read, so that nobody passes
-    /// for an identity with holes.
-    pub(super) fn of(certificate: &X509Ref) -> Option<Self> {
+    /// The identity in a certificate, which the caller has verified by those `above` it. `None` if it cannot be read, so
+    /// that nobody passes for an identity with holes.
+    pub(super) fn of(certificate: &X509Ref, above: &[X509]) -> Option<Self> {
         let names = certificate.subject_alt_names();
         let names = || names.iter().flatten();
         Some(Self {
@@ -75,37 +82,50 @@ impl ClientIdentity {
             fingerprint_sha256: hex(&certificate.digest(MessageDigest::sha256()).ok()?),
             not_after: der::unix_seconds(certificate.not_after())?,
             der: certificate.to_der().ok()?,
+            above: bounded(above.iter().map(|one| one.to_der()).collect::<Result<_, _>>().ok()?),
         })
     }
 }
 
 impl TlsFacts {
-    fn of(ssl: &SslRef) -> Self {
-        let certificate = ssl.peer_certificate();
+    fn of(ssl: &SslRef, client_auth: &ClientAuth) -> Self {
+        let client = ssl.peer_certificate().and_then(|certificate| {
+            let sent = ssl.peer_cert_chain();
+            let above = sent.map(|sent| client_auth.between(&certificate, sent)).unwrap_or_default();
+            ClientIdentity::of(&certificate, &above)
+        });
         Self {
             sni: ssl.servername(NameType::HOST_NAME).map(normalised),
             version: ssl.version_str(),
             cipher: ssl.current_cipher().map_or("", |cipher| cipher.name()),
             alpn: ssl.selected_alpn_protocol().and_then(Protocol::from_name),
             resumed: ssl.session_reused(),
-            client: certificate.and_then(|certificate| ClientIdentity::of(&certificate)).map(Arc::new),
+            client: client.map(Arc::new),
         }
     }
 }
 
 /// Attaches [`TlsFacts`] to every connection whose handshake has succeeded.
-pub(super) struct Observer;
+#[derive(Clone)]
+pub(super) struct Observer {
+    /// By what clients were verified.
+    pub client_auth: ClientAuth,
+}
 
 #[async_trait]
 impl TlsAccept for Observer {
     async fn handshake_complete_callback(&self, ssl: &SslRef) -> Option<Arc<dyn Any + Send + Sync>> {
-        Some(Arc::new(TlsFacts::of(ssl)))
+        Some(Arc::new(TlsFacts::of(ssl, &self.client_auth)))
     }
 }
 
 /// A host name as names are compared: lower case, no dot at the end.
 pub(super) fn normalised(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn bounded(above: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    if above.iter().map(Vec::len).sum::<usize>() > MOST_ABOVE_BYTES { Vec::new() } else { above }
 }
 
 fn text(name: &X509NameRef) -> Option<String> {

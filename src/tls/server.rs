@@ -40,12 +40,14 @@ struct Live {
     store: Arc<ArcSwap<Store>>,
     /// When the entrance's ticket keys were made.
     since: i64,
+    observer: Observer,
 }
 
 impl Live {
     fn new(settings: &Settings, store: Arc<ArcSwap<Store>>) -> Result<Self, ErrorStack> {
         let entrance = settings.entrance(Arc::clone(&store))?;
-        Ok(Self { entrance, store, since: (settings.clock)() })
+        let observer = Observer { client_auth: settings.client_auth.clone() };
+        Ok(Self { entrance, store, since: (settings.clock)(), observer })
     }
 }
 
@@ -88,9 +90,12 @@ impl Acceptor {
     /// When the handshake fails or takes longer than `within`. The connection is closed; BoringSSL has sent the
     /// alert.
     pub async fn accept<S: IO>(&self, stream: S, within: Duration) -> Result<SslStream<S>, HandshakeError> {
-        let entrance = self.live.load().entrance.clone();
+        let (entrance, observer) = {
+            let live = self.live.load();
+            (live.entrance.clone(), live.observer.clone())
+        };
         let stream =
-            handshake::observe(within, handshake_with_callback(&entrance, stream, &Observer)).await?;
+            handshake::observe(within, handshake_with_callback(&entrance, stream, &observer)).await?;
         self.check_resumed(&stream)?;
         Ok(stream)
     }

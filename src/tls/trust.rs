@@ -10,7 +10,7 @@ use boring::ssl::{SslContextBuilder, SslVerifyMode};
 use boring::stack::StackRef;
 use boring::x509::store::{X509Store, X509StoreBuilder};
 use boring::x509::verify::X509VerifyFlags;
-use boring::x509::{X509, X509StoreContextRef, X509VerifyError};
+use boring::x509::{X509, X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyError};
 
 use super::certificate::{self, read_authorities};
 use super::handshake::{self, Reason};
@@ -58,6 +58,16 @@ impl ClientAuth {
         Watched::look([&spec.ca, &spec.crl].into_iter().flatten().map(|path| base.join(path)))
     }
 
+    /// The certificates between a client's, which was verified, and the authority, of those that the client sent with it.
+    pub(super) fn between(&self, certificate: &X509Ref, sent: &StackRef<X509>) -> Vec<X509> {
+        match self {
+            Self::Ask { trust, .. } if !sent.is_empty() => {
+                trust.between(certificate, sent).unwrap_or_default()
+            }
+            Self::Ask { .. } | Self::Off => Vec::new(),
+        }
+    }
+
     /// Applies this to a context that handshakes will use.
     pub(super) fn configure(&self, context: &mut SslContextBuilder) -> Result<(), ErrorStack> {
         let Self::Ask { required, trust } = self else { return Ok(()) };
@@ -91,6 +101,21 @@ impl Trust {
         };
         let store = store(&authorities).map_err(|error| Problem::new("ca", error))?;
         Ok(Self { authorities, store, depth: depth.unwrap_or(DEFAULT_DEPTH), revocation, clock })
+    }
+
+    /// BoringSSL keeps what a client sent, not the way it found through that, so it is asked again. Nothing comes out where
+    /// that way has ended since, as a certificate on it may have when a session is resumed.
+    fn between(&self, certificate: &X509Ref, sent: &StackRef<X509>) -> Result<Vec<X509>, ErrorStack> {
+        X509StoreContext::new()?.init(&self.store, certificate, sent, |context| {
+            if !context.verify_cert()? {
+                // The reason must not be taken for one of the connection's: they share a queue, which belongs to the thread.
+                _ = ErrorStack::get();
+                return Ok(Vec::new());
+            }
+            let way: Vec<_> = context.chain().into_iter().flatten().map(X509Ref::to_owned).collect();
+            let between = way.get(1..way.len().saturating_sub(1)).unwrap_or_default();
+            Ok(between.to_vec())
+        })
     }
 
     /// BoringSSL's question after each step of a verification: `good` is its own answer.

@@ -2,10 +2,13 @@
 
 mod basics;
 mod collapsing;
+mod fleet;
 mod identity;
+mod parents;
 mod poisoning;
 mod purge;
 mod stale;
+mod table;
 mod validation;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Authority, Edge, Origin, Reply, Response, Seen, Setup};
+use http::Request;
+
+use crate::harness::{Authority, Edge, H2Client, Origin, Reply, Response, Seen, Setup};
 
 fn policy(more: &str) -> Setup {
     let text = "admin: { address: '{admin}' }
 access_log: { to: access.log }
-listeners: [{ address: '{listen}' }]
+listeners: [{ address: '{listen}', h2c: true }]
 upstreams: { app: { backends: ['{origin}'] } }
 routes:
   - name: app
@@ -370,4 +372,207 @@ fn in_shadow_mode_nothing_is_refused_and_nothing_is_told() {
         });
     assert_eq!((ask(&edge, &[]).status, ask(&edge, &[("Cookie", "a=b")]).status), (200, 200));
     assert!(origin.requests().iter().all(|seen| seen.header("x-user").is_none()));
+}
+
+/// Says yes to the bodies it is shown that are as long as they are said to be, and end in `ok`.
+fn reads(seen: &Seen) -> Reply {
+    let whole = seen.header("content-length") == Some(&*seen.body.len().to_string());
+    let status = if whole && seen.body.ends_with(b"ok") { 200 } else { 403 };
+    Reply::status(status, &[("x-user", "alice")], "")
+}
+
+fn body_of(length: usize) -> Vec<u8> {
+    let mut body: Vec<u8> = (0..length - 2).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect();
+    body.extend(b"ok");
+    body
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut sent = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for chunk in body.chunks(5000) {
+        sent.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        sent.extend(chunk);
+        sent.extend(b"\r\n");
+    }
+    sent.extend(b"0\r\n\r\n");
+    sent
+}
+
+#[test]
+fn the_server_is_shown_the_body_before_the_upstream_hears_of_it() {
+    let (edge, auth, origin) = running("body: { max: 1MiB }, copy_headers: [x-user]", reads);
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "br"), ("X-Other", "1")];
+    for length in [2, 5000, 70_000, 300_000, 1 << 20] {
+        let body = body_of(length);
+        assert_eq!(edge.client("listen").request("POST", "/a", &headers, &body).status, 200, "{length}");
+        let (asked, passed) = (auth.last(), origin.last());
+        assert_eq!((asked.method(), asked.body == body), ("POST", true), "{length}");
+        assert_eq!(asked.header("content-type"), Some("application/json"));
+        assert_eq!((asked.header("content-encoding"), asked.header("x-other")), (Some("br"), None));
+        assert_eq!(asked.header("x-forwarded-body-partial"), None);
+        assert_eq!((passed.body == body, passed.header("x-user")), (true, Some("alice")), "{length}");
+        assert_eq!(passed.header("content-type"), Some("application/json"));
+    }
+    let count = origin.count();
+    let mut client = edge.client("listen");
+    assert_eq!(client.request("PUT", "/", &[], &vec![b'x'; 70_000]).status, 403);
+    assert_eq!((auth.last().method(), origin.count()), ("PUT", count));
+    assert_eq!(client.request("POST", "/", &[], b"ok").status, 200, "on the same connection");
+    assert_eq!(client.get("/").status, 403, "there is no body that could be right");
+    assert_eq!((auth.last().method(), auth.last().body.len()), ("GET", 0));
+}
+
+#[test]
+fn a_body_without_a_length_is_shown_as_far_as_it_can_be_read() {
+    let (edge, auth, origin) = running("body: { max: 1MiB }", reads);
+    for length in [2, 20_000, 45_000] {
+        let body = body_of(length);
+        let mut client = edge.client("listen");
+        client.send(chunked(&body));
+        assert_eq!(client.response().status, 200, "{length}");
+        assert!(auth.last().body == body && origin.last().body == body, "{length}");
+    }
+    let (asked, passed) = (auth.count(), origin.count());
+    let mut client = edge.client("listen");
+    client.send(chunked(&body_of(300_000)));
+    let refused = client.response();
+    assert_eq!((refused.status, refused.reason()), (411, "forward_auth_length_required".to_owned()));
+    assert_eq!((auth.count(), origin.count()), (asked, passed));
+}
+
+#[test]
+fn a_body_that_is_too_long_to_be_shown_is_refused() {
+    let (edge, auth, origin) = running("body: { max: 10B }", reads);
+    assert_eq!(edge.client("listen").request("POST", "/", &[], &body_of(10)).status, 200);
+    let refused = edge.client("listen").request("POST", "/", &[], &body_of(11));
+    assert_eq!((refused.status, refused.reason()), (413, "forward_auth_body_too_large".to_owned()));
+    let mut client = edge.client("listen");
+    client.send(chunked(&body_of(11)));
+    assert_eq!(client.response().status, 413);
+    assert_eq!((auth.count(), origin.count()), (1, 1));
+}
+
+#[test]
+fn a_beginning_is_shown_on_request_and_said_to_be_one() {
+    let (edge, auth, origin) = running("body: { max: 10B, over_limit: partial }", yes);
+    for length in [10, 11, 100_000] {
+        let body = body_of(length);
+        assert_eq!(edge.client("listen").request("POST", "/", &[], &body).status, 200, "{length}");
+        let partial = (length > 10).then_some("true");
+        let forged = auth.last();
+        assert_eq!((&*forged.body, forged.header("x-forwarded-body-partial")), (&body[..10], partial));
+        assert_eq!(forged.header("content-length"), Some("10"));
+        assert!(origin.last().body == body, "{length}");
+        let mut client = edge.client("listen");
+        client.send(chunked(&body));
+        assert_eq!(client.response().status, 200, "{length}");
+        assert_eq!(
+            (&*auth.last().body, auth.last().header("x-forwarded-body-partial")),
+            (&body[..10], partial)
+        );
+        assert!(origin.last().body == body, "{length}");
+    }
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
+    let (edge, auth, origin) = running("body: {}", reads);
+    let mut client = edge.client("listen");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    assert_eq!(client.next_response("POST").unwrap().status, 100);
+    client.send("42ok");
+    assert_eq!(client.response().status, 200);
+    assert_eq!((&*auth.only().body, &*origin.only().body), (&b"42ok"[..], &b"42ok"[..]));
+    assert_eq!((auth.only().header("expect"), origin.only().header("expect")), (None, None));
+    let mut client = edge.client("listen");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 70000\r\n\r\n");
+    assert_eq!(client.response().status, 413, "it is not asked for what is too long anyway");
+}
+
+#[test]
+fn bodies_of_http2_are_shown_too() {
+    let (edge, auth, origin) = running("body: { max: 256KiB }", reads);
+    for (length, announced) in [(3, true), (40_000, true), (200_000, true), (3, false), (40_000, false)] {
+        let body = body_of(length);
+        let h2 = H2Client::cleartext(edge.address("listen"));
+        let mut request = Request::post("http://localhost/");
+        if announced {
+            request = request.header("content-length", length);
+        }
+        assert_eq!(h2.request(request.body(()).unwrap(), &body, None).status, 200, "{length} {announced}");
+        assert!(auth.last().body == body && origin.last().body == body, "{length} {announced}");
+    }
+    let h2 = H2Client::cleartext(edge.address("listen"));
+    assert_eq!(h2.request(Request::post("http://localhost/").body(()).unwrap(), b"wrong", None).status, 403);
+}
+
+#[test]
+fn a_yes_to_one_body_is_none_to_another() {
+    let (edge, auth, _origin) = running("body: {}, cache: { ttl: 10s }", reads);
+    let ask = |body: &[u8]| edge.client("listen").request("POST", "/", &[], body).status;
+    assert_eq!((ask(b"1ok"), ask(b"1ok"), auth.count()), (200, 200, 1));
+    assert_eq!((ask(b"2no"), auth.count()), (403, 2));
+    assert_eq!((ask(b"2ok"), auth.count()), (200, 3));
+}
+
+#[test]
+fn filters_after_it_see_the_body_and_who_calls() {
+    let auth = Origin::start(reads);
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let more = "body: { max: 1MiB }, subject_header: x-user } }, { request_limits: { max_body: 100KiB } }, { authorize: { rules: [{ allow: 'auth.subject == \"alice\"' }]";
+    let edge = policy(more).with("auth", auth.address()).with("origin", origin.address()).start();
+    assert_eq!(edge.client("listen").request("POST", "/", &[], &body_of(90_000)).status, 200);
+    assert!(origin.last().body == body_of(90_000));
+    let mut client = edge.client("listen");
+    client.send(chunked(&body_of(40_000)));
+    assert_eq!(client.response().status, 200);
+    let edge = policy(&more.replace("100KiB", "30KiB"));
+    let edge = edge.with("auth", auth.address()).with("origin", origin.address()).start();
+    let mut client = edge.client("listen");
+    client.send(chunked(&body_of(40_000)));
+    assert_eq!((client.response().status, origin.count()), (413, 2));
+}
+
+#[test]
+fn a_client_that_leaves_ends_the_request() {
+    let (edge, auth, origin) = running("body: { max: 64KiB }", reads);
+    let mut gone = edge.client("listen");
+    gone.send("POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n42");
+    drop(gone);
+    edge.logged("the request of who left", |line| line["reason"] == "incomplete_body");
+    assert_eq!((auth.count(), origin.count()), (0, 0));
+}
+
+#[test]
+fn in_shadow_mode_the_body_is_shown_and_goes_on() {
+    let auth = Origin::start(|_| Reply::status(403, &[], ""));
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = policy("body: {}, mode: shadow").with("auth", auth.address()).with("origin", origin.address());
+    let edge = edge.start();
+    let mut client = edge.client("listen");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    assert_eq!(client.next_response("POST").unwrap().status, 100);
+    client.send("42ok");
+    assert_eq!(client.response().status, 200);
+    assert_eq!((&*auth.only().body, &*origin.only().body), (&b"42ok"[..], &b"42ok"[..]));
+    assert_eq!(origin.only().header("expect"), None);
+}
+
+#[test]
+fn a_body_that_is_longer_than_the_route_allows_is_shown_to_nobody() {
+    let (auth, origin) = (Origin::start(reads), Origin::start(|_| Reply::text("ok")));
+    let edge = Edge::policy(
+        "listeners: [{ address: '{listen}' }]
+upstreams: { app: { backends: ['{origin}'] } }
+routes:
+  - { name: app, match: { path: /** }, upstream: app, max_body: 8KiB, filters: [{ forward_auth: { url: 'http://{auth}/', body: {} } }] }
+",
+    );
+    let edge = edge.with("auth", auth.address()).with("origin", origin.address()).start();
+    for (length, status) in [(8192, 200), (8193, 413)] {
+        let mut client = edge.client("listen");
+        client.send(chunked(&body_of(length)));
+        assert_eq!(client.response().status, status, "{length}");
+    }
+    assert_eq!((auth.count(), origin.count()), (1, 1));
 }

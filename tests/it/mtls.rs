@@ -94,6 +94,30 @@ fn the_upstream_gets_the_certificate_and_no_copy_of_a_clients() {
 }
 
 #[test]
+fn the_upstream_gets_the_chain_that_was_verified() {
+    let ours = Authority::new("ours");
+    let middle = ours.intermediate("middle");
+    let (edge, origin) = edge(&ours, "{ forward: { client_cert: true, client_cert_chain: true } }");
+    let mut me = middle.issue(&Leaf::client(&["me"]));
+    me.above =
+        vec![Authority::new("stranger").certificate, middle.certificate.clone(), ours.certificate.clone()];
+    let expected = format!(":{}:", STANDARD.encode(middle.certificate.to_der().unwrap()));
+    let forged = [("Client-Cert-Chain", ":AAAA:"), ("Client_Cert_Chain", ":AAAA:")];
+    for (path, wanted) in [("/", vec![&*expected]), ("/open/", Vec::new())] {
+        assert_eq!(connect(&edge, Some(&me)).request("GET", path, &forged, b"").status, 200);
+        let seen = origin.last();
+        assert_eq!(
+            (seen.all("client-cert-chain"), seen.header("client_cert_chain")),
+            (wanted, None),
+            "{path}"
+        );
+    }
+    let direct = ours.issue(&Leaf::client(&["me"]));
+    assert_eq!(connect(&edge, Some(&direct)).request("GET", "/", &forged, b"").status, 200);
+    assert_eq!(origin.last().header("client-cert-chain"), None, "there is nothing in between");
+}
+
+#[test]
 fn the_issuer_counts_where_it_is_named() {
     let ours = Authority::new("ours");
     let me = ours.issue(&Leaf::client(&["me"]));

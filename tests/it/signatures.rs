@@ -10,6 +10,7 @@ use edgeward::auth::signature::http::{Message, Signer};
 use edgeward::auth::signature::key::SigningKey;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
+use crate::harness::issuer::base64url;
 use crate::harness::tools::{has, run};
 use crate::harness::{Client, Edge, H2Client, H2Origin, H2Reply, Origin, Reply, soon};
 
@@ -165,14 +166,29 @@ fn what_openssl_signs_is_accepted() {
     let arguments = ["pkeyutl", "-sign", "-rawin", "-inkey", &path("key"), "-in", &path("base")];
     let signature = format!("sig1=:{}:", STANDARD.encode(openssl(&arguments, b"")));
     let origin = Origin::start(|_| Reply::text("ok"));
-    let edge = Edge::policy(&policy("{ keys: { me: { algorithm: ed25519, public_key_file: me.pem } } }"));
-    let edge = edge.with("origin", origin.address()).with("protocol", "http1").file("me.pem", public).start();
     let input = format!("sig1={parameters}");
     let fields = [("Content-Digest", &*digest), ("Signature-Input", &*input), ("Signature", &*signature)];
-    assert_eq!(client(&edge).request("POST", "/orders?x=1", &fields, body).status, 200);
-    assert_eq!(origin.only().body, body);
-    let other = client(&edge).request("POST", "/orders?x=1", &fields, b"{\"pay\":2}");
-    assert_eq!((other.status, other.reason()), mismatch());
+    let text: String =
+        std::str::from_utf8(&public).unwrap().lines().filter(|line| !line.starts_with('-')).collect();
+    let x = base64url(&STANDARD.decode(text).unwrap()[12..]);
+    let jwk = format!("kty: OKP, crv: Ed25519, x: {x}");
+    for keys in [
+        "keys: { me: { algorithm: ed25519, public_key_file: me.pem } }".to_owned(),
+        format!("keys: {{ me: {{ jwk: {{ {jwk} }} }} }}"),
+        format!("jwks: {{ inline: {{ keys: [{{ {jwk}, kid: me }}] }} }}"),
+        "jwks: { file: set.json }".to_owned(),
+    ] {
+        let set =
+            format!("{{\"keys\":[{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"me\",\"x\":\"{x}\"}}]}}");
+        let edge =
+            Edge::policy(&policy(&format!("{{ {keys} }}"))).file("me.pem", &public).file("set.json", set);
+        let edge = edge.with("origin", origin.address()).with("protocol", "http1").start();
+        let count = origin.count();
+        assert_eq!(client(&edge).request("POST", "/orders?x=1", &fields, body).status, 200, "{keys}");
+        assert_eq!((origin.count(), &*origin.last().body), (count + 1, &body[..]));
+        let other = client(&edge).request("POST", "/orders?x=1", &fields, b"{\"pay\":2}");
+        assert_eq!((other.status, other.reason()), mismatch());
+    }
 }
 
 #[test]

@@ -306,3 +306,38 @@ routes:
     let ours = claims("/ours", "whatever");
     assert_eq!((&ours["client_id"], &ours["scope"]), (&"service".into(), &"orders:read".into()));
 }
+
+#[test]
+fn the_server_is_told_who_acts_for_the_caller() {
+    let told = |_: &Seen, form: &Form| {
+        let kind = form.one("actor_token_type").rsplit(':').next().unwrap().to_owned();
+        gives(&format!("{}-by-{}-{kind}", form.one("subject_token"), form.one("actor_token")))
+    };
+    let (edge, auth, origin) = running("actor: { token: { file: secret } }, ttl: 1s", told);
+    assert_eq!(bearer(&edge, "t1").status, 200);
+    let expected = format!("Bearer t1-by-{SECRET}-jwt");
+    assert_eq!(origin.last().header("authorization"), Some(&*expected));
+    edge.folder.write("secret", "replaced\n");
+    assert_eq!(bearer(&edge, "t2").status, 200);
+    assert_eq!(origin.last().header("authorization"), Some("Bearer t2-by-replaced-jwt"), "it is read anew");
+    edge.folder.write("secret", "");
+    let (asked, passed) = (auth.count(), origin.count());
+    let refused = bearer(&edge, "t3");
+    assert_eq!((refused.status, refused.reason()), (503, "token_exchange_unavailable".to_owned()));
+    assert_eq!((auth.count(), origin.count()), (asked + 1, passed), "the token was introspected, no more");
+}
+
+#[test]
+fn edgeward_acts_with_a_token_of_its_own() {
+    let told = |_: &Seen, form: &Form| match form.one("grant_type") {
+        "client_credentials" => gives(&format!("edge-for-{}", form.one("scope"))),
+        _ => gives(&format!("{}-by-{}", form.one("subject_token"), form.one("actor_token"))),
+    };
+    let (edge, auth, origin) = running("actor: { client_credentials: { scopes: [act] } }", told);
+    for token in ["t1", "t2"] {
+        assert_eq!(bearer(&edge, token).status, 200);
+        let expected = format!("Bearer {token}-by-edge-for-act");
+        assert_eq!(origin.last().header("authorization"), Some(&*expected));
+    }
+    assert_eq!(auth.count(), 5, "two introspected, two exchanged, and one of its own");
+}

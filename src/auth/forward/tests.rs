@@ -21,9 +21,13 @@ fn authority(fetch: &Arc<Scripted>, method: Option<Method>) -> Authority {
     Authority { fetch: fetch.clone(), url, method, timeout: Duration::from_millis(300) }
 }
 
+fn shown(headers: HeaderMap) -> Shown {
+    Shown { headers, body: Bytes::new(), partial: false }
+}
+
 async fn asked(status: u16, fields: &'static [(&'static str, &'static str)]) -> Result<Answer, Trouble> {
     let fetch = Arc::new(Scripted::new(move |_| Ok(answer(status, fields, "words"))));
-    authority(&fetch, Some(Method::GET)).ask(&about(&Method::POST), HeaderMap::new()).await
+    authority(&fetch, Some(Method::GET)).ask(&about(&Method::POST), shown(HeaderMap::new())).await
 }
 
 #[tokio::test]
@@ -32,7 +36,7 @@ async fn the_server_is_told_what_is_asked_for_and_by_whom() {
     let mut sent = HeaderMap::new();
     sent.insert("cookie", "a=b".parse().unwrap());
     sent.insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
-    authority(&fetch, Some(Method::GET)).ask(&about(&Method::POST), sent).await.unwrap();
+    authority(&fetch, Some(Method::GET)).ask(&about(&Method::POST), shown(sent)).await.unwrap();
     let request = fetch.asked().remove(0);
     assert_eq!((request.method, request.url.target()), (Method::GET, "/verify?x=y"));
     assert_eq!(request.limits.deadline, Duration::from_millis(300));
@@ -51,8 +55,23 @@ async fn the_server_is_told_what_is_asked_for_and_by_whom() {
         ("x-request-id", "r1"),
     ];
     assert_eq!(told, expected);
-    authority(&fetch, None).ask(&about(&Method::POST), HeaderMap::new()).await.unwrap();
+    authority(&fetch, None).ask(&about(&Method::POST), shown(HeaderMap::new())).await.unwrap();
     assert_eq!(fetch.asked()[1].method, Method::POST);
+}
+
+#[tokio::test]
+async fn the_server_is_shown_the_body_and_told_whether_there_is_more() {
+    for partial in [false, true] {
+        let fetch = Arc::new(Scripted::new(|_| Ok(answer(200, &[], ""))));
+        let mut headers = HeaderMap::new();
+        headers.insert(X_FORWARDED_BODY_PARTIAL, "maybe".parse().unwrap());
+        let shown = Shown { headers, body: Bytes::from_static(b"abc"), partial };
+        authority(&fetch, None).ask(&about(&Method::POST), shown).await.unwrap();
+        let request = fetch.asked().remove(0);
+        assert_eq!(&*request.body, b"abc");
+        let told = request.headers.get(X_FORWARDED_BODY_PARTIAL).map(HeaderValue::as_bytes);
+        assert_eq!(told, partial.then_some(&b"true"[..]));
+    }
 }
 
 #[tokio::test]
@@ -75,7 +94,7 @@ async fn only_2xx_is_a_yes() {
         );
     }
     let fetch = Arc::new(Scripted::new(|_| Err(Failure::Timeout(TTL))));
-    let silent = authority(&fetch, None).ask(&about(&Method::GET), HeaderMap::new()).await;
+    let silent = authority(&fetch, None).ask(&about(&Method::GET), shown(HeaderMap::new())).await;
     assert_eq!(silent.unwrap_err(), Trouble::Fetch(Failure::Timeout(TTL)));
 }
 

@@ -14,6 +14,8 @@ use boring::x509::X509;
 use super::algorithm::{Algorithm, Algorithms};
 use super::base64url;
 use super::curve::Curve;
+use super::json;
+use super::jwk;
 use super::thumbprint::Thumbprint;
 
 /// Fewer can be factored (RFC 7518 section 3.3).
@@ -65,6 +67,12 @@ pub enum KeyError {
     /// Two keys of the set have this name already.
     #[error("more than two keys named alike")]
     Name,
+    /// Not a JSON object, or a member occurs twice.
+    #[error("not a JSON object, or one with a member twice")]
+    Json,
+    /// Everybody who reads it can sign.
+    #[error("a private key: the public part of it is enough, and may be read by others")]
+    Private,
     /// Neither `PUBLIC KEY`, `RSA PUBLIC KEY` nor `CERTIFICATE`.
     #[error("expected a PEM block `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`")]
     Pem,
@@ -149,6 +157,29 @@ impl Key {
             return Err(KeyError::Pem);
         };
         Self::public(&key, id, algorithm)
+    }
+
+    /// A public key from a JWK (RFC 7517) that is ours to keep: one with its private part, which has no business here, is
+    /// refused.
+    ///
+    /// # Errors
+    /// As [`Self::public`]; [`KeyError::Json`], [`KeyError::Private`], and [`KeyError::PublicSecret`] for `oct`.
+    pub fn from_jwk(text: &[u8]) -> Result<Self, KeyError> {
+        let jwk = json::object(text).map_err(|_| KeyError::Json)?;
+        if jwk::is_private(&jwk) { Err(KeyError::Private) } else { jwk::public(&jwk) }
+    }
+
+    /// A secret from a JWK of type `oct`, for one that has bytes which are no text.
+    ///
+    /// # Errors
+    /// As [`Self::secret`]; [`KeyError::Json`], and [`KeyError::Type`] for keys of another type.
+    pub fn secret_from_jwk(text: &[u8]) -> Result<Self, KeyError> {
+        let jwk = json::object(text).map_err(|_| KeyError::Json)?;
+        if jwk::is_secret(&jwk) {
+            jwk::secret(&jwk)
+        } else {
+            Err(KeyError::Type("other than oct".to_owned()))
+        }
     }
 
     pub(super) fn rsa(

@@ -20,7 +20,7 @@ use super::key::{Key, Material};
 
 impl Key {
     /// Whether `signature` is one of this key over `signed`. Also `false` when the key is not for the algorithm.
-    pub(super) fn verifies(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    pub(in crate::auth) fn verifies(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         if !self.algorithms().contains(algorithm) {
             return false;
         }
@@ -85,7 +85,7 @@ fn ed25519(key: &PKey<Public>, signed: &[u8], signature: &[u8]) -> bool {
 }
 
 /// A failed check may have left its reasons in the queue.
-fn settled(outcome: Result<bool, ErrorStack>) -> bool {
+pub(in crate::auth) fn settled(outcome: Result<bool, ErrorStack>) -> bool {
     let is_good = outcome.unwrap_or(false);
     if !is_good {
         _ = ErrorStack::get();

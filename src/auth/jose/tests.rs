@@ -1,5 +1,7 @@
 //! The practices of RFC 8725, a test a row, and tokens that a forger would make.
 
+mod odd;
+
 use boring::bn::BigNum;
 use serde_json::{Value, json};
 

@@ -15,6 +15,8 @@ use crate::auth::answers::{Answers, digest};
 use crate::auth::jose::Thumbprint;
 use crate::http::url::Url;
 use crate::state::flights::{Keep, Landing, Trust};
+use crate::state::labour::do_aside;
+use crate::values::SecretString;
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// A token is not used in its last moments, in which it might expire on its way: this long, or a quarter of its life.
@@ -23,6 +25,7 @@ const MARGIN: Duration = Duration::from_secs(30);
 const UNTOLD: Duration = Duration::from_secs(60);
 /// How long it is remembered that a server gives nothing for a token.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(5);
+const BEARER: &str = "Bearer ";
 /// Longest token taken, in bytes: more fits into no head that a server would read.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
@@ -36,6 +39,29 @@ pub struct Exchange {
     pub ttl: Duration,
     /// What was given lately.
     pub answers: Arc<Answers>,
+    /// Who acts for the caller, if the token is to say so.
+    pub actor: Option<Actor>,
+}
+
+/// Who acts for the caller (RFC 8693 section 2.1).
+pub struct Actor {
+    /// `actor_token_type`.
+    pub kind: String,
+    /// Where `actor_token` comes from.
+    pub token: ActorToken,
+}
+
+/// Where the actor's token comes from.
+pub enum ActorToken {
+    /// Wherever the policy keeps it. It is looked up for each exchange, for whoever issues it may replace it any time.
+    Kept {
+        /// What tells it from others.
+        name: String,
+        /// Looks it up. May wait for a disk.
+        read: Arc<dyn Fn() -> Option<SecretString> + Send + Sync>,
+    },
+    /// The server gives it to us (`client_credentials`).
+    Ours(Box<Exchange>),
 }
 
 /// What a token is to be good for.
@@ -80,10 +106,11 @@ impl Exchange {
     pub fn key(&self, caller: Option<&Thumbprint>) -> Thumbprint {
         let nothing = Thumbprint::of(b"");
         let caller = caller.unwrap_or(&nothing);
-        let question = self.question("");
+        let question = self.question("", "");
         let parts = question.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let server = [self.server.place.written().as_str().as_bytes(), self.server.client.id.as_bytes()];
-        digest(server.into_iter().chain([&caller.as_bytes()[..]]).chain(parts))
+        let actor = self.actor.as_ref().map_or(nothing, Actor::key);
+        digest(server.into_iter().chain([&caller.as_bytes()[..], &actor.as_bytes()[..]]).chain(parts))
     }
 
     /// What is remembered.
@@ -95,7 +122,15 @@ impl Exchange {
     /// What is remembered, or else what the server gives for `caller`, the text of a token.
     pub async fn ask(&self, key: &Thumbprint, caller: &str, now_ns: u64) -> Given {
         let ask = async {
-            match self.server.ask(&self.question(caller)).await.and_then(|answer| read(&answer)) {
+            let actor = match &self.actor {
+                None => None,
+                Some(actor) => match actor.token(now_ns).await {
+                    Some(token) => Some(token),
+                    None => return Landing { value: Err(NotGiven::Unavailable), keep: Keep::Not },
+                },
+            };
+            let actor = actor.as_ref().map_or("", Acting::text);
+            match self.server.ask(&self.question(caller, actor)).await.and_then(|answer| read(&answer)) {
                 Ok((token, lifetime)) => self.landing(token, lifetime),
                 Err(trouble) => self.refused(&trouble),
             }
@@ -103,7 +138,7 @@ impl Exchange {
         self.answers.given.fetch(key, now_ns, ask).await
     }
 
-    fn question<'a>(&'a self, caller: &'a str) -> Vec<(&'a str, &'a str)> {
+    fn question<'a>(&'a self, caller: &'a str, actor: &'a str) -> Vec<(&'a str, &'a str)> {
         let mut question = match &self.wanted.subject {
             None => vec![("grant_type", "client_credentials")],
             Some(subject) => {
@@ -113,6 +148,9 @@ impl Exchange {
                     ("subject_token_type", subject.kind.as_str()),
                 ];
                 question.extend(subject.requested.as_deref().map(|kind| ("requested_token_type", kind)));
+                if let Some(Actor { kind, .. }) = &self.actor {
+                    question.extend([("actor_token", actor), ("actor_token_type", kind.as_str())]);
+                }
                 question
             }
         };
@@ -152,6 +190,61 @@ impl Exchange {
     }
 }
 
+impl Actor {
+    /// What tells it from other actors: not its token, which may be replaced by one that says the same.
+    fn key(&self) -> Thumbprint {
+        match &self.token {
+            ActorToken::Kept { name, .. } => digest([&b"kept"[..], name.as_bytes()]),
+            ActorToken::Ours(exchange) => digest([&b"ours"[..], &exchange.key(None).as_bytes()[..]]),
+        }
+    }
+
+    async fn token(&self, now_ns: u64) -> Option<Acting> {
+        match &self.token {
+            ActorToken::Kept { read, .. } => {
+                let read = Arc::clone(read);
+                let token = do_aside(move || read()).await;
+                let token = token.filter(|token| is_sound(token.expose()));
+                if token.is_none() {
+                    log::warn!("no token of the actor, or none that can be sent");
+                }
+                token.map(Acting::Kept)
+            }
+            ActorToken::Ours(exchange) => {
+                let key = exchange.key(None);
+                let given = match exchange.recall(&key, now_ns) {
+                    Some(given) => given,
+                    None => Box::pin(exchange.ask(&key, "", now_ns)).await,
+                };
+                given.ok().map(Acting::Ours)
+            }
+        }
+    }
+}
+
+/// The actor's token.
+enum Acting {
+    Kept(SecretString),
+    /// With the scheme in front.
+    Ours(HeaderValue),
+}
+
+impl Acting {
+    fn text(&self) -> &str {
+        match self {
+            Self::Kept(token) => token.expose(),
+            Self::Ours(value) => {
+                value.to_str().ok().and_then(|text| text.strip_prefix(BEARER)).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Whether it is one that a header or a form takes, as all bearer tokens are (RFC 6750 section 2.1).
+fn is_sound(token: &str) -> bool {
+    (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// The token, and how long it is good if the server says so (RFC 8693 section 2.2.1).
 fn read(answer: &Map<String, Value>) -> Result<(HeaderValue, Option<Duration>), Trouble> {
     let text = |name| answer.get(name).and_then(Value::as_str);
@@ -161,12 +254,10 @@ fn read(answer: &Map<String, Value>) -> Result<(HeaderValue, Option<Duration>), 
         return Err(Trouble::Malformed("token_type is not Bearer"));
     }
     let token = text("access_token").ok_or(Trouble::Malformed("no access_token"))?;
-    let is_sound =
-        (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_sound {
+    if !is_sound(token) {
         return Err(Trouble::Malformed("access_token is none that a header takes"));
     }
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+    let mut value = HeaderValue::try_from(format!("{BEARER}{token}"))
         .map_err(|_| Trouble::Malformed("access_token is none that a header takes"))?;
     value.set_sensitive(true);
     let lifetime = match answer.get("expires_in") {

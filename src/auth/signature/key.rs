@@ -19,6 +19,9 @@ use boring::sign::{RsaPssSaltlen, Signer, Verifier};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::auth::jose;
+use crate::auth::jose::signature::settled;
+
 /// SHA-512's length, as `rsa-pss-sha512` has it (RFC 9421 §3.3.1).
 const PSS_SALT_BYTES: i32 = 64;
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
@@ -59,6 +62,18 @@ impl Algorithm {
             Self::Ed25519 => "ed25519",
         }
     }
+
+    /// The same by its name in JOSE: these make the same signatures (RFC 7518 section 3, RFC 8037 section 3.1).
+    const fn in_jose(self) -> jose::Algorithm {
+        match self {
+            Self::RsaPssSha512 => jose::Algorithm::Ps512,
+            Self::RsaV15Sha256 => jose::Algorithm::Rs256,
+            Self::HmacSha256 => jose::Algorithm::Hs256,
+            Self::EcdsaP256Sha256 => jose::Algorithm::Es256,
+            Self::EcdsaP384Sha384 => jose::Algorithm::Es384,
+            Self::Ed25519 => jose::Algorithm::EdDsa,
+        }
+    }
 }
 
 /// Why a key cannot be used.
@@ -72,10 +87,21 @@ pub enum KeyError {
     RsaSize(u32),
     #[error("a shared secret needs at least 32 bytes")]
     ShortSecret,
+    #[error(transparent)]
+    Jwk(#[from] jose::KeyError),
+    #[error("the key is for no algorithm of RFC 9421")]
+    NoAlgorithm,
+    #[error("the key is good for several algorithms: name the one")]
+    SeveralAlgorithms,
 }
 
 /// Verifies signatures of one algorithm.
-pub struct VerifyingKey(Material<Public>);
+pub struct VerifyingKey(Verifying);
+
+enum Verifying {
+    Own(Material<Public>),
+    Jose(Algorithm, Box<jose::Key>),
+}
 
 /// Makes signatures of one algorithm.
 pub struct SigningKey(Material<Private>);
@@ -116,7 +142,25 @@ impl VerifyingKey {
     /// When it is too short, or of another kind than `algorithm` takes.
     pub fn from_public_key(algorithm: Algorithm, key: PKey<Public>) -> Result<Self, KeyError> {
         check_kind(algorithm, &key)?;
-        Ok(Self(Material::Pair(algorithm, key)))
+        Ok(Self(Verifying::Own(Material::Pair(algorithm, key))))
+    }
+
+    /// A key from a JWK (RFC 7517), for `named`, or else for the one algorithm that it can be for: RFC 9421 says nothing of
+    /// JWKs, but their `alg`, or the curve, does.
+    ///
+    /// # Errors
+    /// When it is not for `named`, for none of the algorithms, or for several.
+    pub fn from_jose(key: jose::Key, named: Option<Algorithm>) -> Result<Self, KeyError> {
+        let fits = |algorithm: &Algorithm| key.algorithms().contains(algorithm.in_jose());
+        let mut fitting = Algorithm::ALL.into_iter().filter(fits);
+        let algorithm = match (named, fitting.next(), fitting.next()) {
+            (Some(named), ..) if fits(&named) => named,
+            (Some(named), ..) => return Err(KeyError::WrongKind(named)),
+            (None, Some(only), None) => only,
+            (None, None, _) => return Err(KeyError::NoAlgorithm),
+            (None, Some(_), Some(_)) => return Err(KeyError::SeveralAlgorithms),
+        };
+        Ok(Self(Verifying::Jose(algorithm, Box::new(key))))
     }
 
     /// A secret shared with the signer, for `hmac-sha256`.
@@ -124,20 +168,28 @@ impl VerifyingKey {
     /// # Errors
     /// When it is shorter than 32 bytes.
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        shared(secret).map(Self)
+        shared(secret).map(Verifying::Own).map(Self)
     }
 
     /// What the key is for.
     pub fn algorithm(&self) -> Algorithm {
-        self.0.algorithm()
+        match &self.0 {
+            Verifying::Own(material) => material.algorithm(),
+            Verifying::Jose(algorithm, _) => *algorithm,
+        }
     }
 
     /// Whether `signature` is one of `message` by this key. A MAC is compared in constant time.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
-            Material::Secret(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Verifying::Jose(algorithm, key) => key.verifies(algorithm.in_jose(), message, signature),
+            Verifying::Own(Material::Secret(mac)) => {
+                mac.clone().chain_update(message).verify_slice(signature).is_ok()
+            }
             // What BoringSSL cannot even read is no signature.
-            Material::Pair(algorithm, key) => verify(*algorithm, key, message, signature).unwrap_or(false),
+            Verifying::Own(Material::Pair(algorithm, key)) => {
+                settled(verify(*algorithm, key, message, signature))
+            }
         }
     }
 }

@@ -175,8 +175,8 @@ fn nothing_stale_is_served_where_that_is_forbidden() {
         let response = fresh(&stale);
         assert_eq!(response.judge(&ask("max-stale"), at(11)), Verdict::Validate(Why::Stale), "{forbids}");
         assert_eq!(response.judge(&NOTHING, at(11)), Verdict::Validate(Why::Stale), "{forbids}");
-        assert!(!response.stands_in_for_an_error(&ask("stale-if-error=99"), at(11)), "{forbids}");
-        assert_eq!(response.stands_in_for_an_error(&NOTHING, at(1)), forbids != "no-cache", "{forbids}");
+        assert!(!response.stands_in_for_an_error(&ask("stale-if-error=99"), 0, at(11)), "{forbids}");
+        assert_eq!(response.stands_in_for_an_error(&NOTHING, 0, at(1)), forbids != "no-cache", "{forbids}");
     }
 }
 
@@ -184,12 +184,12 @@ fn nothing_stale_is_served_where_that_is_forbidden() {
 fn stale_responses_stand_in_for_errors_where_anyone_says_so() {
     // RFC 5861 §4: in a response or a request.
     let response = fresh("cache-control: max-age=10, stale-if-error=5");
-    assert!(response.stands_in_for_an_error(&NOTHING, at(14)));
-    assert!(!response.stands_in_for_an_error(&NOTHING, at(15)));
-    assert!(response.stands_in_for_an_error(&ask("stale-if-error=9"), at(15)));
-    assert!(!fresh("cache-control: max-age=10").stands_in_for_an_error(&NOTHING, at(10)));
+    assert!(response.stands_in_for_an_error(&NOTHING, 0, at(14)));
+    assert!(!response.stands_in_for_an_error(&NOTHING, 0, at(15)));
+    assert!(response.stands_in_for_an_error(&ask("stale-if-error=9"), 0, at(15)));
+    assert!(!fresh("cache-control: max-age=10").stands_in_for_an_error(&NOTHING, 0, at(10)));
     let rules = Rules { stale_if_error: 5, ..Rules::default() };
-    assert!(with_rules(200, "cache-control: max-age=10", &rules).stands_in_for_an_error(&NOTHING, at(14)));
+    assert!(with_rules(200, "cache-control: max-age=10", &rules).stands_in_for_an_error(&NOTHING, 0, at(14)));
     let failures = (100..600).filter(|code| is_failure(StatusCode::from_u16(*code).unwrap()));
     assert_eq!(failures.collect::<Vec<_>>(), [500, 502, 503, 504]);
 }

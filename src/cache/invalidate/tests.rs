@@ -81,3 +81,20 @@ fn nothing_of_other_origins_is() {
         }
     }
 }
+
+#[test]
+fn a_response_is_its_own_place_only_if_it_says_so() {
+    let own = |lines: &str| is_its_own_place(&TARGET, &fields(lines), Rules::default());
+    for place in
+        ["/orders/7?a=1", "7?a=1", "https://api.example.com/orders/7?a=1", "/orders/./%37?a=1", "?a=1"]
+    {
+        assert!(own(&format!("content-location: {place}")), "{place}");
+    }
+    for place in
+        ["/orders/7", "/orders/8?a=1", "http://api.example.com/orders/7?a=1", "//other.example/orders/7?a=1"]
+    {
+        assert!(!own(&format!("content-location: {place}")), "{place}");
+    }
+    assert!(!own("") && !own("location: /orders/7?a=1"));
+    assert!(!own("content-location: /orders/7?a=1\ncontent-location: /orders/7?a=1"));
+}

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cache::content::Content;
 use crate::cache::freshness::{Freshness, Received, Rules};
+use crate::cache::part::Part;
 use crate::cache::purge::{Epoch, Fate, Purges, Standing};
 use crate::cache::record::Record;
 use crate::cache::scalars::date;
@@ -71,10 +72,27 @@ impl Stored {
         }))
     }
 
-    /// Whether a request gets this variant.
+    /// Whether a GET gets this variant, and if this is a part, nothing but what is in it.
     #[must_use]
     pub fn fits(&self, request: &HeaderMap) -> bool {
+        self.is_variant_for(request) && (!self.is_part() || self.has(request))
+    }
+
+    /// Whether a request gets this variant, or would get it if all of it were here.
+    #[must_use]
+    pub fn is_variant_for(&self, request: &HeaderMap) -> bool {
         self.selector.fingerprint(request) == self.fingerprint
+    }
+
+    /// Whether this is a part of a representation.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.status == StatusCode::PARTIAL_CONTENT
+    }
+
+    fn has(&self, request: &HeaderMap) -> bool {
+        let fields = self.record.to_fields();
+        Part::read(&fields).is_some_and(|part| part.answer(request, &fields).is_some())
     }
 
     /// What became of it.

@@ -117,9 +117,26 @@ fn credentials_are_shared_only_as_rfc_9111_3_5_allows() {
 
 #[test]
 fn statuses_that_speak_of_one_request_are_not_stored() {
-    for status in [100, 101, 103, 206, 304, 407, 408, 412, 416, 417, 421, 425, 426, 431] {
+    for status in [100, 101, 103, 206, 304, 428, 429, 431, 511] {
         assert_eq!(response(status, FRESH), Err(Refusal::Status), "{status}");
     }
+    let part = format!("{FRESH}\ncontent-range: bytes 0-4/10");
+    for (status, request, response) in [
+        (412, "if-none-match: \"a\"", FRESH),
+        (416, "range: bytes=9-", FRESH),
+        (417, "expect: x", FRESH),
+        (425, "early-data: 1", FRESH),
+        (206, "", &part),
+        (206, "range: bytes=0-4", FRESH),
+    ] {
+        let case = Case { request, status, response, ..Case::default() };
+        assert_eq!(case.decide(), Err(Refusal::Status), "{status} {request}");
+    }
+    for status in [412, 416, 417, 425] {
+        assert_eq!(response(status, FRESH), Ok(()), "{status}");
+    }
+    let case = Case { status: 206, request: "range: bytes=0-4", response: &part, ..Case::default() };
+    assert_eq!(case.decide(), Ok(()));
     // RFC 9111 §3: any final status with explicit freshness.
     for status in [200, 201, 226, 302, 307, 400, 403, 404, 410, 451, 499, 500, 503, 599] {
         assert_eq!(response(status, FRESH), Ok(()), "{status}");

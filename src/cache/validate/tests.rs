@@ -149,6 +149,10 @@ fn a_304_updates_all_fields_but_those_of_the_stored_bytes() {
     let updated = freshened(&stored, &answer);
     assert_eq!((&updated["age"], &updated["date"]), (&answer["age"], &answer["date"]));
     assert_eq!(updated.get_all("x-a").iter().count(), 2);
+    // What ends at this hop takes nothing from what is stored.
+    let hop = fields("connection: x-old\nx-old: 2\nkeep-alive: a\nproxy-authenticate: b");
+    let kept = freshened(&stored, &hop);
+    assert_eq!((&kept["x-old"], kept.contains_key("keep-alive")), (&stored["x-old"], false));
 }
 
 #[test]

@@ -31,7 +31,8 @@ pub struct Issuer {
     /// Whether the keys are where the issuer's metadata says (`OpenID` Connect Discovery, RFC 8414). The issuer must be
     /// a URL then. Default: `true` without `jwks` and `secret`.
     pub discovery: Option<bool>,
-    /// A secret shared with the issuer, in place of public keys: at least 32 bytes. Whoever has it can sign tokens.
+    /// A secret shared with the issuer, in place of public keys: at least 32 bytes, as they are or as a JWK of type `oct`.
+    /// Whoever has it can sign tokens.
     pub secret: Option<Secret>,
     /// What tokens may be signed with. Default: whatever the public keys are for; `[HS256]` with `secret`.
     /// Example: `[ES256, EdDSA]`.

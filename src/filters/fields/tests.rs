@@ -39,6 +39,7 @@ fn handshake() -> TlsFacts {
         fingerprint_sha256: "ff".repeat(32),
         not_after: 0,
         der: Vec::new(),
+        above: Vec::new(),
     };
     TlsFacts {
         sni: Some("api.example.com".into()),

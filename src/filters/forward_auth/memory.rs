@@ -10,7 +10,7 @@ use crate::auth::forward::{self, Answer, Shared, Trouble};
 use crate::auth::jose::Thumbprint;
 use crate::auth::{Answers, digest};
 use crate::expr::Phase;
-use crate::filters::{Exchange, Expression, Fields, Site};
+use crate::filters::{Beginning, Exchange, Expression, Fields, Site};
 use crate::state::Clock;
 use crate::state::flights::Landing;
 use crate::values::Problem;
@@ -60,7 +60,12 @@ impl Memory {
     }
 
     /// What this request has in common with those that are the same. `None` where that cannot be said.
-    pub(super) fn key(&self, exchange: &Exchange<'_>, shown: &[HeaderName]) -> Option<Thumbprint> {
+    pub(super) fn key(
+        &self,
+        exchange: &Exchange<'_>,
+        shown: &[HeaderName],
+        body: &Beginning,
+    ) -> Option<Thumbprint> {
         let mut parts: Vec<Vec<u8>> = vec![self.settings.as_bytes().to_vec()];
         for name in shown {
             let values = exchange.request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
@@ -82,7 +87,8 @@ impl Memory {
                 }
             }
         }
-        Some(digest(parts.iter().map(Vec::as_slice)))
+        let whole: &[u8] = if body.whole { b"whole" } else { b"partial" };
+        Some(digest(parts.iter().map(Vec::as_slice).chain([whole, &body.bytes])))
     }
 
     pub(super) fn recall(&self, key: &Thumbprint, now_ns: u64) -> Option<Shared> {

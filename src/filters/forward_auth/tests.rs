@@ -80,3 +80,57 @@ fn cookies_are_shown_in_one_field() {
     join_cookies(&mut headers);
     assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
 }
+
+/// A body that comes in these pieces, or as far as it can be read.
+struct Pieces(Vec<&'static str>, bool);
+
+impl crate::filters::Arriving for Pieces {
+    fn read(&mut self, most: u64) -> crate::filters::Reading<'_> {
+        let mut bytes = Vec::new();
+        let mut pieces = self.0.iter();
+        while bytes.len() as u64 <= most
+            && let Some(piece) = pieces.next()
+        {
+            bytes.extend_from_slice(piece.as_bytes());
+        }
+        let whole = self.1 && pieces.next().is_none();
+        Box::pin(async move { Ok(Beginning { bytes: bytes.into(), whole }) })
+    }
+}
+
+async fn shown(spec: Value, length: Option<&str>, mut pieces: Pieces) -> Result<(String, bool), u16> {
+    let spec: body::Spec = serde_json::from_value(spec).unwrap();
+    let mut sample = crate::filters::exchange::Sample::get("/", &[]);
+    if let Some(length) = length {
+        sample.request.insert_header("content-length", length).unwrap();
+    }
+    let read = spec.build().unwrap().read(&mut sample.exchange().with_body(&mut pieces)).await;
+    let read = read.map_err(|refusal| refusal.status.as_u16())?;
+    Ok((String::from_utf8(read.bytes.to_vec()).unwrap(), read.whole))
+}
+
+#[tokio::test]
+async fn a_body_is_shown_up_to_its_limit() {
+    let pieces = |whole| Pieces(vec!["ab", "cd", "ef"], whole);
+    let max = |max: &str| json!({ "max": max });
+    assert_eq!(shown(max("6B"), None, pieces(true)).await, Ok(("abcdef".to_owned(), true)));
+    assert_eq!(shown(max("5B"), None, pieces(true)).await, Err(413));
+    assert_eq!(shown(max("5B"), Some("6"), Pieces(Vec::new(), true)).await, Err(413), "it is announced");
+    assert_eq!(shown(max("9B"), None, pieces(false)).await, Err(411), "it cannot be read to its end");
+    let partial = |max: &str| json!({ "max": max, "over_limit": "partial" });
+    assert_eq!(shown(partial("6B"), Some("6"), pieces(true)).await, Ok(("abcdef".to_owned(), true)));
+    assert_eq!(shown(partial("5B"), Some("6"), pieces(true)).await, Ok(("abcde".to_owned(), false)));
+    assert_eq!(shown(partial("9B"), None, pieces(false)).await, Ok(("abcdef".to_owned(), false)));
+}
+
+#[test]
+fn what_is_said_of_the_body_is_checked() {
+    for body in [json!({}), json!({ "max": "16MiB", "over_limit": "partial" })] {
+        compile::<Spec>(spec(json!({ "body": body })));
+        compile::<Spec>(spec(json!({ "body": body, "method": "original" })));
+        assert!(error(json!({ "body": body, "method": "get" })).starts_with("method: a GET has no body"));
+    }
+    for max in ["0B", "17MiB"] {
+        assert!(error(json!({ "body": { "max": max } })).starts_with("body.max: "), "{max}");
+    }
+}

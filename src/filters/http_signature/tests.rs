@@ -250,7 +250,7 @@ fn says_what_is_wrong_with_a_spec() {
         (json!({ "keys": {} }), "keys: expected at least one key"),
         (
             with_key(json!({ "algorithm": "ed25519" })),
-            "keys[\"k\"]: expected one of public_key, public_key_file and secret",
+            "keys[\"k\"]: expected one of public_key, public_key_file, jwk and secret",
         ),
         (
             with_key(json!({ "algorithm": "ed25519", "public_key": "x" })),
@@ -275,4 +275,69 @@ fn says_what_is_wrong_with_a_spec() {
         let error = compile_error::<Spec>(wrong);
         assert!(error.starts_with(told), "{error}");
     }
+}
+
+fn jwk(more: Value) -> Value {
+    let mut jwk =
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs" });
+    jwk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    jwk
+}
+
+/// Who signed, by a spec with these keys.
+fn signer_by(spec: Value, key_id: &str) -> Option<String> {
+    let filter = compile::<Spec>(spec);
+    let mut sample = get().sign(NOW, None, key_id);
+    let mut exchange = sample.exchange();
+    let passes = matches!(filter.on_request(&mut exchange), Step::Now(Verdict::Next));
+    passes.then(|| exchange.callers()[0].subject.to_string())
+}
+
+#[test]
+fn keys_may_be_jwks() {
+    let named = |jwk: Value| json!({ "keys": { "k": { "jwk": jwk, "subject": "billing" } } });
+    for more in [json!({}), json!({ "kid": "k", "alg": "EdDSA", "use": "sig", "key_ops": ["verify"] })] {
+        assert_eq!(signer_by(named(jwk(more)), "k").as_deref(), Some("billing"));
+    }
+    let set = json!({ "jwks": { "inline": { "keys": [jwk(json!({ "kid": "partner" }))] } } });
+    assert_eq!(signer_by(set.clone(), "partner").as_deref(), Some("partner"), "its kid is the keyid");
+    assert_eq!(signer_by(set, "k"), None);
+    let file = json!({ "jwks": { "file": "set.json" }, "keys": {} });
+    let spec: Spec = serde_json::from_value(file).unwrap();
+    let folder = std::env::temp_dir().join(format!("edgeward-jwks-{:032x}", fastrand::u128(..)));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("set.json"), json!({ "keys": [jwk(json!({ "kid": "f" }))] }).to_string())
+        .unwrap();
+    let keys = Keys::compile(spec.keys, spec.jwks, &folder).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!(keys.subject(Some("f")), "f");
+}
+
+#[test]
+fn says_what_is_wrong_with_a_jwk() {
+    let named = |jwk: Value| compile_error::<Spec>(json!({ "keys": { "k": { "jwk": jwk } } }));
+    let oct = json!({ "kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" });
+    for (jwk, at) in [
+        (jwk(json!({ "kid": "other" })), "keys[\"k\"].jwk.kid: is \"other\""),
+        (jwk(json!({ "d": "AA" })), "keys[\"k\"].jwk: a private key"),
+        (jwk(json!({ "use": "enc" })), "keys[\"k\"].jwk: not a key for signatures"),
+        (jwk(json!({ "alg": "ES256" })), "keys[\"k\"].jwk: the key cannot be used with ES256"),
+        (jwk(json!({ "crv": "Ed448" })), "keys[\"k\"].jwk: unsupported curve `Ed448`"),
+        (oct.clone(), "keys[\"k\"].jwk: a secret key"),
+    ] {
+        let error = named(jwk);
+        assert!(error.starts_with(at), "{error}");
+    }
+    let set = |keys: Value| compile_error::<Spec>(json!({ "jwks": { "inline": { "keys": keys } } }));
+    assert!(set(json!([jwk(json!({}))])).starts_with("jwks.inline: a key without `kid`"));
+    assert!(set(json!([])).starts_with("keys: expected at least one key"));
+    assert!(set(json!([oct])).starts_with("jwks.inline.keys[0]: left out: a secret key"));
+    let twice = json!({ "keys": { "a": { "jwk": jwk(json!({})) } }, "jwks": { "inline": { "keys": [jwk(json!({ "kid": "a" }))] } } });
+    assert!(compile_error::<Spec>(twice).contains("there are two of this name"));
+    assert!(
+        compile_error::<Spec>(json!({ "keys": { "k": { "public_key": ED25519_PUBLIC } } }))
+            .contains("algorithm: is needed")
+    );
+    let mixed = json!({ "keys": { "k": { "jwk": jwk(json!({})), "algorithm": "ecdsa-p256-sha256" } } });
+    assert!(compile_error::<Spec>(mixed).contains("is not one for ecdsa-p256-sha256"));
 }

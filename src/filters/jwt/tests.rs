@@ -261,6 +261,7 @@ fn tls(der: Option<&[u8]>) -> TlsFacts {
         fingerprint_sha256: String::new(),
         not_after: 0,
         der: der.to_owned(),
+        above: Vec::new(),
     };
     TlsFacts {
         sni: None,

@@ -20,6 +20,7 @@ fn identity() -> ClientIdentity {
         fingerprint_sha256: "ab".repeat(32),
         not_after: 1000,
         der: b"\x30\x00".to_vec(),
+        above: vec![b"\x30\x01\x00".to_vec()],
     }
 }
 
@@ -146,4 +147,22 @@ fn says_what_is_wrong_with_a_spec() {
         compile_error::<Spec>(json!({ "forward": { "subject_as": "host" } }))
             .starts_with("forward.subject_as: ")
     );
+}
+
+#[test]
+fn the_chain_is_told_on_request_and_if_there_is_one() {
+    let told = |forward: Value, above: &[&[u8]]| {
+        let above = above.iter().map(|der| der.to_vec()).collect();
+        let mut sample = sample(Some(ClientIdentity { above, ..identity() }));
+        asked(json!({ "forward": forward }), &mut sample).unwrap();
+        let chain = sample.request.headers.get("client-cert-chain")?;
+        Some(chain.to_str().unwrap().to_owned())
+    };
+    let chain = json!({ "client_cert": true, "client_cert_chain": true });
+    let above: &[&[u8]] = &[b"\x30\x00", b"\x30\x01\xff"];
+    assert_eq!(told(chain.clone(), above).as_deref(), Some(":MAA=:, :MAH/:"));
+    assert_eq!(told(chain, &[]), None);
+    assert_eq!(told(json!({ "client_cert": true }), above), None);
+    let error = compile_error::<Spec>(json!({ "forward": { "client_cert_chain": true } }));
+    assert!(error.starts_with("forward.client_cert_chain: "), "{error}");
 }

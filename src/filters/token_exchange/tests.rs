@@ -45,4 +45,14 @@ fn says_what_is_wrong_with_a_spec() {
     let ours = |key: &str| error(json!({ "grant": "client_credentials", key: "urn:x" }));
     assert!(ours("subject_type").starts_with("subject_type: means nothing"));
     assert!(ours("requested_type").starts_with("requested_type: means nothing"));
+    let actor = |actor: Value| error(json!({ "actor": actor }));
+    assert!(actor(json!({})).starts_with("actor: expected exactly one of"));
+    let both = json!({ "token": { "env": "PATH" }, "client_credentials": {} });
+    assert!(actor(both).starts_with("actor: expected exactly one of"));
+    assert!(actor(json!({ "token": { "file": "nowhere" } })).starts_with("actor.token: "));
+    let scopes = json!({ "client_credentials": { "scopes": ["a b"] } });
+    assert!(actor(scopes).starts_with("actor.client_credentials.scopes[0]: "));
+    let idle = json!({ "grant": "client_credentials", "actor": { "client_credentials": {} } });
+    assert!(error(idle).starts_with("actor: means nothing"));
+    compile::<Spec>(spec(&json!({ "actor": { "token": { "env": "PATH" }, "type": "urn:x" } })));
 }

@@ -14,6 +14,7 @@ use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::errand::{Failure, Ready, Told};
+use super::keep::Spot;
 use crate::cache::content::{Content, Fill, Reader, Writer};
 use crate::cache::flights::Leader;
 use crate::cache::freshness::{Freshness, Received};
@@ -43,6 +44,8 @@ pub struct Fetch {
     pub asked_in: Epoch,
     /// What the origin is asked about, if it is.
     pub validated: Option<Found>,
+    /// What of that does not hold any more.
+    pub replaced: Option<Found>,
     /// Where others wait, if they do.
     pub leader: Option<Leader<Landing>>,
     pub clock: Clock,
@@ -85,7 +88,6 @@ struct Tell {
 struct Keep {
     directives: ResponseDirectives,
     selector: Selector,
-    tags: Vec<u64>,
 }
 
 impl Fetch {
@@ -128,7 +130,10 @@ impl Fetch {
                 }
                 self.receive(head, told, answer, tell).await;
             }
-            _ => self.receive(head, told, answer, tell).await,
+            (_, found) => {
+                self.replaced = found;
+                self.receive(head, told, answer, tell).await;
+            }
         }
     }
 
@@ -219,6 +224,7 @@ impl Fetch {
             }
             Err(refusal) => {
                 self.part(head.status, refusal);
+                self.forget(head.status);
                 let (reader, writer) = Fill::passing(budget);
                 (Some(reader), writer)
             }
@@ -233,9 +239,8 @@ impl Fetch {
         _ = tell.own.send(Own::Arrived(Arrived { head, content, kept, told }));
         let length = if has_content { length } else { Some(0) };
         follow(&mut answer, writer, length, |content| {
-            let Ok(keep) = &keep else { return };
-            if let Some(stored) = self.stored(&response, &keep.directives, &keep.tags, content) {
-                self.settings.shared.put(self.key, stored);
+            if keep.is_ok() {
+                self.spot().put(&response, content);
             }
         })
         .await;
@@ -246,6 +251,10 @@ impl Fetch {
 
     fn share(&mut self, response: &Received<'_>, keep: &Keep, length: Option<u64>, content: Fill) {
         let Some(leader) = self.leader.take() else { return };
+        if response.status == StatusCode::PARTIAL_CONTENT {
+            // Others want other parts.
+            return;
+        }
         let freshness = Freshness::new(response, &keep.directives, &self.settings.rules);
         let variant = (keep.selector.clone(), keep.selector.fingerprint(&self.asked));
         let fields = store::stored_fields(response, &keep.directives);
@@ -259,6 +268,19 @@ impl Fetch {
         if !status.is_server_error() && reason != Refusal::Status.reason() {
             leader.part(self.clock.nanos().saturating_add(APART_NS));
         }
+    }
+
+    /// What the origin was asked about is no more, and what there is instead is not stored. An error may be this client's own.
+    fn forget(&mut self, status: StatusCode) {
+        let is_final = status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410);
+        if let Some(found) = self.replaced.take().filter(|_| is_final) {
+            self.settings.shared.store.remove(&self.key, &found.stored);
+        }
+    }
+
+    fn spot(&self) -> Spot<'_> {
+        let Self { settings, key, url, asked, asked_in, .. } = self;
+        Spot { settings, key, url, asked, asked_in: *asked_in }
     }
 
     /// The longest content that is stored, in bytes.
@@ -280,11 +302,11 @@ impl Fetch {
             .map_err(Refusal::reason)?;
         let selector = Selector::read(response.headers).filter(|_| !told.varied);
         let selector = selector.ok_or(Refusal::Vary.reason())?;
-        let tags = tags::read(response.headers, &self.settings.tags).ok_or("tags")?;
+        tags::read(response.headers, &self.settings.tags).ok_or("tags")?;
         if length.is_some_and(|length| length > self.limit()) {
             return Err("too_large");
         }
-        Ok(Keep { directives, selector, tags })
+        Ok(Keep { directives, selector })
     }
 
     fn stored(

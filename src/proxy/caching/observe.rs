@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use super::capture;
 use super::serve::tell;
 use crate::cache::freshness::{Freshness, Received, Verdict};
 use crate::cache::invalidate::invalidated;
@@ -28,9 +29,16 @@ pub fn observe(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
         // Nothing of these comes by here.
         Course::Hit(_) | Course::Refresh(_) => (Forward::Bypass, None),
     };
+    let mut asked_in = Some(plan.asked_in);
     if let Some(place) = &plan.place {
         match (&plan.course, &request.method) {
-            (Course::Pass(Forward::Method, _), method) => invalidate(plan, place, method, response, ctx),
+            (Course::Pass(Forward::Method, _), method) => {
+                let store = &plan.settings.shared.store;
+                // What another write made untrue meanwhile is not stored; what this one did, comes before its own answer.
+                let is_alone = store.epoch() == plan.asked_in;
+                invalidate(plan, place, method, response, ctx);
+                asked_in = is_alone.then(|| store.epoch());
+            }
             (Course::Ask(_, Some(found)), method) if *method == Method::HEAD => {
                 compare(plan, place, found, response, clock);
             }
@@ -40,10 +48,11 @@ pub fn observe(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut
             _ => {}
         }
     }
-    let handled = Handled::Forwarded { why, status: None, stored: false, collapsed: false };
+    let (settings, bypassed) = (plan.settings.clone(), matches!(plan.course, Course::Pass(..)));
+    let stored = asked_in.is_some_and(|epoch| capture::begin(request, response, ctx, (clock, epoch)));
+    let handled = Handled::Forwarded { why, status: None, stored, collapsed: false };
     let report = Report { handled, ttl: None, key: None, detail };
-    forward::edit_response(response, |parts| tell(&mut parts.headers, &plan.settings, &report));
-    let bypassed = matches!(plan.course, Course::Pass(..));
+    forward::edit_response(response, |parts| tell(&mut parts.headers, &settings, &report));
     ctx.cache = Some(if bypassed { CacheOutcome::Bypass } else { CacheOutcome::Miss });
 }
 
@@ -51,12 +60,14 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     let Some(target) = Target::parse(&place.url) else { return };
     let resources = invalidated(method, &target, response.status, &response.headers, ctx.snapshot.paths);
     let url = |resource: &crate::cache::invalidate::Resource| {
-        let target = Target { path: &resource.path, query: resource.query.as_deref(), ..target };
+        let query = resource.query.as_deref().and_then(|query| plan.settings.query.apply(query));
+        let target = Target { path: &resource.path, query: query.as_deref(), ..target };
         Scope::Url(target.to_string())
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        plan.settings.shared.store.purge(&scopes, How::Hard);
+        // Nobody waits for the fleet to know: the client has its answer to come.
+        drop(plan.settings.shared.purge(&scopes, How::Hard));
     }
 }
 
@@ -74,8 +85,9 @@ fn compare(plan: &Plan, place: &Place, found: &Found, response: &ResponseHeader,
     let mut answer = response.headers.clone();
     answer.remove(http::header::SET_COOKIE);
     let fields = freshened(&fields, &answer);
-    if let Some(renewed) = renewed(plan, place, stored, &fields, clock) {
-        shared.put(place.key, renewed);
+    match renewed(plan, place, stored, &fields, clock) {
+        Some(renewed) => shared.put(place.key, renewed),
+        None => shared.store.remove(&place.key, stored),
     }
 }
 

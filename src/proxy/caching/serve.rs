@@ -11,7 +11,6 @@ use pingora_proxy::Session;
 
 use crate::cache::answer::{Answer, Extent, Selected};
 use crate::cache::content::{Broken, Content, Reader};
-use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::status::{self, CACHE_STATUS, Handled, Report};
 use crate::filters::cache::{Found, Settings};
 use crate::filters::{Exchange, Origin};
@@ -74,7 +73,7 @@ impl Source {
 
 /// Takes out of a response what is between the origin and this cache, and says what the cache did.
 pub fn tell(fields: &mut HeaderMap, settings: &Settings, report: &Report<'_>) {
-    for name in settings.tags.iter().chain([&EDGEWARD_CACHE_CONTROL]) {
+    for name in &settings.hidden {
         fields.remove(name);
     }
     if settings.tells {
@@ -183,11 +182,10 @@ async fn stream(
     mut source: Source,
 ) -> Result<()> {
     ctx.origin = Origin::Upstream;
-    let route = ctx.route.clone();
-    if route.chain.has_response() {
+    if ctx.route.chain.has_response() {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let filtered = route.chain.response(&mut exchange, &mut ctx.shadows, &mut head);
+        let filtered = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, &mut head);
         filtered.map_err(|decision| refused(ctx, decision))?;
     }
     reframe(session, &mut head)?;
@@ -197,7 +195,7 @@ async fn stream(
     // Once a head has gone, a refusal can only cut the response.
     let mut waiting = Some(head);
     if silent || !ctx.slots.holds_response() {
-        begin(session, &mut waiting, silent).await?;
+        begin(session, ctx, &mut waiting, silent).await?;
     }
     if silent {
         return Ok(());
@@ -214,7 +212,7 @@ async fn stream(
         if waiting.is_some() && !end && piece.as_ref().is_none_or(Bytes::is_empty) {
             continue;
         }
-        begin(session, &mut waiting, false).await?;
+        begin(session, ctx, &mut waiting, false).await?;
         write(session, ctx, piece, end).await?;
         if end {
             return Ok(());
@@ -223,11 +221,15 @@ async fn stream(
 }
 
 /// Sends the head, if it has not gone.
-async fn begin(session: &mut Session, head: &mut Option<ResponseHeader>, silent: bool) -> Result<()> {
-    match head.take() {
-        Some(head) => session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down),
-        None => Ok(()),
-    }
+async fn begin(
+    session: &mut Session,
+    ctx: &Context,
+    head: &mut Option<ResponseHeader>,
+    silent: bool,
+) -> Result<()> {
+    let Some(head) = head.take() else { return Ok(()) };
+    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
+    session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)
 }
 
 /// Passes a piece through the route's filters. What takes them long is done aside.
@@ -240,10 +242,10 @@ async fn filter(
     if !ctx.route.chain.has_response_body() {
         return Ok(());
     }
-    let route = ctx.route.clone();
+    let chain = &ctx.route.chain;
     let request = session.req_header_mut();
     let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-    let filtered = route.chain.response_body_aside(&mut exchange, &mut ctx.shadows, piece, end).await;
+    let filtered = chain.response_body_aside(&mut exchange, &mut ctx.shadows, piece, end).await;
     filtered.map_err(|decision| refused(ctx, decision))
 }
 

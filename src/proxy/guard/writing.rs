@@ -5,14 +5,24 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use memchr::memmem;
 use pingora_core::protocols::IO;
 use tokio::time::Instant;
 
 use super::{Guard, poll_pace};
-use crate::proxy::connection::{CLIENT_TOO_SLOW, Fault};
+use crate::proxy::connection::{CLIENT_TOO_SLOW, Date, Fault};
 
 /// Writes are gathered up to one TLS record.
 const GATHER: usize = 16 * 1024;
+
+/// Puts another date in the place of that in a head. A head without one stays as it is.
+fn redate(head: &mut [u8], date: &Date) {
+    let Some(at) = memmem::find(head, b"\r\nDate: ") else { return };
+    let value = head.get_mut(at + b"\r\nDate: ".len()..).unwrap_or_default();
+    if let Some((place, [b'\r', b'\n', ..])) = value.split_first_chunk_mut::<29>() {
+        *place = *date;
+    }
+}
 
 thread_local! {
     /// The buffer of whichever connection of this thread sends next: most responses are gathered and sent in one turn,
@@ -24,12 +34,14 @@ impl<S: IO> Guard<S> {
     /// Takes bytes to be sent, at the latest when they are flushed.
     pub(super) fn poll_gather(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.held_back = false;
+        // It is for what is written next alone; a head that is too long to be gathered goes without.
+        let date = self.connection.take_date();
         if self.gathered.len() + data.len() <= GATHER {
             if self.gathered.capacity() == 0 {
                 self.gathered = SPARE.take();
                 self.gathered.reserve(GATHER);
             }
-            self.gathered.extend_from_slice(data);
+            self.gather(data, date);
             return Poll::Ready(Ok(data.len()));
         }
         // Fill what was gathered up to a whole record, so that the head does not leave alone.
@@ -47,6 +59,15 @@ impl<S: IO> Guard<S> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.wait_for_writing(cx),
+        }
+    }
+
+    /// `date` is for a head, which is all of the write.
+    fn gather(&mut self, data: &[u8], date: Option<Date>) {
+        let start = self.gathered.len();
+        self.gathered.extend_from_slice(data);
+        if let (true, Some(date)) = (data.starts_with(b"HTTP/1."), date) {
+            redate(self.gathered.get_mut(start..).unwrap_or_default(), &date);
         }
     }
 
@@ -104,5 +125,33 @@ impl<S: IO> Guard<S> {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &Date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn redated(head: &str) -> String {
+        let mut head = head.as_bytes().to_vec();
+        redate(&mut head, DATE);
+        String::from_utf8(head).unwrap()
+    }
+
+    #[test]
+    fn a_date_takes_the_place_of_another() {
+        let head = "HTTP/1.1 200 OK\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nX-Date: a\r\n\r\n";
+        assert_eq!(redated(head), head.replace("Mon, 07", "Sun, 06"));
+    }
+
+    #[test]
+    fn what_has_no_date_stays_as_it_is() {
+        for head in
+            ["", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: soon\r\n\r\nand so on, for a long time"]
+        {
+            assert_eq!(redated(head), head);
+        }
     }
 }

@@ -71,6 +71,34 @@ async fn tells_who_the_client_is() {
 }
 
 #[tokio::test]
+async fn tells_by_which_certificates_the_client_was_verified() {
+    let (folder, root) = (Folder::new(), Authority::root("Client CA"));
+    let upper = root.intermediate("Upper");
+    let lower = upper.intermediate("Lower");
+    let stranger = Authority::root("Stranger");
+    let mut client = lower.issue(&Leaf::client());
+    let der = |authority: &Authority| authority.certificate.to_der().unwrap();
+    let above = async |ca: &Authority, client: &Issued, version| {
+        folder.write("ca.crt", ca.pem());
+        let acceptor = load(&listener(&folder, "client: { mode: required, ca: ca.crt }"), folder.path());
+        come(&acceptor, Some(client), version).await.unwrap().client.unwrap().above.clone()
+    };
+    for version in VERSIONS {
+        assert_eq!(above(&root, &client, version).await, [der(&lower), der(&upper)]);
+        assert_eq!(above(&upper, &client, version).await, [der(&lower)], "the authority is left out");
+        assert!(above(&lower, &client, version).await.is_empty());
+    }
+    client.above = vec![
+        stranger.certificate,
+        upper.certificate.clone(),
+        lower.certificate.clone(),
+        root.certificate.clone(),
+    ];
+    let found = above(&root, &client, SslVersion::TLS1_3).await;
+    assert_eq!(found, [der(&lower), der(&upper)], "in their order, and no other");
+}
+
+#[tokio::test]
 async fn refuses_revoked_clients_and_keeps_the_others() {
     let (folder, authority) = (Folder::new(), Authority::root("Client CA"));
     folder.write("ca.crt", authority.pem());

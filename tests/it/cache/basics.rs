@@ -31,41 +31,6 @@ fn what_says_nothing_of_its_lifetime_is_asked_for_again() {
 }
 
 #[test]
-fn the_upstream_decides_what_is_stored() {
-    for (control, stored) in [
-        ("max-age=60", true),
-        ("s-maxage=60, max-age=0", true),
-        ("max-age=60, no-store", false),
-        ("max-age=60, private", false),
-        ("max-age=0", false),
-        ("no-cache", false),
-    ] {
-        let (edge, _origin) =
-            cached("{}", move |_: &_| Reply::status(200, &[("cache-control", control)], "x"));
-        get(&edge, "/");
-        assert_eq!(is_hit(&get(&edge, "/")), stored, "{control}");
-    }
-}
-
-#[test]
-fn a_field_for_this_cache_goes_before_that_for_others() {
-    let headers = &[
-        ("cache-control", "no-store"),
-        ("cdn-cache-control", "max-age=60"),
-        ("edgeward-cache-control", "max-age=90"),
-    ];
-    let (edge, _origin) = cached("{}", numbered(headers));
-    let first = get(&edge, "/");
-    assert_eq!(told(&first), "\"edgeward\"; fwd=uri-miss; stored; ttl=90");
-    let second = get(&edge, "/");
-    assert!(is_hit(&second));
-    // It is between the origin and this cache.
-    assert_eq!(second.header("edgeward-cache-control"), None);
-    assert_eq!(second.header("cdn-cache-control"), Some("max-age=60"));
-    assert_eq!(second.header("cache-control"), Some("no-store"));
-}
-
-#[test]
 fn cookies_are_never_stored() {
     let headers = &[("cache-control", "max-age=60"), ("set-cookie", "session=1")];
     let (edge, _origin) = cached("{}", numbered(headers));
@@ -73,38 +38,6 @@ fn cookies_are_never_stored() {
     assert_eq!(first.header("set-cookie"), Some("session=1"));
     assert!(told(&first).ends_with("detail=set_cookie"), "{}", told(&first));
     assert_eq!(get(&edge, "/").text(), "answer 2");
-}
-
-#[test]
-fn a_head_is_answered_from_a_get() {
-    let (edge, origin) = cached("{}", numbered(FRESH));
-    get(&edge, "/");
-    let head = client(&edge).request("HEAD", "/", &[], b"");
-    assert!(is_hit(&head));
-    assert_eq!((head.header("content-length"), head.body.len(), origin.count()), (Some("8"), 0, 1));
-}
-
-#[test]
-fn a_head_is_not_what_a_get_is_answered_from() {
-    let (edge, origin) = cached("{}", |request: &crate::harness::Seen| match request.method() {
-        "HEAD" => Reply::raw("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 5\r\n\r\n"),
-        _ => Reply::status(200, &[("cache-control", "max-age=60")], "whole"),
-    });
-    client(&edge).request("HEAD", "/", &[], b"");
-    assert_eq!((get(&edge, "/").text().as_str(), origin.count()), ("whole", 2));
-}
-
-#[test]
-fn clients_may_want_fresher_ones() {
-    let (edge, _origin) = cached("{}", numbered(FRESH));
-    get(&edge, "/");
-    for (control, number) in
-        [("no-cache", 2), ("max-age=0", 3), ("max-age=30", 3), ("min-fresh=600", 4), ("no-store", 4)]
-    {
-        let answer = get_with(&edge, "/", &[("cache-control", control)]);
-        assert_eq!(answer.text(), format!("answer {number}"), "{control}");
-    }
-    assert_eq!(get_with(&edge, "/", &[("pragma", "no-cache")]).text(), "answer 5");
 }
 
 #[test]

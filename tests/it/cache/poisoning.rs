@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Request;
 
-use super::{cached, client, get, get_with, is_hit, policy};
+use super::{cached, get, get_with, is_hit, policy};
 use crate::harness::{Edge, H2Client, Origin, Reply, Seen};
 
 const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60")];
@@ -87,65 +87,6 @@ fn the_path_is_keyed_as_the_origin_sees_it() {
         assert_eq!((answer.status, answer.text().as_str()), (200, target), "{path}");
         assert_eq!(get(&edge, target).text(), target, "{path}");
     }
-}
-
-#[test]
-fn a_suffix_does_not_make_a_private_page_public() {
-    // Web cache deception: `/account/x.css` is the account to the origin.
-    let (edge, origin) =
-        cached("{}", |_: &Seen| Reply::status(200, &[("content-type", "text/html")], "mine"));
-    for path in [
-        "/account/x.css",
-        "/account;x.css",
-        "/account%2Fx.css",
-        "/account%3Fx.css",
-        "/account?x.css",
-        "/account%00.css",
-    ] {
-        for _ in 0..2 {
-            let answer = get(&edge, path);
-            assert!(!is_hit(&answer) && (answer.status == 200 || answer.status == 400), "{path}");
-        }
-    }
-    assert!(origin.count() >= 8);
-}
-
-#[test]
-fn a_get_with_content_neither_finds_nor_leaves_anything() {
-    let (edge, origin) = cached("{}", |request: &Seen| {
-        Reply::status(200, FRESH, [b"seen ", request.body.as_slice()].concat())
-    });
-    assert_eq!(client(&edge).request("GET", "/", &[], b"poison").text(), "seen poison");
-    assert_eq!(get(&edge, "/").text(), "seen ");
-    assert_eq!(client(&edge).request("GET", "/", &[], b"poison").text(), "seen poison");
-    assert_eq!((get(&edge, "/").text().as_str(), origin.count()), ("seen ", 3));
-}
-
-#[test]
-fn what_another_method_brought_answers_no_get() {
-    let (edge, _origin) = cached("{}", |request: &Seen| Reply::status(200, FRESH, request.method()));
-    for method in ["POST", "OPTIONS", "QUERY"] {
-        let path = format!("/{method}");
-        assert_eq!(client(&edge).request(method, &path, &[], b"").text(), method);
-        assert_eq!(get(&edge, &path).text(), "GET");
-        assert_eq!(client(&edge).request(method, &path, &[], b"").text(), method);
-    }
-}
-
-#[test]
-fn errors_that_one_client_provokes_are_not_kept() {
-    // Cache-poisoned denial of service: a header that the origin does not bear.
-    let (edge, _origin) =
-        cached("{ ttl: { '200': 1m } }", |request: &Seen| match request.header("x-large") {
-            Some(_) => Reply::status(431, FRESH, "too large"),
-            None if request.header("range").is_some() => Reply::status(416, FRESH, "no such part"),
-            None if request.header("expect").is_some() => Reply::status(417, FRESH, "no"),
-            None => Reply::status(200, &[], "good"),
-        });
-    get_with(&edge, "/", &[("x-large", "x")]);
-    get_with(&edge, "/", &[("range", "bytes=900-")]);
-    get_with(&edge, "/", &[("if-match", "\"x\"")]);
-    assert_eq!(get(&edge, "/").text(), "good");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{cached, client, get, get_with, is_hit, numbered, told};
+use super::{cached, get, get_with, is_hit, told};
 use crate::harness::{Reply, Seen};
 
 const TAGGED: &[(&str, &str)] = &[
@@ -20,47 +20,6 @@ fn revalidated(request: &Seen, count: &AtomicUsize) -> Reply {
         Some("\"a\"") => Reply::status(304, &fields, ""),
         _ => Reply::status(200, &fields, "content"),
     }
-}
-
-#[test]
-fn who_has_it_gets_a_304_from_the_cache() {
-    let (edge, origin) = cached("{}", numbered(TAGGED));
-    get(&edge, "/");
-    for condition in [
-        ("if-none-match", "\"x\", W/\"a\""),
-        ("if-none-match", "*"),
-        ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"),
-    ] {
-        let answer = get_with(&edge, "/", &[condition]);
-        assert_eq!((answer.status, answer.header("etag")), (304, Some("\"a\"")), "{condition:?}");
-        assert!(is_hit(&answer) && answer.body.is_empty() && answer.header("content-type").is_none());
-    }
-    for condition in [("if-none-match", "\"b\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")] {
-        assert_eq!(get_with(&edge, "/", &[condition]).text(), "answer 1");
-    }
-    assert_eq!(origin.count(), 1);
-}
-
-#[test]
-fn conditions_about_the_origins_state_go_to_the_origin() {
-    let (edge, origin) = cached("{}", numbered(TAGGED));
-    get(&edge, "/");
-    get_with(&edge, "/", &[("if-match", "\"a\"")]);
-    assert_eq!((origin.count(), origin.last().header("if-match")), (2, Some("\"a\"")));
-    get_with(&edge, "/", &[("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
-    assert_eq!(origin.count(), 3);
-}
-
-#[test]
-fn conditions_go_on_where_nothing_is_stored() {
-    let (edge, origin) = cached("{}", |request: &Seen| match request.header("if-none-match") {
-        Some(_) => Reply::status(304, &[("etag", "\"a\"")], ""),
-        None => Reply::status(200, TAGGED, "whole"),
-    });
-    let answer = get_with(&edge, "/", &[("if-none-match", "\"a\"")]);
-    assert_eq!((answer.status, origin.last().header("if-none-match")), (304, Some("\"a\"")));
-    // It says nothing to those who have nothing.
-    assert_eq!(get(&edge, "/").text(), "whole");
 }
 
 #[test]
@@ -85,14 +44,6 @@ fn what_is_stale_is_validated_and_brought_up_to_date() {
 }
 
 #[test]
-fn another_answer_takes_the_place_of_the_stored_one() {
-    let (edge, origin) = cached("{}", numbered(&[("cache-control", "max-age=0"), ("etag", "\"a\"")]));
-    get(&edge, "/");
-    assert_eq!(get(&edge, "/").text(), "answer 2");
-    assert_eq!(origin.last().header("if-none-match"), Some("\"a\""));
-}
-
-#[test]
 fn a_304_about_something_else_is_asked_again() {
     let count = AtomicUsize::new(0);
     let (edge, origin) = cached("{}", move |request: &Seen| {
@@ -109,26 +60,6 @@ fn a_304_about_something_else_is_asked_again() {
     get(&edge, "/");
     let second = get(&edge, "/");
     assert_eq!((second.status, second.text().as_str(), origin.count()), (200, "answer 2", 3));
-}
-
-#[test]
-fn cookies_of_a_304_are_for_its_client_alone() {
-    let (edge, _origin) = cached("{}", |request: &Seen| {
-        let fields = [("cache-control", "max-age=0"), ("etag", "\"a\"")];
-        match request.header("if-none-match") {
-            Some(_) => Reply::status(
-                304,
-                &[("cache-control", "max-age=60"), ("etag", "\"a\""), ("set-cookie", "session=1")],
-                "",
-            ),
-            None => Reply::status(200, &fields, "content"),
-        }
-    });
-    get(&edge, "/");
-    let second = get(&edge, "/");
-    assert_eq!((second.text().as_str(), second.header("set-cookie")), ("content", Some("session=1")));
-    let third = get(&edge, "/");
-    assert!(is_hit(&third) && third.header("set-cookie").is_none());
 }
 
 #[test]
@@ -179,20 +110,28 @@ fn a_part_of_what_is_not_stored_comes_from_the_origin() {
 }
 
 #[test]
-fn a_head_brings_what_is_stored_up_to_date_or_ends_it() {
-    for (tag, text) in [("\"a\"", "answer 1"), ("\"b\"", "answer 2")] {
-        let count = AtomicUsize::new(0);
-        let (edge, _origin) = cached("{}", move |request: &Seen| {
-            if request.method() == "HEAD" {
-                let fields = format!("cache-control: max-age=60\r\netag: {tag}\r\ncontent-length: 8");
-                return Reply::raw(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"));
-            }
-            let number = count.fetch_add(1, Ordering::AcqRel) + 1;
-            let fields = [("cache-control", "max-age=0"), ("etag", "\"a\"")];
-            Reply::status(200, &fields, format!("answer {number}"))
-        });
-        get(&edge, "/");
-        client(&edge).request("HEAD", "/", &[], b"");
-        assert_eq!(get(&edge, "/").text(), text, "{tag}");
-    }
+fn parts_of_what_is_too_long_are_stored() {
+    let body: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let sent = body.clone();
+    let (edge, origin) = cached("{ max_object: 64KiB }", move |request: &Seen| {
+        let fields = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
+        let Some(range) = request.header("range").and_then(|range| range.strip_prefix("bytes=")) else {
+            return Reply::status(200, &fields, &sent);
+        };
+        let (first, last) = range.split_once('-').unwrap();
+        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        let range = format!("bytes {range}/{}", sent.len());
+        Reply::status(206, &[&fields[..], &[("content-range", range.as_str())]].concat(), &sent[first..=last])
+    });
+    let ask = |range: &str| get_with(&edge, "/", &[("range", range)]);
+    assert_eq!(ask("bytes=10000-19999").body, body[10_000..20_000]);
+    assert_eq!(ask("bytes=20000-29999").body, body[20_000..30_000]);
+    let asked = origin.count();
+    let both = ask("bytes=15000-24999");
+    assert!(is_hit(&both) && both.body == body[15_000..25_000], "{}", told(&both));
+    assert_eq!((both.header("content-range"), origin.count()), (Some("bytes 15000-24999/100000"), asked));
+    assert_eq!(get(&edge, "/").body, body);
+    // What is too much altogether is not put together.
+    assert_eq!(ask("bytes=30000-89999").body, body[30_000..90_000]);
+    assert_eq!(ask("bytes=40000-49999").body, body[40_000..50_000]);
 }

@@ -48,6 +48,8 @@ impl<'a> Leaf<'a> {
 pub struct Issued {
     pub certificate: X509,
     pub key: PKey<Private>,
+    /// What is sent with it.
+    pub above: Vec<X509>,
 }
 
 /// Who issues them.
@@ -61,11 +63,20 @@ impl Authority {
     /// A root.
     pub fn new(name: &str) -> Self {
         let (subject, key) = (common_name(name), elliptic());
-        let mut builder = begin(&subject, &key, &subject, 1, (-10 * DAY, 10 * DAY));
+        Self::certified(&subject, key.clone(), &subject, &key)
+    }
+
+    /// One below this one.
+    pub fn intermediate(&self, name: &str) -> Self {
+        Self::certified(&common_name(name), elliptic(), self.certificate.subject_name(), &self.key)
+    }
+
+    fn certified(subject: &X509Name, key: PKey<Private>, issuer: &X509NameRef, by: &PKey<Private>) -> Self {
+        let mut builder = begin(subject, &key, issuer, 1, (-10 * DAY, 10 * DAY));
         builder.append_extension(&BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
         let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
         builder.append_extension(&usage).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        builder.sign(by, MessageDigest::sha256()).unwrap();
         Self { certificate: builder.build(), key }
     }
 
@@ -100,7 +111,7 @@ impl Authority {
         }
         builder.append_extension(&usage.build().unwrap()).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
-        Issued { certificate: builder.build(), key }
+        Issued { certificate: builder.build(), key, above: Vec::new() }
     }
 
     /// Issues a server's certificate.

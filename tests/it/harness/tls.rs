@@ -134,6 +134,9 @@ impl<'a> Visitor<'a> {
         if let Some(identity) = self.identity {
             builder.set_certificate(&identity.certificate).unwrap();
             builder.set_private_key(&identity.key).unwrap();
+            for above in &identity.above {
+                builder.add_extra_chain_cert(above.clone()).unwrap();
+            }
         }
         if self.wants_staple {
             builder.enable_ocsp_stapling();

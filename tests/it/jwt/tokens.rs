@@ -87,6 +87,39 @@ fn a_shared_secret_verifies_hmac_and_nothing_else_does() {
     assert_eq!(told(&bearer(&edge, &public)), (401, "algorithm_not_allowed".to_owned()));
 }
 
+#[test]
+fn a_shared_secret_may_be_bytes_that_are_no_text() {
+    let (secret, origin) = ([0xfe; 64], origin());
+    let jwk = |more: &str| format!("{{ \"kty\": \"oct\", \"k\": \"{}\"{more} }}", base64url(secret));
+    let issuers = "corp: { issuer: us, audience: orders-api, secret: { file: secret }, algorithms: [HS512] }";
+    let setup = |text: String| {
+        let setup = policy(issuers, "{ jwt: { issuer: corp } }").file("secret", text);
+        setup.with("origin", origin.address())
+    };
+    let edge = setup(jwk(", \"alg\": \"HS512\", \"kid\": \"k\"")).start();
+    let token = |secret: &[u8]| {
+        let key = SigningKey::from_secret(secret, Algorithm::Hs512, Some("k")).unwrap();
+        key.sign(None, &claims("us", json!({}))).unwrap()
+    };
+    assert_eq!(told(&bearer(&edge, &token(&secret))).0, 200);
+    assert_eq!(told(&bearer(&edge, &token(&[0xff; 64]))), (401, "signature_invalid".to_owned()));
+    let text = jwk("").into_bytes();
+    assert_eq!(
+        told(&bearer(&edge, &token(&text))),
+        (401, "signature_invalid".to_owned()),
+        "its text is no secret"
+    );
+    for (jwk, why) in [
+        (jwk(", \"alg\": \"HS256\""), "the `alg` of the JWK"),
+        (jwk(", \"use\": \"enc\""), "not a key for signatures"),
+        ("{ \"kty\": \"RSA\" }".to_owned(), "unsupported key type"),
+        ("{ not json, but long enough for a secret }".to_owned(), "not a JSON object"),
+    ] {
+        let error = setup(jwk).try_start().err().unwrap();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
 /// A header, claims and a signature of whatever bytes.
 fn assembled(header: &str, claims: impl AsRef<[u8]>, signature: &str) -> String {
     format!("{}.{}.{signature}", base64url(header), base64url(claims))

@@ -7,7 +7,7 @@ use crate::state::clock::ClockHand;
 
 fn exchange(fetch: &Arc<Scripted>, wanted: Wanted) -> (Exchange, ClockHand) {
     let (server, hand) = testing::server(fetch.clone(), "https://id.example/token");
-    (Exchange { server, wanted, ttl: Duration::from_secs(300), answers: Arc::default() }, hand)
+    (Exchange { server, wanted, ttl: Duration::from_secs(300), answers: Arc::default(), actor: None }, hand)
 }
 
 fn of_caller() -> Wanted {
@@ -154,4 +154,49 @@ async fn what_is_no_token_is_never_sent_anywhere() {
         assert_eq!(given(&exchange, "outer").await, Err(NotGiven::Unavailable), "{said}");
         assert_eq!(fetch.asked().len(), 2, "a failure is not remembered");
     }
+}
+
+fn kept(name: &str, token: &'static str) -> Actor {
+    let read = Arc::new(move || (!token.is_empty()).then(|| testing::secret(token)));
+    Actor { kind: "urn:jwt".into(), token: ActorToken::Kept { name: name.into(), read } }
+}
+
+#[tokio::test]
+async fn says_who_acts_for_the_caller() {
+    let fetch = says(200, &good(&json!({})));
+    let (mut exchange, _hand) = exchange(&fetch, of_caller());
+    let nobody = exchange.key(None);
+    exchange.actor = Some(kept("a", "edge-token"));
+    assert!(given(&exchange, "outer").await.is_ok());
+    assert!(body(&fetch).contains("&actor_token=edge-token&actor_token_type=urn%3Ajwt&"), "{}", body(&fetch));
+    let one = exchange.key(None);
+    exchange.actor = Some(kept("b", "edge-token"));
+    assert!(one != nobody && one != exchange.key(None), "another actor's token is another one");
+}
+
+#[tokio::test]
+async fn without_the_actors_token_nothing_is_exchanged() {
+    for token in ["", "two words", "line\r\nbreak"] {
+        let fetch = says(200, &good(&json!({})));
+        let (mut exchange, _hand) = exchange(&fetch, of_caller());
+        exchange.actor = Some(kept("a", token));
+        assert_eq!(given(&exchange, "outer").await.unwrap_err(), NotGiven::Unavailable, "{token:?}");
+        assert!(fetch.asked().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn acts_with_a_token_of_our_own_which_is_asked_for_once() {
+    let fetch = says(200, &good(&json!({})));
+    let (mut exchange, _hand) = exchange(&fetch, of_caller());
+    let (ours, _hand) = self::exchange(&fetch, Wanted { scope: Some("act".into()), ..Wanted::default() });
+    exchange.actor = Some(Actor { kind: "urn:at".into(), token: ActorToken::Ours(Box::new(ours)) });
+    for caller in ["outer", "other"] {
+        assert!(given(&exchange, caller).await.is_ok());
+        assert!(body(&fetch).contains("&actor_token=inner&actor_token_type=urn%3Aat&"));
+    }
+    let asked: Vec<_> =
+        fetch.asked().iter().map(|one| String::from_utf8(one.body.to_vec()).unwrap()).collect();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[0], "grant_type=client_credentials&scope=act");
 }

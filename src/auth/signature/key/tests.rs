@@ -9,7 +9,7 @@ use super::super::rfc::{
     ED25519_PRIVATE, ED25519_PUBLIC, P256_PRIVATE, P256_PUBLIC, RSA_PRIVATE, RSA_PSS_PUBLIC, RSA_PUBLIC,
     secret, verifying_key,
 };
-use super::{Algorithm, KeyError, SigningKey, VerifyingKey};
+use super::{Algorithm, KeyError, SigningKey, VerifyingKey, jose};
 
 /// RFC 9421 §B.2.4, a response, of which only the base is of use here.
 const RESPONSE: &str = "\"@status\": 200
@@ -171,4 +171,46 @@ fn says_what_a_key_is_for_and_never_what_it_is() {
     assert_eq!(format!("{:?}", verifying_key("test-shared-secret")), "VerifyingKey(hmac-sha256)");
     let key = SigningKey::from_secret(&secret()).unwrap();
     assert_eq!(format!("{key:?}"), "SigningKey(hmac-sha256)");
+}
+
+/// A connection on the same thread would find errors that are none of its own.
+#[test]
+fn a_refused_signature_leaves_no_error_behind() {
+    for (algorithm, public, length) in [
+        (Algorithm::RsaPssSha512, RSA_PSS_PUBLIC, 256),
+        (Algorithm::RsaV15Sha256, RSA_PUBLIC, 256),
+        (Algorithm::EcdsaP256Sha256, P256_PUBLIC, 64),
+        (Algorithm::Ed25519, ED25519_PUBLIC, 64),
+    ] {
+        let key = VerifyingKey::from_pem(algorithm, public.as_bytes()).unwrap();
+        for signature in [vec![1; length], vec![0; length], vec![0xff; length], vec![1; 3]] {
+            assert!(!key.verify(MESSAGE, &signature));
+            assert!(boring::error::ErrorStack::get().errors().is_empty(), "{algorithm:?}");
+        }
+    }
+}
+
+#[test]
+fn a_jwk_is_for_the_algorithm_that_it_says() {
+    let jwk = |more: &str| {
+        let text = format!(
+            "{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs\"{more}}}"
+        );
+        jose::Key::from_jwk(text.as_bytes()).unwrap()
+    };
+    let signing = SigningKey::from_pem(Algorithm::Ed25519, ED25519_PRIVATE.as_bytes()).unwrap();
+    let key = VerifyingKey::from_jose(jwk(""), None).unwrap();
+    assert!(
+        key.verify(MESSAGE, &signing.sign(MESSAGE).unwrap())
+            && !key.verify(b"other", &signing.sign(MESSAGE).unwrap())
+    );
+    assert_eq!(key.algorithm(), Algorithm::Ed25519);
+    let wrong = VerifyingKey::from_jose(jwk(""), Some(Algorithm::RsaPssSha512));
+    assert!(matches!(wrong, Err(KeyError::WrongKind(Algorithm::RsaPssSha512))));
+    let rsa = |algorithm| jose::Key::from_pem(RSA_PUBLIC.as_bytes(), None, algorithm).unwrap();
+    assert!(matches!(VerifyingKey::from_jose(rsa(None), None), Err(KeyError::SeveralAlgorithms)));
+    let named = |algorithm| VerifyingKey::from_jose(rsa(Some(algorithm)), None).map(|key| key.algorithm());
+    assert_eq!(named(jose::Algorithm::Ps512).unwrap(), Algorithm::RsaPssSha512);
+    assert_eq!(named(jose::Algorithm::Rs256).unwrap(), Algorithm::RsaV15Sha256);
+    assert!(matches!(named(jose::Algorithm::Ps256), Err(KeyError::NoAlgorithm)));
 }
