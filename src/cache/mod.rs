@@ -11,8 +11,8 @@
 //! * [`status`] tells the client how it went.
 //! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again. [`shared`] is
-//!   all of that together.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, [`keeper`] says which disk, and [`purge`] takes it away again.
+//!   [`shared`] is all of that together.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
@@ -23,6 +23,7 @@ pub mod disk;
 pub mod flights;
 pub mod freshness;
 pub mod invalidate;
+pub mod keeper;
 pub mod key;
 pub mod memory;
 pub mod purge;

@@ -5,6 +5,7 @@
 //! is not found here is asked for at the end of the chain, when all filters have seen the request: this one leaves its
 //! [`Plan`] for that.
 
+mod disk;
 mod place;
 mod plan;
 mod spec;
@@ -16,14 +17,14 @@ use http::{Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
-pub use self::plan::{Course, Found, Place, Plan};
+pub use self::plan::{Course, Place, Plan};
 pub use self::spec::{Settings, Spec, Store, shared};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
 use crate::cache::freshness::{Verdict as Freshness, Why};
-use crate::cache::memory;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::Forward;
 use crate::cache::store::{Asked, Audience, may_look_up};
+use crate::cache::tiered::{Found, Look, Search};
 use crate::cache::validate::is_for_the_origin;
 use crate::cache::{RequestDirectives, invalidate};
 
@@ -43,29 +44,63 @@ impl Filter for Cache {
             if !purgers.contains(exchange.client_ip()) {
                 return Step::refuse(StatusCode::FORBIDDEN, "purge");
             }
-            return self.purge(exchange).map_or(Step::NEXT, Step::from);
+            return self.purge(exchange);
         }
         let plan = self.plan(exchange);
-        let step = match &plan.course {
-            Course::Hit(_) => Step::Now(Verdict::Stored),
-            Course::Ask(..) if plan.wants.only_if_cached => {
-                // RFC 9111 §5.2.1.7.
-                Step::refuse(StatusCode::GATEWAY_TIMEOUT, "only_if_cached")
-            }
-            Course::Ask(..) | Course::Refresh(_) | Course::Pass(..) => Step::NEXT,
-        };
-        exchange.slots.plan = Some(Box::new(plan));
-        step
+        match self.on_disk(&plan) {
+            Some(search) => Step::Later(Box::pin(self.search(search, plan, exchange))),
+            None => Step::Now(conclude(plan, exchange)),
+        }
     }
 }
 
+/// Leaves the plan to those who carry it out.
+fn conclude(plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
+    let verdict = match &plan.course {
+        Course::Hit(_) => Verdict::Stored,
+        Course::Ask(..) if plan.wants.only_if_cached => {
+            // RFC 9111 §5.2.1.7.
+            Refusal::new(StatusCode::GATEWAY_TIMEOUT, "only_if_cached").into()
+        }
+        Course::Ask(..) | Course::Refresh(_) | Course::Pass(..) => Verdict::Next,
+    };
+    exchange.slots.plan = Some(Box::new(plan));
+    verdict
+}
+
 impl Cache {
-    fn purge(&self, exchange: &Exchange<'_>) -> Option<Reply> {
-        let host = place::host(exchange)?;
-        let url = place::target(exchange, &host)?.to_string();
-        self.0.shared.purge(&[Scope::Url(url)], How::Hard);
-        let head = ResponseHeader::build(StatusCode::NO_CONTENT, None).ok()?;
-        Some(Reply { head, body: Bytes::new() })
+    fn purge<'a>(&self, exchange: &Exchange<'_>) -> Step<'a> {
+        let host = place::host(exchange);
+        let target = host.as_deref().and_then(|host| place::target(exchange, host));
+        let (Some(target), Ok(head)) = (target, ResponseHeader::build(StatusCode::NO_CONTENT, None)) else {
+            return Step::NEXT;
+        };
+        let purged = self.0.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
+        Step::Later(Box::pin(async move {
+            purged.written().await;
+            Verdict::Respond(Box::new(Reply { head, body: Bytes::new() }))
+        }))
+    }
+
+    /// Whether what is not in memory may be on disk.
+    fn on_disk(&self, plan: &Plan) -> Option<Search> {
+        match (&plan.course, &plan.place) {
+            (Course::Ask(Forward::UriMiss | Forward::VaryMiss, None), Some(place)) => {
+                self.0.shared.store.on_disk(&place.key)
+            }
+            _ => None,
+        }
+    }
+
+    async fn search(&self, search: Search, mut plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
+        if let Some(place) = &plan.place {
+            match self.0.shared.store.search(search, &place.key, &place.fields).await {
+                Look::Fitting(found) => plan.course = course(found, &plan.wants, exchange),
+                Look::Others => plan.course = Course::Ask(Forward::VaryMiss, None),
+                Look::Nothing => {}
+            }
+        }
+        conclude(plan, exchange)
     }
 
     fn plan(&self, exchange: &Exchange<'_>) -> Plan {
@@ -110,12 +145,10 @@ impl Cache {
         let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
         let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
         let key = self.key(exchange, &target, &subject);
-        let course = match self.0.shared.store.find(&key, headers) {
-            memory::Found::Fitting(stored, freshness) => {
-                course(Found { stored, freshness }, &wants, exchange)
-            }
-            memory::Found::Others => Course::Ask(Forward::VaryMiss, None),
-            memory::Found::Nothing => Course::Ask(Forward::UriMiss, None),
+        let course = match self.0.shared.store.look(&key, headers) {
+            Look::Fitting(found) => course(found, &wants, exchange),
+            Look::Others => Course::Ask(Forward::VaryMiss, None),
+            Look::Nothing => Course::Ask(Forward::UriMiss, None),
         };
         let place = match course {
             Course::Hit(_) => None,

@@ -25,11 +25,11 @@ pub use self::observe::observe;
 use super::context::Context;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Leader, Turn};
-use crate::cache::memory;
 use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
+use crate::cache::tiered::{Found, Look};
 use crate::cache::validate;
-use crate::filters::cache::{Course, Found, Settings};
+use crate::filters::cache::{Course, Settings};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -73,8 +73,8 @@ async fn refresh(session: &mut Session, ctx: &mut Context, found: Found, clock: 
         Turn::Follow(_) => return,
     };
     // Another leader may have stored it a moment ago.
-    if let memory::Found::Fitting(stored, _) = shared.store.find(&place.key, &place.fields)
-        && !Arc::ptr_eq(&stored, &found.stored)
+    if let Look::Fitting(other) = shared.store.look(&place.key, &place.fields)
+        && !Arc::ptr_eq(&other.stored, &found.stored)
     {
         return;
     }
@@ -108,10 +108,7 @@ impl Asking<'_> {
             Turn::Alone => None,
             Turn::Lead(leader) => {
                 // Another leader may have stored it a moment ago.
-                if let memory::Found::Fitting(stored, freshness) =
-                    settings.shared.store.find(&place.key, &place.fields)
-                {
-                    let found = Found { stored, freshness };
+                if let Look::Fitting(found) = settings.shared.store.find(&place.key, &place.fields).await {
                     if found.is_fresh(&wants, self.clock.wall()) {
                         return self.reuse(session, ctx, &found, &settings).await;
                     }
@@ -180,8 +177,7 @@ impl Asking<'_> {
                 serve::coming(session, ctx, head, (reader, coming.length), self.clock).await?;
                 Ok(true)
             }
-            Some(Landing::Holds(stored)) if stored.fits(&place.fields) => {
-                let found = Found { freshness: stored.freshness, stored };
+            Some(Landing::Holds(found)) if found.stored.fits(&place.fields) => {
                 if late && !found.is_fresh(&wants, self.clock.wall()) {
                     return Ok(false);
                 }

@@ -98,7 +98,7 @@ impl Admin {
         let now = self.0.materials.state.clock.wall();
         match Order::parse(&body).and_then(|order| order.scopes(snapshot.paths, now)) {
             Ok((scopes, how)) => {
-                cache.purge(&scopes, how);
+                cache.purge(&scopes, how).written().await;
                 told(StatusCode::OK, &json!({ "purged": true }))
             }
             Err(error) => told(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),

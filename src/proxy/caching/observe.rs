@@ -11,9 +11,10 @@ use crate::cache::memory::{Source, Stored};
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::{Forward, Handled, Report};
 use crate::cache::store::{Asked, may_store};
+use crate::cache::tiered::Found;
 use crate::cache::validate::{freshened, head_agrees};
 use crate::cache::{RequestDirectives, ResponseDirectives, tags};
-use crate::filters::cache::{Course, Found, Place, Plan};
+use crate::filters::cache::{Course, Place, Plan};
 use crate::proxy::context::Context;
 use crate::proxy::forward;
 use crate::state::Clock;
@@ -56,7 +57,7 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        plan.settings.shared.store.purge(&scopes, How::Hard);
+        plan.settings.shared.store.purge(&scopes, How::Hard).write_soon();
     }
 }
 
@@ -67,7 +68,7 @@ fn compare(plan: &Plan, place: &Place, found: &Found, response: &ResponseHeader,
         return;
     }
     let fields = stored.record.to_fields();
-    if !head_agrees(&response.headers, &fields, stored.content.len()) {
+    if !head_agrees(&response.headers, &fields, found.length()) {
         shared.store.remove(&place.key, stored);
         return;
     }
@@ -75,7 +76,7 @@ fn compare(plan: &Plan, place: &Place, found: &Found, response: &ResponseHeader,
     answer.remove(http::header::SET_COOKIE);
     let fields = freshened(&fields, &answer);
     if let Some(renewed) = renewed(plan, place, stored, &fields, clock) {
-        shared.put(place.key, renewed);
+        shared.store.update(place.key, found, renewed);
     }
 }
 

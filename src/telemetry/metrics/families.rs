@@ -119,6 +119,14 @@ pub(super) struct Families {
     pub(super) cache_stored: IntCounter,
     pub(super) cache_stored_bytes: IntCounter,
     pub(super) cache_purges: IntCounter,
+    pub(super) cache_disk_attached: IntGauge,
+    pub(super) cache_disk_entries: IntGauge,
+    pub(super) cache_disk_bytes: IntGauge,
+    pub(super) cache_disk_reads: IntCounter,
+    pub(super) cache_disk_writes: IntCounter,
+    pub(super) cache_disk_evictions: IntCounter,
+    pub(super) cache_disk_corrupt: IntCounter,
+    pub(super) cache_disk_bypasses: Family<IntCounterVec, 1>,
 }
 
 impl Families {
@@ -222,6 +230,22 @@ impl Families {
                 "Bytes of responses that were stored.")?)?,
             cache_purges: make.single(IntCounter::new("edgeward_cache_purges_total",
                 "URLs, prefixes and tags that were purged.")?)?,
+            cache_disk_attached: make.single(IntGauge::new("edgeward_cache_disk_attached",
+                "Whether the cache has its disk: 1, or 0.")?)?,
+            cache_disk_entries: make.single(IntGauge::new("edgeward_cache_disk_entries",
+                "Responses stored on disk.")?)?,
+            cache_disk_bytes: make.single(IntGauge::new("edgeward_cache_disk_bytes",
+                "Bytes of all files of the cache on disk.")?)?,
+            cache_disk_reads: make.single(IntCounter::new("edgeward_cache_disk_reads_total",
+                "Responses that were found on disk.")?)?,
+            cache_disk_writes: make.single(IntCounter::new("edgeward_cache_disk_writes_total",
+                "Responses that were written to disk.")?)?,
+            cache_disk_evictions: make.single(IntCounter::new("edgeward_cache_disk_evictions_total",
+                "Responses that had to go from disk for others.")?)?,
+            cache_disk_corrupt: make.single(IntCounter::new("edgeward_cache_disk_corrupt_total",
+                "Responses and files on disk that were not what was written, and were removed.")?)?,
+            cache_disk_bypasses: make.counters("edgeward_cache_disk_bypasses_total",
+                "What was done without the disk, by the reason.", ["reason"])?,
         })
     }
 }
