@@ -2,6 +2,7 @@
 
 mod basics;
 mod collapsing;
+mod disk;
 mod identity;
 mod poisoning;
 mod purge;
