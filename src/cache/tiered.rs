@@ -108,7 +108,7 @@ pub struct Outside {
     disk: Arc<Disk>,
     key: Key,
     place: Place,
-    outside: format::Outside,
+    file: format::Outside,
     reader: body::Reader,
 }
 
@@ -293,7 +293,7 @@ impl Tiered {
             Body::Memory => self.put(key, stored),
             Body::Disk(body) => {
                 if let Some(disk) = self.disk.load_full() {
-                    disk.update(metadata(key, &stored), body.outside, body.len());
+                    disk.update(metadata(key, &stored), body.file, body.len());
                 }
             }
         }

@@ -86,16 +86,15 @@ impl Tiered {
     async fn search_in_turn(&self, search: Search, key: &Key, request: &HeaderMap) -> Look {
         let Search { disk, mut places } = search;
         let lane = self.lanes.of(key);
-        let turn = match lane.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let turn = lane.lock().await;
-                if let found @ Look::Fitting(_) = self.look(key, request) {
-                    return found;
-                }
-                places = disk.find(key);
-                turn
+        let turn = if let Ok(turn) = lane.try_lock() {
+            turn
+        } else {
+            let turn = lane.lock().await;
+            if let found @ Look::Fitting(_) = self.look(key, request) {
+                return found;
             }
+            places = disk.find(key);
+            turn
         };
         let (best, others) = self.candidates(&disk, key, request, &places).await;
         let found = match best {
@@ -159,7 +158,7 @@ impl Tiered {
                 let is_short = length <= LARGEST_WHOLE.min(self.memory.largest());
                 let opened = spawn_blocking(move || {
                     let reader = disk.body(&key, &place, outside, length)?;
-                    let opened = Outside { disk, key, place, outside, reader };
+                    let opened = Outside { disk, key, place, file: outside, reader };
                     if is_short { opened.whole().map(Ok) } else { Some(Err(opened)) }
                 });
                 match opened.await.ok()?? {

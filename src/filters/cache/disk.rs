@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::cache::disk::seal::Keys;
 use crate::cache::keeper::Terms;
-use crate::values::{Problem, Secret, Size};
+use crate::values::{Problem, Secret, SecretString, Size};
 
 /// Where responses are kept beyond the process.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -62,6 +62,6 @@ impl Encryption {
             let secret = key.resolve(base);
             secrets.push(secret.map_err(|error| Problem::new(format!("[{index}]"), error))?);
         }
-        Keys::new(secrets.iter().map(|secret| secret.expose()))
+        Keys::new(secrets.iter().map(SecretString::expose))
     }
 }

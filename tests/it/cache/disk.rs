@@ -73,11 +73,13 @@ fn fill(site: &Site, paths: &[&str]) {
         let answer = get(site, path, &[]);
         assert!(answer.status == 200 && answer.body == body(path), "{path}");
     }
-    on_disk(site, paths.len());
+    on_disk(site, u32::try_from(paths.len()).unwrap());
 }
 
-fn on_disk(site: &Site, entries: usize) {
-    soon("what was fetched to be on disk", || value(site, "edgeward_cache_disk_entries") == entries as f64);
+fn on_disk(site: &Site, entries: u32) {
+    soon("what was fetched to be on disk", || {
+        value(site, "edgeward_cache_disk_entries") == f64::from(entries)
+    });
 }
 
 fn value(site: &Site, series: &str) -> f64 {

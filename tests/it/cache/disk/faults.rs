@@ -107,7 +107,9 @@ fn what_was_damaged_is_fetched_again() {
         stop(first);
         let files = files(&site, end);
         assert!(!files.is_empty(), "{end}");
-        files.iter().for_each(|file| damage(file, every));
+        for file in &files {
+            damage(file, every);
+        }
         let second = start(&site);
         for path in &paths {
             let answer = get(&site, path, &[]);
@@ -158,7 +160,9 @@ fn files_that_are_gone_are_misses() {
     fill(&site, &paths);
     stop(first);
     let _second = start(&site);
-    files(&site, ".body").iter().for_each(|file| fs::remove_file(file).unwrap());
+    for file in files(&site, ".body") {
+        fs::remove_file(file).unwrap();
+    }
     for path in paths {
         let answer = get(&site, path, &[]);
         assert!(answer.status == 200 && answer.body == body(path), "{path}");
