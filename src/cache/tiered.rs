@@ -202,10 +202,12 @@ impl Tiered {
             observe(event);
         });
         let options = Options { capacity, keys, random, observe, refresh };
-        let disk = Disk::open(volume, options, |before| {
+        let opened = Disk::open(volume, options, |before| {
             purges.restore(&before.traces, before.latest);
             purges.traces()
-        })?;
+        });
+        // If it can be used one day, what was purged until then is not known any more: nothing in it counts then.
+        let disk = opened.inspect_err(|_| self.expects_disk.store(false, Ordering::Release))?;
         let is_ours = disk.is_some();
         if let Some(disk) = disk {
             // What was purged since its purges were read.
@@ -279,11 +281,13 @@ impl Tiered {
 
     /// Stores a response with its content, in memory and on disk, as far as it fits. Returns at once.
     pub fn put(&self, key: Key, stored: Arc<Stored>) {
-        if let Some(disk) = self.disk.load_full() {
-            disk.put(metadata(key, &stored), stored.content.clone());
+        let disk = self.disk.load_full();
+        let on_disk = disk.is_some_and(|disk| disk.put(metadata(key, &stored), stored.content.clone()));
+        let bytes = stored.weight();
+        let in_memory = self.memory.put(key, stored);
+        if on_disk || in_memory {
+            (self.tell)(bytes);
         }
-        (self.tell)(stored.weight());
-        self.memory.put(key, stored);
     }
 
     /// Stores a response that was found and validated: `stored` has the new fields, and the content only if that was found in
@@ -334,8 +338,8 @@ impl Tiered {
     #[must_use]
     pub fn wants_sweeping(&self) -> bool {
         let swept = *self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_of_use = self.compared() > swept || self.memory.purges().is_crowded();
-        self.memory.wants_sweeping() && is_of_use
+        let may_be_renewed = || self.memory.purges().is_crowded() && self.disk.load().is_some();
+        self.memory.wants_sweeping() && (self.compared() > swept || may_be_renewed())
     }
 
     /// The epoch until which what is stored was compared with what was purged, or will be by a sweep.
