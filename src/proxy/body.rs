@@ -233,9 +233,8 @@ async fn receive(
     if !ctx.route.chain.has_request_body() {
         return Ok(());
     }
-    let route = ctx.route.clone();
     let mut exchange = Exchange::new(session.req_header_mut(), &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-    route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end).await
+    ctx.route.chain.request_body(&mut exchange, &mut ctx.shadows, piece, end).await
 }
 
 fn count(ctx: &mut Context, piece: Option<&Bytes>, end: bool) {

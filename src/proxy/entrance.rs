@@ -32,8 +32,9 @@ pub fn enter(session: &mut Session, ctx: &mut Context, draining: bool) -> Result
         return Err(Error::explain(pingora_core::ErrorType::InternalError, "a session without a connection"));
     };
     prepare(session, &connection, draining);
-    ctx.connection = Some(connection.clone());
-    understand(session, ctx, &connection).map_err(|decision| refused(ctx, decision))
+    let understood = understand(session, ctx, &connection);
+    ctx.connection = Some(connection);
+    understood.map_err(|decision| refused(ctx, decision))
 }
 
 /// Timeouts and keep-alive are the guard's business; Pingora's own would only cost timers.

@@ -68,17 +68,17 @@ impl Gateway {
 
     /// Whatever does not go to an upstream ends here.
     async fn act(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
-        let route = ctx.route.clone();
-        match &route.action {
+        match &ctx.route.action {
             Action::Upstream(_) => {
-                if session.is_upgrade_req() && !route.websocket {
+                if session.is_upgrade_req() && !ctx.route.websocket {
                     rescue::refuse(session, ctx, decision(StatusCode::FORBIDDEN, "websocket")).await?;
                     return Ok(true);
                 }
                 Ok(false)
             }
             Action::Respond(response) => {
-                rescue::answer(session, ctx, response.head.clone(), response.body.clone()).await?;
+                let (head, body) = (response.head.clone(), response.body.clone());
+                rescue::answer(session, ctx, head, body).await?;
                 Ok(true)
             }
             Action::Redirect(status, template) => {
@@ -87,10 +87,10 @@ impl Gateway {
                     host: &ctx.facts.host,
                     path: uri.path(),
                     query: uri.query().unwrap_or_default(),
-                    patterns: &route.patterns,
+                    patterns: &ctx.route.patterns,
                 };
-                let location = template.fill(&filled);
-                redirect(session, ctx, *status, &location).await?;
+                let (status, location) = (*status, template.fill(&filled));
+                redirect(session, ctx, status, &location).await?;
                 Ok(true)
             }
             Action::Nothing => {
@@ -216,11 +216,11 @@ impl ProxyHttp for Gateway {
             ctx.body.open = true;
             ctx.connection.iter().for_each(|connection| connection.body_opened());
         }
-        let route = ctx.route.clone();
         let outcome = {
+            let ctx = &mut **ctx;
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            route.chain.request(&mut exchange, &mut ctx.shadows).await
+            ctx.route.chain.request(&mut exchange, &mut ctx.shadows).await
         };
         match outcome {
             Outcome::Pass => {
@@ -287,8 +287,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         reply::receive(response, session.is_upgrade_req(), &mut ctx.interim)?;
         if !response.status.is_informational() || response.status == StatusCode::SWITCHING_PROTOCOLS {
-            upstream::answered(ctx, response.status.as_u16(), self.now_ns());
-            caching::answered(response, ctx, self.now_ns());
+            let now_ns = self.now_ns();
+            upstream::answered(ctx, response.status.as_u16(), now_ns);
+            caching::answered(response, ctx, now_ns);
             caching::observe(session.req_header(), response, ctx, &self.state.clock);
         }
         Ok(())
@@ -317,10 +318,10 @@ impl ProxyHttp for Gateway {
         }
         ctx.status = response.status.as_u16();
         if ctx.route.chain.has_response() {
-            let route = ctx.route.clone();
+            let ctx = &mut **ctx;
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            let result = route.chain.response(&mut exchange, &mut ctx.shadows, response);
+            let result = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, response);
             result.map_err(|decision| refused(ctx, decision))?;
         }
         reframe(session, response)
@@ -341,10 +342,10 @@ impl ProxyHttp for Gateway {
         }
         ctx.answered_whole |= end && ctx.status != 101;
         if ctx.route.chain.has_response_body() && ctx.status != 101 {
-            let route = ctx.route.clone();
+            let ctx = &mut **ctx;
             let request = session.req_header_mut();
             let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            let result = route.chain.response_body(&mut exchange, &mut ctx.shadows, body, end);
+            let result = ctx.route.chain.response_body(&mut exchange, &mut ctx.shadows, body, end);
             result.map_err(|decision| refused(ctx, decision))?;
         }
         Ok(None)
@@ -400,12 +401,7 @@ impl ProxyHttp for Gateway {
         // Before it is counted as finished, so that nobody sees it as both.
         ctx.in_flight = None;
         ledger::record(session, ctx, now_ns);
-        if let Some(connection) = ctx.connection.clone() {
-            if session.is_http2() {
-                connection.request_ended(ctx.status != 0);
-            }
-            rescue::release(&connection, ctx);
-        }
+        rescue::release(session, ctx);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Box<Context>, _: &Error) -> bool {

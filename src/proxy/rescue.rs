@@ -11,7 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::connection::{Activity, Connection};
+use super::connection::Activity;
 use super::context::Context;
 use crate::filters::chain::Decision;
 use crate::filters::{Exchange, Origin, Refusal};
@@ -164,15 +164,15 @@ pub async fn deliver(
     origin: Origin,
 ) -> Result<()> {
     ctx.origin = origin;
-    let route = ctx.route.clone();
     let mut body = Some(body);
     {
+        let chain = &ctx.route.chain;
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
         let shadows = &mut ctx.shadows;
-        let mut filtered = route.chain.response(&mut exchange, shadows, &mut head);
-        if filtered.is_ok() && route.chain.has_response_body() {
-            filtered = route.chain.response_body(&mut exchange, shadows, &mut body, true);
+        let mut filtered = chain.response(&mut exchange, shadows, &mut head);
+        if filtered.is_ok() && chain.has_response_body() {
+            filtered = chain.response_body(&mut exchange, shadows, &mut body, true);
         }
         // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
         if let (Err(decision), Origin::Upstream) = (filtered, origin) {
@@ -202,7 +202,11 @@ pub async fn deliver(
 }
 
 /// Forgets the request in what the connection knows of it, once it is over.
-pub fn release(connection: &Connection, ctx: &mut Context) {
+pub fn release(session: &Session, ctx: &mut Context) {
+    let Some(connection) = &ctx.connection else { return };
+    if session.is_http2() {
+        connection.request_ended(ctx.status != 0);
+    }
     if std::mem::take(&mut ctx.body.open) {
         connection.body_closed();
     }

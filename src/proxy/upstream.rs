@@ -75,8 +75,7 @@ pub fn service(ctx: &Context) -> Option<&Service> {
 
 /// Chooses a backend for the next try.
 pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpPeer, Decision> {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else {
+    let Action::Upstream(service) = &ctx.route.action else {
         return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
     };
     let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
@@ -91,7 +90,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     attempts.started_ns = now_ns;
     attempts.answered_ns = None;
     let mut peer = pick.backend().peer();
-    if let Some(timeout) = route.timeout {
+    if let Some(timeout) = ctx.route.timeout {
         peer.options.read_timeout = Some(timeout);
     }
     attempts.backend = Some(pick.backend().label.clone());
@@ -101,8 +100,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
 
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else { return };
+    let Action::Upstream(service) = &ctx.route.action else { return };
     let stale = error.retry() && reached == Reached::Backend;
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
@@ -154,8 +152,7 @@ pub fn answered(ctx: &mut Context, status: u16, now_ns: u64) {
 
 /// The request is over, and with it the present try.
 pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
-    let route = ctx.route.clone();
-    let Action::Upstream(service) = &route.action else { return };
+    let Action::Upstream(service) = &ctx.route.action else { return };
     let outcome = match (ctx.attempts.status, error) {
         (_, Some(error)) => outcome(error),
         (Some(500..), None) => UpstreamOutcome::ServerError,

@@ -8,18 +8,22 @@ pub(super) fn push(out: &mut Vec<u8>, number: u64) {
     push_padded(out, number, 1);
 }
 
-/// Appends `number` in decimal, with leading zeros up to `width` digits.
+/// Appends `number` in decimal, with leading zeros up to `width` digits, 20 at most.
 pub(super) fn push_padded(out: &mut Vec<u8>, mut number: u64, width: usize) {
-    let start = out.len();
-    while number > 0 || out.len() - start < width {
+    let mut digits = *b"00000000000000000000";
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        if number == 0 && count >= width {
+            break;
+        }
         // `% 10` leaves one digit, so the cast cannot lose anything.
         #[allow(clippy::cast_possible_truncation)]
-        out.push(b'0' + (number % 10) as u8);
+        let last = (number % 10) as u8;
+        *digit += last;
         number /= 10;
+        count += 1;
     }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }
 
 /// Appends an address as text, an IPv6 one in the shape of RFC 5952.

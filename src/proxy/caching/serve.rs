@@ -203,11 +203,10 @@ async fn stream(
     mut source: Source,
 ) -> Result<()> {
     ctx.origin = Origin::Upstream;
-    let route = ctx.route.clone();
-    if route.chain.has_response() {
+    if ctx.route.chain.has_response() {
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let filtered = route.chain.response(&mut exchange, &mut ctx.shadows, &mut head);
+        let filtered = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, &mut head);
         filtered.map_err(|decision| refused(ctx, decision))?;
     }
     reframe(session, &mut head)?;
@@ -234,10 +233,9 @@ async fn stream(
 
 async fn write(session: &mut Session, ctx: &mut Context, mut piece: Option<Bytes>, end: bool) -> Result<()> {
     if ctx.route.chain.has_response_body() {
-        let route = ctx.route.clone();
         let request = session.req_header_mut();
         let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let filtered = route.chain.response_body(&mut exchange, &mut ctx.shadows, &mut piece, end);
+        let filtered = ctx.route.chain.response_body(&mut exchange, &mut ctx.shadows, &mut piece, end);
         filtered.map_err(|decision| refused(ctx, decision))?;
     }
     if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
