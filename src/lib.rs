@@ -36,6 +36,7 @@ pub mod filters;
 pub mod config;
 
 pub mod consumers;
+pub mod purging;
 
 pub mod policy;
 

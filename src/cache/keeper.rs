@@ -36,6 +36,8 @@ pub struct Terms {
     pub capacity: u64,
     /// `None`: what is stored is not encrypted.
     pub keys: Option<Keys>,
+    /// Whether purges come from a fleet, too: those that were given while no process had the disk are not known.
+    pub is_fleets: bool,
 }
 
 /// Takes disks and lets go of them.
@@ -84,6 +86,7 @@ impl Keeper {
             volume: Arc::new(Directory::new(&terms.path)?),
             capacity: terms.capacity,
             keys: terms.keys.clone(),
+            is_trusted: !terms.is_fleets,
             random: boring::rand::rand_bytes,
             observe: self.observer(),
         };

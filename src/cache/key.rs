@@ -13,6 +13,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::fleet::Position;
+
 /// Identifies what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
@@ -78,6 +80,32 @@ impl Key {
     pub const fn of_callers(mut self) -> Self {
         self.0[31] ^= 1;
         self
+    }
+
+    /// The same of children, who wait for no one that may wait for a parent, lest parents wait for each other; and for no one who
+    /// may have asked before something was `purged`, for what comes is stored there as asked for later.
+    #[must_use]
+    pub fn of_children(self, purged: Option<Position>) -> Self {
+        let purged = purged.map(|position| position.to_string()).unwrap_or_default();
+        let hash = Sha256::new().chain_update(b"edgeward cache flight of children 1\0");
+        Self(hash.chain_update(self.0).chain_update(purged).finalize().into())
+    }
+
+    /// What a child keeps under its `key`, and this process under this one. They are the same where both see the same request
+    /// under the same policy.
+    #[must_use]
+    pub fn for_child(self, key: &Self) -> Self {
+        if self == *key {
+            return self;
+        }
+        let hash = Sha256::new().chain_update(b"edgeward cache key for a child 1\0");
+        Self(hash.chain_update(self.0).chain_update(key.0).finalize().into())
+    }
+
+    /// A number that stands for it where shards are chosen.
+    #[must_use]
+    pub fn to_shard(&self) -> u64 {
+        u64::from_be_bytes(self.0.first_chunk().copied().unwrap_or_default())
     }
 
     /// A key that was written down.

@@ -10,6 +10,7 @@
 //! * [`store`] decides whether a response may be kept, and what of it. [`invalidate`] names what a write makes untrue.
 //! * [`status`] tells the client how it went.
 //! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
+//! * [`fleet`] has other processes purge what is purged here, [`parents`] has them asked before the origin is.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
 //!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, [`keeper`] says which disk, and [`purge`] takes it away again.
 //!   [`shared`] is all of that together.
@@ -20,12 +21,14 @@ pub mod answer;
 pub mod content;
 pub mod directives;
 pub mod disk;
+pub mod fleet;
 pub mod flights;
 pub mod freshness;
 pub mod invalidate;
 pub mod keeper;
 pub mod key;
 pub mod memory;
+pub mod parents;
 pub mod purge;
 pub mod range;
 pub mod record;

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::RequestDirectives;
 use super::content::{Budget, Fill};
+use super::fleet::{Fleet, Reach, Telling};
 use super::flights::Flights;
 use super::freshness::{Freshness, Verdict};
 use super::keeper::Keeper;
@@ -41,6 +42,8 @@ pub struct Shared {
     pub flights: Arc<Flights<Landing>>,
     /// For what is on its way.
     pub budget: Arc<Budget>,
+    /// What is purged for others, too.
+    pub fleet: Arc<Fleet>,
     background: Arc<Semaphore>,
     metrics: CacheMetrics,
     shown: AtomicBool,
@@ -99,6 +102,7 @@ impl Shared {
             store,
             flights: Flights::new(MAX_APART),
             budget: Arc::new(Budget::new(size.bytes / COMING_PART)),
+            fleet: Arc::default(),
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             metrics: metrics.cache(),
             shown: AtomicBool::new(false),
@@ -119,10 +123,37 @@ impl Shared {
         self.background.clone().try_acquire_owned().ok()
     }
 
-    /// Purges, and counts that.
-    pub fn purge(&self, scopes: &[Scope], how: How) -> Purged {
+    /// Purges, here at once, and counts that.
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Ordered {
+        let purged = self.store.purge(scopes, how);
         self.metrics.purged(scopes.len());
-        self.store.purge(scopes, how)
+        Ordered { purged, telling: self.fleet.give(scopes, how) }
+    }
+
+    /// What counts.
+    #[must_use]
+    pub const fn metrics(&self) -> &CacheMetrics {
+        &self.metrics
+    }
+}
+
+/// A purge that holds in this process.
+#[must_use = "it holds across a restart only when it was written down"]
+pub struct Ordered {
+    purged: Purged,
+    telling: Telling,
+}
+
+impl Ordered {
+    /// Returns when it holds across a restart, and the fleet was told as far as that takes no longer than `patience`.
+    pub async fn within(self, patience: Duration) -> Reach {
+        self.purged.written().await;
+        self.telling.within(patience).await
+    }
+
+    /// Has both done while nobody waits.
+    pub fn soon(self) {
+        self.purged.write_soon();
     }
 }
 
@@ -142,6 +173,7 @@ impl Show for Shared {
         self.metrics.show(entries, bytes, self.budget.used(), memory.evictions());
         let disk = self.store.disk();
         self.metrics.show_disk(disk.map(|disk| (disk.len() as u64, disk.bytes())));
+        self.metrics.show_waiting(self.fleet.waiting());
     }
 }
 

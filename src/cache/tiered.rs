@@ -63,6 +63,8 @@ pub struct OnDisk {
     /// Bytes.
     pub capacity: u64,
     pub keys: Option<Keys>,
+    /// Whether what a process before this one stored counts: not where purges of it may have been missed.
+    pub is_trusted: bool,
     pub random: Random,
     pub observe: Observer,
 }
@@ -187,7 +189,7 @@ impl Tiered {
     /// # Errors
     /// When it cannot be used. It may be tried again.
     pub fn attach(&self, on_disk: OnDisk) -> io::Result<bool> {
-        let OnDisk { volume, capacity, keys, random, observe } = on_disk;
+        let OnDisk { volume, capacity, keys, is_trusted, random, observe } = on_disk;
         self.expects_disk.store(true, Ordering::Release);
         let purges = self.memory.purges().clone();
         let refresh = {
@@ -203,7 +205,11 @@ impl Tiered {
         });
         let options = Options { capacity, keys, random, observe, refresh };
         let opened = Disk::open(volume, options, |before| {
-            purges.restore(&before.traces, before.latest);
+            let mut traces = before.traces.clone();
+            if !is_trusted {
+                traces.swept = traces.swept.max(before.latest.number() + 1);
+            }
+            purges.restore(&traces, before.latest);
             purges.traces()
         });
         // If it can be used one day, what was purged until then is not known any more: nothing in it counts then.

@@ -17,7 +17,8 @@ use crate::config::{Diagnostics, Document};
 use crate::net::ListenAddress;
 
 pub(super) const PURGE_HELP: &str = "\
-Exit codes: 0 purged, 1 not purged (standard error says why), 64 the policy or the arguments are wrong
+Exit codes: 0 purged, 1 not purged (standard error says why), 3 purged in this process, but its fleet cannot be told yet,
+  64 the policy or the arguments are wrong
 
 Examples:
   edgeward cache purge --policy policy.yaml --url https://api.example.com/orders/7
@@ -28,6 +29,15 @@ Examples:
 /// A purge is a moment's work; who takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// The purge holds in the process that was asked, and the others of its fleet do not know of it yet.
+const EXIT_NOT_ALL: u8 = 3;
+
+/// Where the purge holds.
+enum Reach {
+    All,
+    HereSoFar,
+}
 
 #[derive(Subcommand)]
 pub(super) enum Cache {
@@ -71,7 +81,11 @@ pub(super) fn cache(command: Cache) -> ExitCode {
         return ExitCode::from(EXIT_WRONG);
     }
     match admin(&purge.policy).and_then(|(admin, base)| send(&admin, &base, &order)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Reach::All) => ExitCode::SUCCESS,
+        Ok(Reach::HereSoFar) => {
+            eprintln!("purged in this process; the fleet is told as soon as its redis answers");
+            ExitCode::from(EXIT_NOT_ALL)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(if error.is::<Diagnostics>() { EXIT_WRONG } else { 1 })
@@ -92,7 +106,7 @@ fn admin(path: &Path) -> anyhow::Result<(Admin, PathBuf)> {
     Ok((admin, path.parent().unwrap_or(Path::new("")).to_owned()))
 }
 
-fn send(admin: &Admin, base: &Path, order: &Value) -> anyhow::Result<()> {
+fn send(admin: &Admin, base: &Path, order: &Value) -> anyhow::Result<Reach> {
     let body = order.to_string();
     let mut head = format!(
         "POST /cache/purge HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
@@ -106,8 +120,10 @@ fn send(admin: &Admin, base: &Path, order: &Value) -> anyhow::Result<()> {
     let address = &admin.address;
     let answer = ask(address, request.as_bytes()).with_context(|| format!("cannot ask {address}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| anyhow!("{address} gives no answer"))?;
-    if head.split(' ').nth(1) == Some("200") {
-        return Ok(());
+    match head.split(' ').nth(1) {
+        Some("200") => return Ok(Reach::All),
+        Some("202") => return Ok(Reach::HereSoFar),
+        _ => {}
     }
     let told: Value = serde_json::from_str(body).unwrap_or_default();
     let status = head.lines().next().unwrap_or_default();

@@ -11,16 +11,19 @@ mod plan;
 mod spec;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
 pub use self::plan::{Course, Place, Plan};
-pub use self::spec::{Settings, Spec, Store, shared};
+pub use self::spec::{Purges, Settings, Spec, Store, shared};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
+use crate::cache::fleet::Reach;
 use crate::cache::freshness::{Verdict as Freshness, Why};
+use crate::cache::parents::Child;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::Forward;
 use crate::cache::store::{Asked, Audience, may_look_up};
@@ -28,8 +31,15 @@ use crate::cache::tiered::{Found, Look, Search};
 use crate::cache::validate::is_for_the_origin;
 use crate::cache::{RequestDirectives, invalidate};
 
+/// How long a purge waits for the fleet to be told.
+const PURGE_WITHIN: Duration = Duration::from_secs(3);
+
 /// Looks at requests alone: responses are dealt with where they come in.
-struct Cache(Arc<Settings>);
+struct Cache {
+    settings: Arc<Settings>,
+    /// The same for children, which are caches, too, and ask no parents in turn.
+    for_children: Arc<Settings>,
+}
 
 impl Filter for Cache {
     fn phases(&self) -> Phases {
@@ -37,9 +47,9 @@ impl Filter for Cache {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        place::settle_query(exchange, &self.0.query);
+        place::settle_query(exchange, &self.settings.query);
         if exchange.request.method.as_str() == "PURGE"
-            && let Some(purgers) = &self.0.purgers
+            && let Some(purgers) = &self.settings.purgers
         {
             if !purgers.contains(exchange.client_ip()) {
                 return Step::refuse(StatusCode::FORBIDDEN, "purge");
@@ -69,16 +79,25 @@ fn conclude(plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
 }
 
 impl Cache {
+    fn new(settings: Settings) -> Self {
+        let for_children = Settings { hidden: Vec::new(), parents: None, ..settings.clone() };
+        Self { settings: Arc::new(settings), for_children: Arc::new(for_children) }
+    }
+
     fn purge<'a>(&self, exchange: &Exchange<'_>) -> Step<'a> {
-        let host = place::host(exchange);
-        let target = host.as_deref().and_then(|host| place::target(exchange, host));
-        let (Some(target), Ok(head)) = (target, ResponseHeader::build(StatusCode::NO_CONTENT, None)) else {
-            return Step::NEXT;
-        };
-        let purged = self.0.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
+        let scheme = exchange.facts.scheme;
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
+        let Some(target) = target else { return Step::NEXT };
+        let telling = self.settings.shared.purge(&[Scope::Url(target.to_string())], How::Hard);
         Step::Later(Box::pin(async move {
-            purged.written().await;
-            Verdict::Respond(Box::new(Reply { head, body: Bytes::new() }))
+            let status = match telling.within(PURGE_WITHIN).await {
+                Reach::Alone | Reach::Fleet => StatusCode::NO_CONTENT,
+                Reach::HereSoFar => StatusCode::ACCEPTED,
+            };
+            let (mut parts, ()) = Response::new(()).into_parts();
+            parts.status = status;
+            Verdict::Respond(Box::new(Reply { head: ResponseHeader::from(parts), body: Bytes::new() }))
         }))
     }
 
@@ -86,7 +105,7 @@ impl Cache {
     fn on_disk(&self, plan: &Plan) -> Option<Search> {
         match (&plan.course, &plan.place) {
             (Course::Ask(Forward::UriMiss | Forward::VaryMiss, None), Some(place)) => {
-                self.0.shared.store.on_disk(&place.key)
+                self.settings.shared.store.on_disk(&place.key)
             }
             _ => None,
         }
@@ -94,7 +113,7 @@ impl Cache {
 
     async fn search(&self, search: Search, mut plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
         if let Some(place) = &plan.place {
-            match self.0.shared.store.search(search, &place.key, &place.fields).await {
+            match self.settings.shared.store.search(search, &place.key, &place.fields).await {
                 Look::Fitting(found) => plan.course = course(found, &plan.wants, exchange),
                 Look::Others => plan.course = Course::Ask(Forward::VaryMiss, None),
                 Look::Nothing => {}
@@ -105,16 +124,21 @@ impl Cache {
 
     fn plan(&self, exchange: &Exchange<'_>) -> Plan {
         let headers = &exchange.request.headers;
+        // Only a trusted one gets in.
+        let child = Child::read(headers);
+        let scheme = child.map_or(exchange.facts.scheme, |child| child.scheme);
         let mut wants = RequestDirectives::read(headers);
-        if !self.0.honours_requests {
+        if !self.settings.honours_requests {
             wants = RequestDirectives { no_store: wants.no_store, ..RequestDirectives::default() };
         }
+        wants.no_cache |= self.is_behind(child.as_ref());
         let pass = |why, reason, place| Plan {
-            settings: self.0.clone(),
+            settings: if child.is_some() { &self.for_children } else { &self.settings }.clone(),
             wants,
-            credentials: credentials(exchange),
+            credentials: credentials(exchange, child.as_ref()),
             audience: Audience::Anyone,
-            asked_in: self.0.shared.store.epoch(),
+            child,
+            asked_in: self.settings.shared.store.epoch(),
             place,
             course: Course::Pass(why, reason),
         };
@@ -126,8 +150,8 @@ impl Cache {
             has_credentials: false,
             audience: Audience::Anyone,
         };
-        let host = place::host(exchange);
-        let target = host.as_deref().and_then(|host| place::target(exchange, host));
+        let host = place::host(exchange, scheme);
+        let target = host.as_deref().and_then(|host| place::target(exchange, scheme, host));
         let Some(target) = target else {
             return pass(Forward::Bypass, Some("target"), None);
         };
@@ -135,17 +159,17 @@ impl Cache {
             let is_method = *method != Method::GET && *method != Method::HEAD;
             let why = if is_method { Forward::Method } else { Forward::Bypass };
             // What a write makes untrue is named by its place.
-            let place =
-                invalidate::is_unsafe(method).then(|| Place::new(self.key(exchange, &target, &[]), &target));
+            let place = invalidate::is_unsafe(method)
+                .then(|| Place::new(self.key(exchange, &target, &[], None), &target));
             return pass(why, (!is_method).then_some(refusal.reason()), place);
         }
         if is_for_the_origin(headers) || headers.contains_key(header::UPGRADE) {
             return pass(Forward::Bypass, Some("condition"), None);
         }
-        let subject = if self.0.per_identity { subject(exchange) } else { Vec::new() };
+        let subject = if self.settings.per_identity { subject(exchange) } else { Vec::new() };
         let audience = if subject.is_empty() { Audience::Anyone } else { Audience::Subject };
-        let key = self.key(exchange, &target, &subject);
-        let course = match self.0.shared.store.look(&key, headers) {
+        let key = self.key(exchange, &target, &subject, child.as_ref());
+        let course = match self.settings.shared.store.look(&key, headers) {
             Look::Fitting(found) => course(found, &wants, exchange),
             Look::Others => Course::Ask(Forward::VaryMiss, None),
             Look::Nothing => Course::Ask(Forward::UriMiss, None),
@@ -155,6 +179,11 @@ impl Cache {
             _ => Some(Place { fields: headers.clone(), ..Place::new(key, &target) }),
         };
         Plan { audience, place, course, ..pass(Forward::Bypass, None, None) }
+    }
+
+    /// Whether the child knows of a purge that is still on its way to here. It must not get what was purged.
+    fn is_behind(&self, child: Option<&Child>) -> bool {
+        child.and_then(|child| child.purged) > self.settings.shared.fleet.position()
     }
 }
 

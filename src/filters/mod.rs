@@ -187,6 +187,8 @@ pub struct Site<'a> {
     pub waf: &'a waf::Common,
     /// How large the cache is.
     pub cache: &'a cache::Store,
+    /// All upstreams of the policy, by name.
+    pub upstreams: &'a [&'a str],
     /// Tells apart the policies of routes, by all that goes into one.
     pub fingerprint: &'a [u8; 32],
     /// Whether a filter before this one finds out who calls.

@@ -78,6 +78,7 @@ impl Ground {
             paths: Rules::default(),
             waf: &self.waf,
             cache: &self.cache,
+            upstreams: &["app", "parents"],
             fingerprint: &[0; 32],
             identifies: false,
             metrics: &self.metrics,

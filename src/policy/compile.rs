@@ -34,6 +34,7 @@ use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::Outbound;
 use crate::outbound::redis::Redis;
+use crate::purging::{self, Purging};
 use crate::state::{Chore, Clock, State};
 use crate::telemetry::access_log::{AccessLog, Selection};
 use crate::telemetry::log::Filter;
@@ -161,6 +162,8 @@ impl Compiler<'_> {
         let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]), &mut chores);
+        let purging = self.purging(policy, cache.as_ref(), &redis);
+        chores.extend(purging.clone().map(|purging| -> Arc<dyn Chore> { purging }));
         let chains = || routes.iter().chain([&unrouted]).map(|route| &route.chain);
         Snapshot {
             doors,
@@ -189,6 +192,7 @@ impl Compiler<'_> {
             files: self.files(document, consumers.as_ref().and_then(|consumers| consumers.followed())),
             consumers,
             cache,
+            purging,
             redis,
             redacted: redacted(document.root().tree()).to_string(),
             services,
@@ -387,6 +391,7 @@ impl Compiler<'_> {
             paths: policy.paths,
             waf: &waf,
             cache: &policy.cache,
+            upstreams: &names,
             fingerprint: [0; 32],
             metrics: &self.materials.metrics,
             base: &self.base,
@@ -415,6 +420,27 @@ impl Compiler<'_> {
         chores.push(Arc::new(Sweeper(shared.clone())));
         chores.push(Arc::new(Attendant { shared: shared.clone(), terms }));
         Some(shared)
+    }
+
+    /// What shares the purges of the cache with a fleet, if the policy says so.
+    fn purging(
+        &mut self,
+        policy: &Policy,
+        cache: Option<&Arc<Shared>>,
+        redis: &BTreeMap<String, Arc<Redis>>,
+    ) -> Option<Arc<Purging>> {
+        let name = &policy.cache.purges.as_ref()?.redis;
+        // Of one that is there and wrong, that is told.
+        if policy.redis.contains_key(name) && !redis.contains_key(name) {
+            return None;
+        }
+        match purging::named(name, redis) {
+            Ok(redis) => cache.map(|cache| Purging::new(Arc::clone(cache), redis)),
+            Err(message) => {
+                self.issue(Path::root().key("cache").key("purges").key("redis"), message);
+                None
+            }
+        }
     }
 
     /// The level takes effect at start alone, but must be good at any time.

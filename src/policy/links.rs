@@ -100,6 +100,8 @@ pub(super) struct Links<'a> {
     pub waf: &'a waf::Common,
     /// How large the cache is.
     pub cache: &'a cache::Store,
+    /// All upstreams, by name.
+    pub upstreams: &'a [&'a str],
     /// Tells apart the policies of routes: that of the one whose chain is made.
     pub fingerprint: [u8; 32],
     /// What is counted.
@@ -369,6 +371,7 @@ impl Visitor for Compile<'_, '_, '_> {
             paths: self.links.paths,
             waf: self.links.waf,
             cache: self.links.cache,
+            upstreams: self.links.upstreams,
             fingerprint: &self.links.fingerprint,
             identifies: authenticators().any(|kind| self.place.before.contains(&kind)),
             metrics: self.links.metrics,

@@ -18,6 +18,7 @@ use crate::http::path::Rules;
 use crate::net::forwarded::Style;
 use crate::net::{IpSet, ListenAddress};
 use crate::outbound::redis::Redis;
+use crate::purging::Purging;
 use crate::state::Chore;
 use crate::telemetry::access_log::AccessLog;
 use crate::values::SecretString;
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub consumers: Option<Arc<Consumers>>,
     /// What is stored of responses; `None` if no route has a cache.
     pub cache: Option<Arc<Shared>>,
+    /// What shares the purges of the cache with a fleet.
+    pub purging: Option<Arc<Purging>>,
     /// What a fleet has in common, by name.
     pub redis: BTreeMap<String, Arc<Redis>>,
     /// The query parameters by which filters are given credentials; no log shows their values.
@@ -109,9 +112,17 @@ impl Snapshot {
 
     /// Waits for what is to be known before requests come, but not longer than `time`.
     pub async fn learn_within(&self, time: Duration) {
-        if let Some(consumers) = &self.consumers {
-            consumers.learn_within(time).await;
-        }
+        let consumers = async {
+            if let Some(consumers) = &self.consumers {
+                consumers.learn_within(time).await;
+            }
+        };
+        let purging = async {
+            if let Some(purging) = &self.purging {
+                purging.learn_within(time).await;
+            }
+        };
+        tokio::join!(consumers, purging);
     }
 
     /// The addresses that are for operators, not for clients.

@@ -12,24 +12,26 @@ mod serve;
 
 use std::sync::Arc;
 
-use http::header::{AGE, RANGE};
+use http::header::{AGE, AUTHORIZATION, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
 pub use self::errand::{Errand, answered, begin, failed};
-use self::errand::{Failure, Told, prepare, stub};
+use self::errand::{Failure, Parents, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Leader, Turn};
+use crate::cache::parents::Child;
 use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
+use crate::cache::store::Audience;
 use crate::cache::tiered::{Found, Look};
 use crate::cache::validate;
-use crate::filters::cache::{Course, Settings};
+use crate::filters::cache::{Course, Place, Plan, Settings};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -315,7 +317,8 @@ impl Asking<'_> {
         let place = plan.place.as_ref()?;
         let asked = Arc::new(place.fields.clone());
         let stored = self.found.as_ref().map(|found| found.stored.record.to_fields());
-        let ready = prepare(stub, session, ctx, asked.clone(), |fields| match &stored {
+        let parents = parents(session, ctx, plan, place);
+        let ready = prepare(stub, session, ctx, asked.clone(), parents, |fields| match &stored {
             Some(stored) => _ = validate::make_conditional(fields, stored),
             None => validate::make_whole(fields),
         })?;
@@ -337,6 +340,25 @@ impl Asking<'_> {
     }
 }
 
+/// Whom to ask before the origin. Nobody where a request proves who asks: what parents make of that proof cannot be known
+/// here. And nobody while there are purges that parents cannot know of.
+fn parents(session: &Session, ctx: &Context, plan: &Plan, place: &Place) -> Option<Parents> {
+    let name = plan.settings.parents.as_deref()?;
+    let fields = &session.req_header().headers;
+    let proven = plan.credentials
+        || plan.audience == Audience::Subject
+        || !ctx.slots.callers().is_empty()
+        || fields.contains_key(AUTHORIZATION)
+        || ctx.snapshot.vouched.iter().any(|name| fields.contains_key(name));
+    if proven {
+        return None;
+    }
+    let purged = plan.settings.shared.fleet.last_known().ok()?;
+    let service = ctx.snapshot.services.get(name)?.clone();
+    let child = Child { key: place.key, scheme: ctx.facts.scheme, purged };
+    Some(Parents { service, shard: place.key.to_shard(), child })
+}
+
 /// Waits for what comes, and passes on what is said before that. `None` if nothing comes at all.
 async fn wait(session: &mut Session, waiting: Waiting) -> Result<Option<Own>> {
     let Waiting { mut own, mut interim } = waiting;
@@ -353,6 +375,7 @@ async fn wait(session: &mut Session, waiting: Waiting) -> Result<Option<Own>> {
 /// Notes of the backend what the log tells.
 fn note(ctx: &mut Context, told: &Told) {
     let attempts = &mut ctx.attempts;
+    attempts.upstream.clone_from(&told.upstream);
     attempts.backend.clone_from(&told.backend);
     (attempts.status, attempts.duration) = (told.status, told.duration);
     attempts.retries_elsewhere = told.retries;

@@ -55,6 +55,8 @@ pub struct Connection {
     pub forwarded_for: HeaderValue,
     /// What TLS found out.
     pub tls: Option<Arc<TlsFacts>>,
+    /// The authority that was named last, as a value of `Host`: most connections name one.
+    host: Mutex<HeaderValue>,
     activity: AtomicU8,
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
@@ -81,6 +83,7 @@ impl Connection {
             client_ip,
             forwarded_for: forwarded::x_forwarded_for([], client_ip),
             tls,
+            host: Mutex::new(HeaderValue::from_static("")),
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -112,6 +115,15 @@ impl Connection {
     pub fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
         let unused = ResponseHeader::build(200, None).ok()?;
         Some(Arc::new(ProxyDigest { response: Box::new(unused), user_data: Some(Box::new(self.clone())) }))
+    }
+
+    /// An authority as a value of `Host`; `None` if it cannot be one.
+    pub fn host(&self, authority: &str) -> Option<HeaderValue> {
+        let mut last = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != *authority {
+            *last = HeaderValue::from_str(authority).ok()?;
+        }
+        Some(last.clone())
     }
 
     /// What it is doing.

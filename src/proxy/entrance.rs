@@ -16,6 +16,7 @@ use super::context::Context;
 use super::forward::edit;
 use super::guard::STAND_IN_TARGET;
 use super::rescue::{decision, refused};
+use crate::cache::parents::{Child, EDGEWARD_CHILD};
 use crate::filters::chain::Decision;
 use crate::filters::{Facts, Spec, cors};
 use crate::http::fields::list;
@@ -81,8 +82,9 @@ fn understand(
     if request.method == Method::CONNECT {
         return Err(bad(501, "connect"));
     }
+    check_child(&ctx.snapshot.forwarding, connection, &request.headers)?;
     let host = host(&request.uri, &request.headers);
-    let authority = authority(request)?;
+    let authority = authority(request, connection)?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
     let sent =
         request.uri.path_and_query().filter(|sent| target.as_ref().is_some_and(|target| target != *sent));
@@ -104,6 +106,23 @@ fn understand(
     ctx.facts.host = host.into();
     ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
+}
+
+/// Who says that it is a cache's child decides which purges count for it, and under what its answers are kept. One that is
+/// not known to be one is told so: taken for a client, two processes that are each other's parents would ask each other
+/// without end.
+fn check_child(
+    forwarding: &Forwarding,
+    connection: &Connection,
+    headers: &HeaderMap,
+) -> Result<(), Decision> {
+    if !headers.contains_key(EDGEWARD_CHILD) {
+        return Ok(());
+    }
+    if !forwarding.trusted.contains(connection.client_ip) {
+        return Err(bad(403, "child_not_trusted"));
+    }
+    Child::read(headers).map(|_| ()).ok_or_else(|| bad(400, "bad_child"))
 }
 
 /// WebSocket is the one protocol that is upgraded to, and asking for it has one spelling from here on. Other offers may
@@ -145,11 +164,9 @@ fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
 
 /// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the
 /// same as a `Host` that came too, or the head would not have passed.
-fn authority(request: &RequestHeader) -> Result<Option<HeaderValue>, Decision> {
+fn authority(request: &RequestHeader, connection: &Connection) -> Result<Option<HeaderValue>, Decision> {
     match request.uri.authority() {
-        Some(authority) => {
-            HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| bad(400, "bad_host"))
-        }
+        Some(authority) => connection.host(authority.as_str()).map(Some).ok_or_else(|| bad(400, "bad_host")),
         None if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) => {
             Err(bad(400, "missing_host"))
         }
@@ -207,8 +224,9 @@ fn normalise(raw: &[u8], uri: &Uri, rules: path::Rules) -> Result<Option<PathAnd
         None => b"/",
     };
     let normal = path::normalise(target, &rules).map_err(|error| bad(400, error.reason()))?;
-    if origin_form && !normal.is_rewritten() && uri.authority().is_none() {
-        return Ok(None);
+    if origin_form && !normal.is_rewritten() {
+        // HTTP/2 has the authority in the same URI: it is taken out.
+        return Ok(uri.authority().and(uri.path_and_query()).cloned());
     }
     let target = normal.to_target().try_into();
     target.map(Some).map_err(|_: http::uri::InvalidUri| bad(400, "bad_target"))

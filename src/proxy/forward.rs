@@ -9,6 +9,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::{ErrorType, OrErr, Result};
 
 use super::context::Context;
+use crate::cache::parents::EDGEWARD_CHILD;
 use crate::http::cookie;
 use crate::http::trace::{TraceParent, tracestate_is_valid};
 use crate::net::forwarded::{self, Style};
@@ -65,6 +66,8 @@ fn is_claim(name: &str) -> bool {
             | "x-http-method"
             | "x-http-method-override"
             | "x-method-override"
+            // Of the cache's own.
+            | "edgeward-child"
     )
 }
 
@@ -90,7 +93,14 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         if alone {
             parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        rewrite(parts, ctx, &ctx.route)
+        match ctx.errand.as_ref().and_then(|errand| errand.parents.as_ref()) {
+            // A parent is asked what was asked here, and rewrites it itself.
+            Some(parents) => {
+                parts.headers.insert(EDGEWARD_CHILD, parents.child.to_value());
+                Ok(())
+            }
+            None => rewrite(parts, ctx, &ctx.route),
+        }
     })
 }
 

@@ -74,7 +74,7 @@ fn write(
         tls_cipher: tls.map_or("", |tls| tls.cipher),
         tls_sni: tls.and_then(|tls| tls.sni.as_deref()).unwrap_or_default(),
         route: &ctx.route.name,
-        upstream: upstream::service(ctx).map_or("", |service| service.name()),
+        upstream: upstream_name(ctx),
         backend: ctx.attempts.backend.as_deref().unwrap_or_default(),
         status: ctx.status,
         reason: decision.map(|decision| decision.refusal.reason),
@@ -96,6 +96,12 @@ fn write(
         request_headers: Some(&request.headers),
         response_headers: session.response_written().map(|head| &head.headers),
     });
+}
+
+/// The upstream that answered, or would have.
+fn upstream_name(ctx: &Context) -> &str {
+    let route = || upstream::service(ctx).map_or("", |service| service.name());
+    ctx.attempts.upstream.as_deref().unwrap_or_else(route)
 }
 
 /// What the cache did; nothing where the request did not come by it.

@@ -1,16 +1,18 @@
 //! A request's tries at backends: which to take, whether there may be another, and what is learnt from each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
+use super::caching::Errand;
 use super::context::Context;
 use super::rescue::decision;
 use crate::filters::Fields;
 use crate::filters::chain::Decision;
-use crate::policy::{Action, Service};
+use crate::policy::{Action, Route, Service, Snapshot};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
 use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
 
@@ -33,8 +35,10 @@ pub struct Attempts {
     pub duration: Option<Duration>,
     /// Tries beyond the first that an errand of the cache's had.
     pub retries_elsewhere: u32,
+    /// The upstream, for the log, where it is not the route's.
+    pub upstream: Option<Arc<str>>,
     /// The backend's address, for the log.
-    pub backend: Option<std::sync::Arc<str>>,
+    pub backend: Option<Arc<str>>,
 }
 
 impl Attempts {
@@ -65,12 +69,43 @@ impl Attempts {
     }
 }
 
-/// The service behind the request's route.
-pub fn service(ctx: &Context) -> Option<&Service> {
-    match &ctx.route.action {
-        Action::Upstream(service) => Some(service),
+/// The service that a request's present try goes to: the one behind its route, or a cache's parents.
+pub fn service(ctx: &Context) -> Option<&Arc<Service>> {
+    present(&ctx.route, ctx.errand.as_deref())
+}
+
+fn present<'c>(route: &'c Route, errand: Option<&'c Errand>) -> Option<&'c Arc<Service>> {
+    match (errand.and_then(|errand| errand.parents.as_ref()), &route.action) {
+        (Some(parents), _) => Some(&parents.service),
+        (None, Action::Upstream(service)) => Some(service),
         _ => None,
     }
+}
+
+/// A parent for the next try of an errand; from the first time that there is none, the origin is asked.
+fn choose_parent(
+    errand: Option<&mut Errand>,
+    attempts: &mut Attempts,
+    snapshot: &Snapshot,
+    now_ns: u64,
+) -> Option<Pick> {
+    let errand = errand?;
+    let parents = errand.parents.as_ref()?;
+    let pick = parents.service.pick_shard(parents.shard, &attempts.tried, now_ns);
+    match &pick {
+        Some(_) => attempts.upstream = Some(parents.service.name().clone()),
+        None => leave_parents(errand, attempts, snapshot),
+    }
+    pick
+}
+
+fn leave_parents(errand: &mut Errand, attempts: &mut Attempts, snapshot: &Snapshot) {
+    errand.parents = None;
+    snapshot.cache.iter().for_each(|cache| cache.metrics().parents_failed());
+    attempts.upstream = None;
+    // The origin has tries of its own.
+    attempts.retries_elsewhere = attempts.retries();
+    attempts.tried.clear();
 }
 
 /// Chooses a backend for the next try.
@@ -81,7 +116,8 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     let fields = Fields::new(session.req_header(), &ctx.facts, ctx.slots.callers());
     let hash = service.hash_key().and_then(|key| key.hash(&fields));
     let attempts = &mut ctx.attempts;
-    let Some(pick) = service.pick(hash, &attempts.tried, now_ns) else {
+    let parent = choose_parent(ctx.errand.as_deref_mut(), attempts, &ctx.snapshot, now_ns);
+    let Some(pick) = parent.or_else(|| service.pick(hash, &attempts.tried, now_ns)) else {
         return Err(decision(http::StatusCode::SERVICE_UNAVAILABLE, "no_healthy_backend"));
     };
     if !std::mem::replace(&mut attempts.begun, true) {
@@ -100,7 +136,7 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
 
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
-    let Action::Upstream(service) = &ctx.route.action else { return };
+    let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
     let stale = error.retry() && reached == Reached::Backend;
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
@@ -110,7 +146,7 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
     ctx.attempts.end(service, outcome, now_ns);
-    let retries = u8::try_from(ctx.attempts.retries()).unwrap_or(u8::MAX);
+    let retries = u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX);
     let again = retryable && service.may_retry(retries, now_ns);
     if again {
         ctx.attempts.tried.extend(backend);
@@ -119,7 +155,13 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
         let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
         service.counters.upstream.retry(outcome);
     }
-    error.set_retry(again);
+    // No parent can help any more, but the origin was not asked yet.
+    let left = ctx.errand.as_deref_mut().filter(|errand| retryable && !again && errand.parents.is_some());
+    let elsewhere = left.is_some();
+    if let Some(errand) = left {
+        leave_parents(errand, &mut ctx.attempts, &ctx.snapshot);
+    }
+    error.set_retry(again || elsewhere);
 }
 
 fn outcome(error: &Error) -> UpstreamOutcome {
@@ -152,7 +194,7 @@ pub fn answered(ctx: &mut Context, status: u16, now_ns: u64) {
 
 /// The request is over, and with it the present try.
 pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
-    let Action::Upstream(service) = &ctx.route.action else { return };
+    let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
     let outcome = match (ctx.attempts.status, error) {
         (_, Some(error)) => outcome(error),
         (Some(500..), None) => UpstreamOutcome::ServerError,

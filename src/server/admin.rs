@@ -1,6 +1,7 @@
 //! The listener for operators: metrics, health, the policy in force, and reload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{self, HeaderValue};
@@ -11,11 +12,15 @@ use serde_json::json;
 
 use super::Shared;
 use super::reload::ReloadError;
+use crate::cache::fleet::Reach;
 use crate::cache::purge::Order;
 use crate::telemetry::metrics;
 
 /// The longest order to purge, in bytes.
 const LONGEST_ORDER: usize = 8 << 20;
+
+/// How long a purge waits for the fleet to be told.
+const PURGE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Answers operators.
 pub struct Admin(pub Arc<Shared>);
@@ -97,10 +102,11 @@ impl Admin {
         }
         let now = self.0.materials.state.clock.wall();
         match Order::parse(&body).and_then(|order| order.scopes(snapshot.paths, now)) {
-            Ok((scopes, how)) => {
-                cache.purge(&scopes, how).written().await;
-                told(StatusCode::OK, &json!({ "purged": true }))
-            }
+            Ok((scopes, how)) => match cache.purge(&scopes, how).within(PURGE_WITHIN).await {
+                Reach::Alone => told(StatusCode::OK, &json!({ "purged": true })),
+                Reach::Fleet => told(StatusCode::OK, &json!({ "purged": true, "fleet": "told" })),
+                Reach::HereSoFar => told(StatusCode::ACCEPTED, &json!({ "purged": true, "fleet": "waits" })),
+            },
             Err(error) => told(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
         }
     }

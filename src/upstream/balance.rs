@@ -17,7 +17,7 @@ use fastrand::Rng;
 
 pub use self::spec::{Hash, Spec, Word};
 
-use self::ring::Ring;
+pub(super) use self::ring::Ring;
 use self::round_robin::RoundRobin;
 use self::weighted::Weighted;
 use super::backend::Backend;
@@ -61,8 +61,7 @@ impl Balancer {
             Algorithm::LeastConnections => Self::LeastConnections,
             Algorithm::P2cEwma => Self::P2cEwma,
             Algorithm::ConsistentHash(_) => {
-                let ring = Ring::new(backends.iter().map(|backend| (&*backend.label, backend.weight.get())));
-                Self::ConsistentHash(ring, Weighted::new(weights()))
+                Self::ConsistentHash(Ring::of(backends), Weighted::new(weights()))
             }
         }
     }

@@ -58,6 +58,20 @@ impl Upstream {
         self.pick_with(hash, tried, now_ns, &mut fastrand::Rng::new())
     }
 
+    /// Chooses the backend that this shard belongs to, by consistent hash, whatever the upstream balances by; as
+    /// [`pick`](Self::pick) where it is not usable, but `None` once all were tried: whoever asks has another way.
+    #[must_use]
+    pub fn pick_shard(self: &Arc<Self>, shard: u64, tried: &[BackendId], now_ns: u64) -> Option<Pick> {
+        if tried.is_empty() {
+            self.retries.deposit();
+        }
+        let set = self.set.load();
+        let wanted =
+            Wanted { checked: self.check.is_some(), unejected: self.eject.is_some(), untried: tried };
+        let backend = set.choose_shard(wanted, shard, now_ns)?;
+        Some(Pick::of(Arc::clone(backend), Arc::clone(self)))
+    }
+
     /// [`pick`](Self::pick) with a random generator of the caller's.
     #[must_use]
     pub fn pick_with(

@@ -2,13 +2,13 @@
 //! addresses change, a new set takes its place in one swap, and what is known of each backend carries over.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pingora_core::protocols::l4::socket::SocketAddr as Endpoint;
 
 use super::address::Address;
 use super::backend::{Backend, BackendId};
-use super::balance::{Algorithm, Balancer, Moment};
+use super::balance::{Algorithm, Balancer, Moment, Ring};
 use super::peer::Template;
 use super::registry::{Addresses, Kept};
 
@@ -17,6 +17,8 @@ use super::registry::{Addresses, Kept};
 pub(super) struct Set {
     pub(super) backends: Box<[Arc<Backend>]>,
     balancer: Balancer,
+    /// Made when it is first asked for.
+    shards: OnceLock<Ring>,
 }
 
 /// Everything that decides which backends there are.
@@ -103,7 +105,7 @@ impl Written {
 impl Set {
     fn new(algorithm: &Algorithm, backends: Vec<Arc<Backend>>) -> Self {
         let balancer = Balancer::new(algorithm, &backends);
-        Self { backends: backends.into(), balancer }
+        Self { backends: backends.into(), balancer, shards: OnceLock::new() }
     }
 
     /// A backend that is as wanted, by the upstream's algorithm.
@@ -111,6 +113,14 @@ impl Set {
         let now_ns = moment.now_ns;
         let index = self.balancer.choose(&self.backends, moment, |backend| wanted.fits(backend, now_ns))?;
         self.backends.get(index)
+    }
+
+    /// The backend as wanted that the shard belongs to.
+    pub(super) fn choose_shard(&self, wanted: Wanted<'_>, shard: u64, now_ns: u64) -> Option<&Arc<Backend>> {
+        let ring = self.shards.get_or_init(|| Ring::of(&self.backends));
+        let usable =
+            |index: usize| self.backends.get(index).is_some_and(|backend| wanted.fits(backend, now_ns));
+        self.backends.get(ring.choose(shard, usable)?)
     }
 
     /// How many are ejected.

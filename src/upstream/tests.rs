@@ -433,3 +433,21 @@ fn picks_and_outcomes_of_many_threads_leave_nothing_behind() {
     assert_eq!(done.into_inner(), 4_000);
     assert!(upstream.status(NOW).iter().all(|status| status.in_flight == 0));
 }
+
+#[test]
+fn a_shard_belongs_to_one_backend_whatever_the_upstream_balances_by() {
+    let upstream = upstream(&format!("{{ {TWO}, balance: round_robin, health_check: {{ tcp: {{}} }} }}"));
+    let owner = |shard: u64, tried: &[BackendId]| {
+        upstream.pick_shard(shard, tried, NOW).map(|pick| pick.backend().id())
+    };
+    let shards: Vec<u64> = (0..200_u64).map(|number| key_hash(&number.to_be_bytes())).collect();
+    let owners: Vec<_> = shards.iter().map(|shard| owner(*shard, &[])).collect();
+    assert!(shards.iter().zip(&owners).all(|(shard, known)| owner(*shard, &[]) == *known));
+    let (first, second) = (id(&upstream, 0), id(&upstream, 1));
+    assert!(owners.contains(&Some(first)) && owners.contains(&Some(second)));
+    assert_eq!((owner(shards[0], &[first]), owner(shards[0], &[first, second])), (Some(second), None));
+    take_down(&upstream, 0);
+    assert!(shards.iter().all(|shard| owner(*shard, &[]) == Some(second)));
+    take_down(&upstream, 1);
+    assert_eq!(owner(shards[0], &[]), None);
+}

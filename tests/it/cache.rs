@@ -3,7 +3,9 @@
 mod basics;
 mod collapsing;
 mod disk;
+mod fleet;
 mod identity;
+mod parents;
 mod poisoning;
 mod purge;
 mod stale;

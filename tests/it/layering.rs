@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 12] = [
     &["tls", "upstream", "outbound"],
     &["filters"],
     &["config"],
-    &["consumers"],
+    &["consumers", "purging"],
     &["policy"],
     &["proxy"],
     &["server"],

@@ -80,3 +80,15 @@ fn parameters_are_dropped_by_name_with_all_they_carry() {
         assert_eq!(only.apply(&once).unwrap(), once);
     }
 }
+
+#[test]
+fn a_child_s_key_is_kept_apart_unless_it_is_the_same() {
+    let (own, other) = (key(TARGET), key(Target { path: "/b", ..TARGET }));
+    assert_eq!(own.for_child(&own), own);
+    let keys = [own, own.for_child(&other), other.for_child(&own), own.for_child(&own.for_child(&other))];
+    let purged = [None, Some("1-0"), Some("1-1")].map(|text| text.map(|text| text.parse().unwrap()));
+    let all: Vec<_> = keys.into_iter().chain(purged.map(|purged| own.of_children(purged))).collect();
+    for (index, key) in all.iter().enumerate() {
+        assert!(!all[..index].contains(key), "{index}");
+    }
+}

@@ -187,3 +187,27 @@ fn one_response_can_be_removed_and_its_successor_stays() {
     store.0.remove(&key("/a"), &variant);
     assert!(is(store.find("/a", "x: 1"), &new));
 }
+
+/// `cargo test --lib ten_thousand_tags -- --ignored --nocapture`
+#[test]
+#[ignore = "takes a gigabyte and some ten seconds"]
+fn ten_thousand_tags_on_a_million_responses_are_purged_in_a_tenth_of_a_second() {
+    const RESPONSES: usize = 1_000_000;
+    let store = Store(Memory::new(Size { bytes: 4 << 30, largest: 1 << 20 }));
+    let response = |number: usize| format!("cache-tag: t{}\ncache-tag: all", number % 100_000);
+    for number in 0..RESPONSES {
+        store.put(&format!("/{number}"), "", &response(number));
+    }
+    assert_eq!(store.0.len(), RESPONSES);
+    let tags: Vec<_> = (0..10_000).map(|number| Scope::Tag(tag(format!("t{number}").as_bytes()))).collect();
+    let begun = std::time::Instant::now();
+    store.0.purge(&tags, How::Hard);
+    let purged = begun.elapsed();
+    assert!(store.find("/9999", "").is_none() && store.find("/109999", "").is_none());
+    assert!(store.find("/10000", "").is_some());
+    let begun = std::time::Instant::now();
+    store.0.sweep(Epoch::LAST);
+    println!("purged in {purged:?}, swept in {:?}", begun.elapsed());
+    assert_eq!(store.0.len(), RESPONSES * 9 / 10);
+    assert!(purged <= std::time::Duration::from_millis(100), "{purged:?}");
+}

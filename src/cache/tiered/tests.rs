@@ -20,6 +20,7 @@ fn on_disk(ram: &Arc<Ram>, capacity: u64) -> OnDisk {
         volume: ram.clone(),
         capacity,
         keys,
+        is_trusted: true,
         random: boring::rand::rand_bytes,
         observe: Arc::new(|_| {}),
     }
@@ -160,6 +161,21 @@ async fn what_is_purged_before_the_disk_is_there_is_purged_on_it() {
     drop(new);
     let new = open(&ram);
     assert!(find(&new, "/a", "").await.is_none() && find(&new, "/b", "").await.is_some());
+}
+
+#[tokio::test]
+async fn where_purges_may_have_been_missed_nothing_of_before_counts() {
+    let ram = Arc::default();
+    let old = open(&ram);
+    put(&old, "/a", "", "");
+    drop(old);
+    let new = memory_alone();
+    assert!(new.attach(OnDisk { is_trusted: false, ..on_disk(&ram, CAPACITY) }).unwrap());
+    assert!(find(&new, "/a", "").await.is_none());
+    put(&new, "/b", "", "");
+    drop(new);
+    let next = open(&ram);
+    assert!(find(&next, "/a", "").await.is_none() && find(&next, "/b", "").await.is_some());
 }
 
 #[tokio::test]

@@ -38,11 +38,11 @@ pub struct Encryption {
 const LEAST: u64 = 16 << 20;
 
 impl Disk {
-    /// What it comes to; `base` is the directory of the policy.
+    /// What it comes to; `base` is the directory of the policy; `is_fleets` if a fleet shares its purges.
     ///
     /// # Errors
     /// When it is too small, or a key cannot be had or is of no use.
-    pub(super) fn terms(&self, base: &Path) -> Result<Terms, Problem> {
+    pub(super) fn terms(&self, base: &Path, is_fleets: bool) -> Result<Terms, Problem> {
         if self.path.as_os_str().is_empty() {
             return Err(Problem::new("path", "expected a directory"));
         }
@@ -51,7 +51,7 @@ impl Disk {
         }
         let keys = self.encryption.as_ref().map(|encryption| encryption.keys(base)).transpose();
         let keys = keys.map_err(|problem| problem.under("encryption.keys"))?;
-        Ok(Terms { path: base.join(&self.path), capacity: self.size.bytes(), keys })
+        Ok(Terms { path: base.join(&self.path), capacity: self.size.bytes(), keys, is_fleets })
     }
 }
 

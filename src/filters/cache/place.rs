@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::Cache;
 use crate::cache::key::Target;
+use crate::cache::parents::Child;
 use crate::cache::{Key, Query};
 use crate::filters::{Caller, Exchange};
 use crate::http::{cookie, head};
@@ -35,10 +36,10 @@ pub(super) fn settle_query(exchange: &mut Exchange<'_>, rules: &Query) {
 }
 
 /// The host asked for, with its port where that is not the scheme's own; `None` where it cannot be told.
-pub(super) fn host<'e>(exchange: &Exchange<'e>) -> Option<Cow<'e, str>> {
+pub(super) fn host<'e>(exchange: &Exchange<'e>, scheme: &str) -> Option<Cow<'e, str>> {
     let facts = exchange.facts;
     let given = exchange.request.headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    let own = if facts.scheme == "https" { 443 } else { 80 };
+    let own = if scheme == "https" { 443 } else { 80 };
     match head::authority(given)?.port {
         Some(port) if port != own => Some(format!("{}:{port}", facts.host).into()),
         _ => Some(Cow::Borrowed(&*facts.host)),
@@ -46,14 +47,18 @@ pub(super) fn host<'e>(exchange: &Exchange<'e>) -> Option<Cow<'e, str>> {
 }
 
 /// What is asked for at this host; `None` of requests that ask for nothing in particular (`OPTIONS *`).
-pub(super) fn target<'e>(exchange: &'e Exchange<'_>, host: &'e str) -> Option<Target<'e>> {
+pub(super) fn target<'e>(exchange: &'e Exchange<'_>, scheme: &'e str, host: &'e str) -> Option<Target<'e>> {
     let uri = &exchange.request.uri;
-    let target = Target { scheme: exchange.facts.scheme, host, path: uri.path(), query: uri.query() };
+    let target = Target { scheme, host, path: uri.path(), query: uri.query() };
     target.path.starts_with('/').then_some(target)
 }
 
-/// Whether the request proves who asks, or somebody before us has seen to that.
-pub(super) fn credentials(exchange: &Exchange<'_>) -> bool {
+/// Whether the request proves who asks, or somebody before us has seen to that. What proves a child to be one says nothing of
+/// who asks.
+pub(super) fn credentials(exchange: &Exchange<'_>, child: Option<&Child>) -> bool {
+    if child.is_some() {
+        return exchange.request.headers.contains_key(AUTHORIZATION);
+    }
     let certificate = exchange.facts.tls.as_ref().is_some_and(|tls| tls.client.is_some());
     certificate || !exchange.callers().is_empty() || exchange.request.headers.contains_key(AUTHORIZATION)
 }
@@ -73,12 +78,31 @@ pub(super) fn subject<'e>(exchange: &'e Exchange<'_>) -> Vec<&'e [u8]> {
 }
 
 impl Cache {
-    pub(super) fn key(&self, exchange: &Exchange<'_>, target: &Target<'_>, subject: &[&[u8]]) -> Key {
-        let settings = &self.0;
+    /// What tells this request from others; all that a child tells apart is in its own key.
+    pub(super) fn key(
+        &self,
+        exchange: &Exchange<'_>,
+        target: &Target<'_>,
+        subject: &[&[u8]],
+        child: Option<&Child>,
+    ) -> Key {
+        let told = if child.is_some() { &[][..] } else { &TOLD };
+        let key = self.own_key(exchange, target, subject, told);
+        child.map_or(key, |child| key.for_child(&child.key))
+    }
+
+    fn own_key(
+        &self,
+        exchange: &Exchange<'_>,
+        target: &Target<'_>,
+        subject: &[&[u8]],
+        told: &[HeaderName],
+    ) -> Key {
+        let settings = &self.settings;
         let headers = &exchange.request.headers;
         if settings.headers.is_empty()
             && settings.cookies.is_empty()
-            && !TOLD.iter().any(|name| headers.contains_key(name))
+            && !told.iter().any(|name| headers.contains_key(name))
         {
             return Key::new(target, &settings.policy, subject);
         }
@@ -88,7 +112,7 @@ impl Cache {
             policy.extend_from_slice(&(value.len() as u64 + 1).to_be_bytes());
             policy.extend_from_slice(value);
         };
-        for name in TOLD.iter().chain(&settings.headers) {
+        for name in told.iter().chain(&settings.headers) {
             add(name.as_str().as_bytes());
             headers.get_all(name).iter().for_each(|value| add(value.as_bytes()));
         }

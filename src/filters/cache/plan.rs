@@ -6,6 +6,7 @@ use http::HeaderMap;
 
 use super::Settings;
 use crate::cache::key::Target;
+use crate::cache::parents::Child;
 use crate::cache::purge::Epoch;
 use crate::cache::status::Forward;
 use crate::cache::store::Audience;
@@ -20,6 +21,8 @@ pub struct Plan {
     /// Whether the request proves who asks.
     pub credentials: bool,
     pub audience: Audience,
+    /// What a child says that asks, see [`crate::cache::parents`].
+    pub child: Option<Child>,
     /// Of purges: what is stored later than this was asked for later.
     pub asked_in: Epoch,
     /// Where the response is kept; `None` where none is to be.
@@ -61,6 +64,7 @@ impl Plan {
     #[must_use]
     pub fn flight(&self) -> Option<Key> {
         let place = self.place.as_ref()?;
-        Some(if self.credentials { place.key.of_callers() } else { place.key })
+        let key = if self.credentials { place.key.of_callers() } else { place.key };
+        Some(self.child.map_or(key, |child| key.of_children(child.purged)))
     }
 }

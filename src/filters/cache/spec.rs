@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Cache;
 use super::disk::Disk;
+use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::freshness::Rules;
 use crate::cache::keeper::Terms;
 use crate::cache::key::{Keep, Name};
@@ -21,6 +22,7 @@ use crate::filters::{Filter, Site};
 use crate::net::IpSet;
 use crate::state::State;
 use crate::telemetry::metrics::Metrics;
+use crate::values::nearest::suggestion;
 use crate::values::{Duration, DurationOrZero, Problem, Size};
 
 /// Answers from memory and disk what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the same time.
@@ -70,6 +72,12 @@ pub struct Spec {
     pub request_directives: bool,
     /// Whether answers say in `Cache-Status` what the cache did. Default `true`.
     pub status_header: bool,
+    /// An upstream whose backends are Edgewards with this cache filter, asked before the route's own: what is not stored here
+    /// comes from the one of them that all of a fleet ask for it, by consistent hash, so that the fleet asks the origin once.
+    /// Requests that prove who asks, and all but GET, go straight to the route's upstream, as everything does where no parent
+    /// answers. The parents must name this process in `server.trusted_proxies`, and both have the same `cache.purges`.
+    /// Default: none.
+    pub parents: Option<String>,
     /// Networks whose `PURGE` requests remove what is stored for their URL; all others get 403 `purge`. Default: none, and
     /// the method is like any other. The route must take the method.
     #[schemars(with = "Vec<String>")]
@@ -116,6 +124,7 @@ impl Default for Spec {
             tags: vec!["surrogate-key".into(), "cache-tag".into()],
             request_directives: true,
             status_header: true,
+            parents: None,
             purge_from: Vec::new(),
         }
     }
@@ -128,13 +137,27 @@ impl Default for Spec {
 pub struct Store {
     /// How much of it is kept in memory. Default `256MiB`. What is on its way takes up to a quarter of it besides.
     pub memory: Size,
-    /// Where more is kept, and beyond restarts. Default: nowhere. Example: `{ path: /var/cache/edgeward, size: 10GiB }`.
+    /// Where more is kept, and beyond restarts; with `purges`, of which some may be missed meanwhile, not beyond them. Default: nowhere. Example: `{ path: /var/cache/edgeward, size: 10GiB }`.
     pub disk: Option<Disk>,
+    /// Has what is purged in one process of a fleet, or made untrue by a write, purged in all of them. Default: in this one
+    /// alone.
+    pub purges: Option<Purges>,
+}
+
+/// Where the processes of a fleet tell each other what is purged. One that was away catches up; if it was away for longer than
+/// 65,536 orders or 16 MiB of them, or Redis has lost them, it purges everything it has stored. While Redis is gone, purges
+/// hold where they are given, the answer says so, and the others are told later.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CachePurges")]
+pub struct Purges {
+    /// The name of one of those in `redis`.
+    pub redis: String,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { memory: Size::from_mib(256), disk: None }
+        Self { memory: Size::from_mib(256), disk: None, purges: None }
     }
 }
 
@@ -150,7 +173,7 @@ impl Store {
         if self.memory.bytes() < LEAST {
             return Err(Problem::new("memory", "expected at least 1MiB"));
         }
-        let terms = self.disk.as_ref().map(|disk| disk.terms(base)).transpose();
+        let terms = self.disk.as_ref().map(|disk| disk.terms(base, self.purges.is_some())).transpose();
         terms.map_err(|problem| problem.under("disk"))
     }
 
@@ -172,6 +195,7 @@ pub fn shared(state: &State, store: &Store, metrics: &Metrics) -> Arc<Shared> {
 }
 
 /// What the filter of a route goes by.
+#[derive(Clone)]
 pub struct Settings {
     pub shared: Arc<Shared>,
     /// Tells apart the policies under which responses come to be.
@@ -189,8 +213,12 @@ pub struct Settings {
     pub patience: StdDuration,
     /// Fields with tags.
     pub tags: Vec<HeaderName>,
+    /// Fields that are between the origin and the cache.
+    pub hidden: Vec<HeaderName>,
     /// Whether clients are told what the cache did.
     pub tells: bool,
+    /// The upstream that is asked before the route's own.
+    pub parents: Option<Box<str>>,
 }
 
 impl crate::filters::Spec for Spec {
@@ -198,7 +226,7 @@ impl crate::filters::Spec for Spec {
     const DECIDES: bool = false;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        Ok(Box::new(Cache(Arc::new(self.settings(site)?))))
+        Ok(Box::new(Cache::new(self.settings(site)?)))
     }
 }
 
@@ -218,6 +246,8 @@ impl Spec {
                 "no filter before this one finds out who calls, so there is nothing to tell callers apart by";
             return Err(Problem::new("per_identity", message));
         }
+        let tags = names("tags", &self.tags)?;
+        let parents = self.parents.map(|name| parents(name, site)).transpose()?;
         let purgers = (!self.purge_from.is_empty()).then(|| IpSet::new(self.purge_from));
         Ok(Settings {
             shared: site.shared_cache(),
@@ -236,10 +266,25 @@ impl Spec {
             purgers,
             max_object: self.max_object.bytes(),
             patience: *self.lock_timeout,
-            tags: names("tags", &self.tags)?,
+            hidden: tags.iter().cloned().chain([EDGEWARD_CACHE_CONTROL]).collect(),
+            tags,
             tells: self.status_header,
+            parents,
         })
     }
+}
+
+/// An upstream that is one, in a fleet that shares its purges: else a parent would give back what was purged here.
+fn parents(name: String, site: &Site<'_>) -> Result<Box<str>, Problem> {
+    if !site.upstreams.contains(&&*name) {
+        let suggestion = suggestion(&name, site.upstreams.iter().copied());
+        return Err(Problem::new("parents", format_args!("no such upstream: {name:?}{suggestion}")));
+    }
+    if site.cache.purges.is_none() {
+        let message = "what is purged here would come back from the parents: share purges by `cache: { purges: { redis: … } }`";
+        return Err(Problem::new("parents", message));
+    }
+    Ok(name.into())
 }
 
 impl QuerySpec {

@@ -4,12 +4,21 @@ use serde_json::json;
 use super::spec::Spec;
 use super::*;
 use crate::cache::content::Content;
+use crate::cache::fleet::Heard;
 use crate::cache::memory::{Source, Stored};
 use crate::cache::testing::{at, fields, received};
 use crate::cache::{ResponseDirectives, key};
 use crate::filters::exchange::Sample;
-use crate::filters::testing::{Ground, compile_error};
+use crate::filters::testing::{Ground, compile_error, run};
 use crate::filters::{Caller, Site, Spec as _};
+
+/// What a step leads to.
+fn now(step: Step<'_>) -> Verdict {
+    match step {
+        Step::Now(verdict) => verdict,
+        Step::Later(verdict) => run(verdict).0,
+    }
+}
 
 /// The filter on ground of its own.
 struct Cached {
@@ -22,7 +31,7 @@ impl Cached {
     fn new(spec: serde_json::Value) -> Self {
         let ground = Ground::new();
         let spec: Spec = serde_json::from_value(spec).unwrap();
-        let filter = Cache(Arc::new(spec.settings(&Site { identifies: true, ..ground.site() }).unwrap()));
+        let filter = Cache::new(spec.settings(&Site { identifies: true, ..ground.site() }).unwrap());
         Self { filter, _ground: ground }
     }
 
@@ -196,10 +205,10 @@ fn purges_are_for_those_who_may() {
         let mut sample = get("/", &[]);
         sample.request.set_method(Method::from_bytes(b"PURGE").unwrap());
         sample.facts.client_ip = address.into();
-        match cached.filter.on_request(&mut sample.exchange()) {
-            Step::Now(Verdict::Refuse(refusal)) => (refusal.status.as_u16(), refusal.reason),
-            Step::Later(_) => (204, ""),
-            Step::Now(_) => (0, ""),
+        match now(cached.filter.on_request(&mut sample.exchange())) {
+            Verdict::Refuse(refusal) => (refusal.status.as_u16(), refusal.reason),
+            Verdict::Respond(reply) => (reply.head.status.as_u16(), ""),
+            _ => (0, ""),
         }
     };
     assert_eq!(purge([198, 51, 100, 1]), (403, "purge"));
@@ -216,6 +225,66 @@ fn clients_are_heard_unless_the_policy_says_no() {
         let (found, plan) = cached.plan(&mut get("/", &[("cache-control", "no-cache, no-store")]));
         assert_eq!((found, plan.wants.no_store), (step, true));
     }
+}
+
+/// A request from a child.
+fn from_child(key: &key::Key, more: &str) -> Sample {
+    let child = Child { key: *key, scheme: "https", purged: None };
+    get("/", &[("edgeward-child", &format!("{}{more}", child.to_value().to_str().unwrap()))])
+}
+
+#[test]
+fn a_child_under_the_same_policy_shares_what_is_stored() {
+    let cached = Cached::new(json!({}));
+    let own = cached.key(&mut get("/", &[]));
+    let mut told = from_child(&own, "");
+    told.request.insert_header("x-forwarded-proto", "https").unwrap();
+    told.facts.scheme = "http";
+    let (_, plan) = cached.plan(&mut told);
+    let place = plan.place.as_ref().unwrap();
+    assert_eq!((place.key, &*place.url), (own, "https://api.example.com/"));
+    assert_ne!(plan.flight(), Some(own), "it waits for nobody who may wait for a parent");
+    assert!(plan.settings.hidden.is_empty() && plan.settings.parents.is_none());
+    let other = key::Key::from_bytes([7; 32]);
+    assert_ne!(cached.key(&mut from_child(&other, "")), own);
+}
+
+#[test]
+fn what_proves_a_child_says_nothing_of_who_asks() {
+    let cached = Cached::new(json!({}));
+    let mut sample = from_child(&key::Key::from_bytes([7; 32]), "");
+    sample.exchange().identify(Caller::named("mtls", "child-1"));
+    assert!(!cached.plan(&mut sample).1.credentials);
+    sample.request.insert_header("authorization", "Basic eDp5").unwrap();
+    assert!(cached.plan(&mut sample).1.credentials);
+}
+
+#[test]
+fn a_child_that_knows_of_later_purges_is_not_answered_from_here() {
+    let cached = Cached::new(json!({}));
+    let own = cached.key(&mut get("/", &[]));
+    cached.store(&mut get("/", &[]), "cache-control: max-age=60");
+    let fleet = &cached.filter.settings.shared.fleet;
+    let ask = |more: &str| cached.plan(&mut from_child(&own, more)).0;
+    assert_eq!((ask(""), ask(";5-0")), ("stored", "next"));
+    fleet.hear(Heard::Nothing, "5-0".parse().unwrap());
+    assert_eq!((ask(";5-0"), ask(";5-1")), ("stored", "next"));
+}
+
+#[test]
+fn parents_are_upstreams_of_a_fleet_that_shares_its_purges() {
+    let told = |spec| compile_error::<Spec>(spec);
+    assert!(
+        told(json!({ "parents": "parent" }))
+            .starts_with("parents: no such upstream: \"parent\", did you mean")
+    );
+    assert!(
+        told(json!({ "parents": "parents" })).starts_with("parents: what is purged here would come back")
+    );
+    let mut ground = Ground::new();
+    ground.cache.purges = Some(Purges { redis: "fleet".into() });
+    let spec: Spec = serde_json::from_value(json!({ "parents": "parents" })).unwrap();
+    assert_eq!(spec.settings(&ground.site()).unwrap().parents.as_deref(), Some("parents"));
 }
 
 #[test]
@@ -261,7 +330,7 @@ fn refuses_what_means_nothing() {
 fn exact_statuses_go_before_classes() {
     let cached = Cached::new(json!({ "ttl": { "4xx": "1s", "404": "2s", "400-410": "3s" } }));
     let lifetime = |status: u16| {
-        let mut rules = cached.filter.0.rules.default_lifetimes.iter();
+        let mut rules = cached.filter.settings.rules.default_lifetimes.iter();
         rules.find(|(statuses, _)| statuses.contains(&status)).map(|(_, seconds)| *seconds)
     };
     assert_eq!([404, 405, 420, 500].map(lifetime), [Some(2), Some(3), Some(1), None]);

@@ -15,11 +15,12 @@ use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
 use pingora_proxy::subrequest::{BodyMode, Ctx as SubrequestContext};
 use pingora_proxy::{PreparedSubrequest, Session};
 
+use crate::cache::parents::Child;
 use crate::cache::vary::Selector;
 use crate::filters::chain::Decision;
 use crate::filters::{Facts, Slots};
 use crate::http::trace::TraceParent;
-use crate::policy::{Route, Snapshot};
+use crate::policy::{Route, Service, Snapshot};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::Context;
 use crate::proxy::wire::{Socket, Wire};
@@ -36,8 +37,19 @@ struct Luggage {
     errand: Errand,
 }
 
+/// Those who are asked before the origin, until one answers or all have failed.
+pub struct Parents {
+    pub service: Arc<Service>,
+    /// Decides which of them.
+    pub shard: u64,
+    /// What they are told.
+    pub child: Child,
+}
+
 /// What a context knows of the errand it belongs to.
 pub struct Errand {
+    /// Whom it goes to; `None`: to the origin.
+    pub parents: Option<Parents>,
     /// The fields by which the cache looked.
     asked: Arc<HeaderMap>,
     /// The fields that the origin was sent.
@@ -56,6 +68,7 @@ pub struct Failure {
 /// What an errand tells of the backend beside its answer.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
+    pub upstream: Option<Arc<str>>,
     pub backend: Option<Arc<str>>,
     pub status: Option<u16>,
     pub duration: Option<Duration>,
@@ -87,12 +100,13 @@ pub async fn stub() -> Option<ServerSession> {
 }
 
 /// Prepares one with the client's request as it stands, but for what `edit` does to its fields. `asked` are those by which the
-/// cache looked. `None` where Pingora offers no subrequests.
+/// cache looked; `parents` are asked before the origin. `None` where Pingora offers no subrequests.
 pub fn prepare(
     stub: &ServerSession,
     session: &Session,
     ctx: &Context,
     asked: Arc<HeaderMap>,
+    parents: Option<Parents>,
     edit: impl FnOnce(&mut HeaderMap),
 ) -> Option<Ready> {
     let spawner = session.subrequest_spawner.as_ref()?;
@@ -110,7 +124,7 @@ pub fn prepare(
         slots: ctx.slots.of_same_caller(),
         trace: ctx.trace,
         request,
-        errand: Errand { asked, sent: HeaderMap::new(), failure: failure.clone() },
+        errand: Errand { parents, asked, sent: HeaderMap::new(), failure: failure.clone() },
     };
     let context =
         SubrequestContext::builder().body_mode(BodyMode::NoBody).user_ctx(Box::new(Some(luggage))).build();
@@ -162,6 +176,7 @@ fn told(errand: &Errand, ctx: &Context, now_ns: u64) -> Told {
     let attempts = &ctx.attempts;
     let vouched = |name: &HeaderName| errand.sent.contains_key(name);
     Told {
+        upstream: attempts.upstream.clone(),
         backend: attempts.backend.clone(),
         status: attempts.status,
         duration: attempts.duration,

@@ -57,7 +57,8 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        plan.settings.shared.store.purge(&scopes, How::Hard).write_soon();
+        // Nobody waits for the fleet or the disk: the client has its answer to come.
+        plan.settings.shared.purge(&scopes, How::Hard).soon();
     }
 }
 

@@ -11,7 +11,6 @@ use pingora_proxy::Session;
 
 use crate::cache::answer::{Answer, Extent, Selected};
 use crate::cache::content::{Broken, Content, Reader};
-use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::status::{self, CACHE_STATUS, Handled, Report};
 use crate::cache::tiered::{Body, Found, Outlet, Portion, Tier};
 use crate::filters::cache::Settings;
@@ -77,7 +76,7 @@ impl Source {
 
 /// Takes out of a response what is between the origin and this cache, and says what the cache did.
 pub fn tell(fields: &mut HeaderMap, settings: &Settings, report: &Report<'_>) {
-    for name in settings.tags.iter().chain([&EDGEWARD_CACHE_CONTROL]) {
+    for name in &settings.hidden {
         fields.remove(name);
     }
     if settings.tells {

@@ -18,6 +18,11 @@ pub struct CacheMetrics {
     stored: IntCounter,
     stored_bytes: IntCounter,
     purges: IntCounter,
+    purges_sent: IntCounter,
+    purges_received: IntCounter,
+    purges_missed: IntCounter,
+    purges_waiting: IntGauge,
+    parents_failed: IntCounter,
 }
 
 impl CacheMetrics {
@@ -31,6 +36,11 @@ impl CacheMetrics {
             stored: families.cache_stored.clone(),
             stored_bytes: families.cache_stored_bytes.clone(),
             purges: families.cache_purges.clone(),
+            purges_sent: families.cache_purges_sent.clone(),
+            purges_received: families.cache_purges_received.clone(),
+            purges_missed: families.cache_purges_missed.clone(),
+            purges_waiting: families.cache_purges_waiting.clone(),
+            parents_failed: families.cache_parents_failed.clone(),
         }
     }
 
@@ -43,6 +53,31 @@ impl CacheMetrics {
     /// Counts what was asked to be purged.
     pub fn purged(&self, scopes: usize) {
         self.purges.inc_by(scopes as u64);
+    }
+
+    /// Counts orders to purge that the fleet was told.
+    pub fn purges_sent(&self, orders: usize) {
+        self.purges_sent.inc_by(orders as u64);
+    }
+
+    /// Counts an order to purge that came from the fleet.
+    pub fn purges_received(&self) {
+        self.purges_received.inc();
+    }
+
+    /// Counts that everything was purged, for nobody knows what the fleet has purged.
+    pub fn purges_missed(&self) {
+        self.purges_missed.inc();
+    }
+
+    /// Shows how many orders to purge the fleet is still to be told.
+    pub fn show_waiting(&self, orders: usize) {
+        self.purges_waiting.set(i64::try_from(orders).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a question that went to the origin because no parent answered it.
+    pub fn parents_failed(&self) {
+        self.parents_failed.inc();
     }
 
     /// Shows what there is, and how many keys had to go so far.

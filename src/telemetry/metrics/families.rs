@@ -127,6 +127,11 @@ pub(super) struct Families {
     pub(super) cache_disk_evictions: IntCounter,
     pub(super) cache_disk_corrupt: IntCounter,
     pub(super) cache_disk_bypasses: Family<IntCounterVec, 1>,
+    pub(super) cache_purges_sent: IntCounter,
+    pub(super) cache_purges_received: IntCounter,
+    pub(super) cache_purges_missed: IntCounter,
+    pub(super) cache_purges_waiting: IntGauge,
+    pub(super) cache_parents_failed: IntCounter,
 }
 
 impl Families {
@@ -246,6 +251,16 @@ impl Families {
                 "Responses and files on disk that were not what was written, and were removed.")?)?,
             cache_disk_bypasses: make.counters("edgeward_cache_disk_bypasses_total",
                 "What was done without the disk, by the reason.", ["reason"])?,
+            cache_purges_sent: make.single(IntCounter::new("edgeward_cache_purges_sent_total",
+                "Orders to purge that the fleet was told.")?)?,
+            cache_purges_received: make.single(IntCounter::new("edgeward_cache_purges_received_total",
+                "Orders to purge that came from the fleet.")?)?,
+            cache_purges_missed: make.single(IntCounter::new("edgeward_cache_purges_missed_total",
+                "Times everything was purged, for nobody knew any more what the fleet had purged.")?)?,
+            cache_purges_waiting: make.single(IntGauge::new("edgeward_cache_purges_waiting",
+                "Orders to purge that the fleet is still to be told.")?)?,
+            cache_parents_failed: make.single(IntCounter::new("edgeward_cache_parents_failed_total",
+                "Questions that went to the origin because no parent answered.")?)?,
         })
     }
 }

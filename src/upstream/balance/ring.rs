@@ -3,7 +3,11 @@
 //! only its own keys move; and while one is unusable, its keys go on to the next points and so to all the
 //! others.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
+
+use crate::upstream::backend::Backend;
 
 /// Points per unit of weight, as in nginx: shares are within about a tenth of what the weights say.
 const POINTS: u32 = 160;
@@ -23,8 +27,13 @@ struct Point {
 }
 
 impl Ring {
+    /// The ring of these backends.
+    pub(in crate::upstream) fn of(backends: &[Arc<Backend>]) -> Self {
+        Self::new(backends.iter().map(|backend| (&*backend.label, backend.weight.get())))
+    }
+
     /// The ring of backends with their weights, in the order of their indices.
-    pub(in crate::upstream) fn new<'a>(backends: impl Iterator<Item = (&'a str, u32)>) -> Self {
+    fn new<'a>(backends: impl Iterator<Item = (&'a str, u32)>) -> Self {
         let mut points = Vec::new();
         for (backend, (label, weight)) in (0_u32..).zip(backends) {
             for round in 0..weight.saturating_mul(POINTS / POINTS_PER_DIGEST) {

@@ -25,6 +25,7 @@ pub mod origin;
 pub mod poll;
 pub mod provider;
 pub mod redis;
+pub mod relay;
 pub mod tls;
 pub mod tools;
 
@@ -42,4 +43,5 @@ pub use origin::{Origin, Reply, Seen};
 pub use poll::{DEADLINE, eventually, soon};
 pub use provider::Provider;
 pub use redis::Redis;
+pub use relay::Relay;
 pub use tls::Visitor;

@@ -95,7 +95,8 @@ impl Redis {
         format!("unix:{}", self.socket().display())
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
 
