@@ -25,6 +25,7 @@ mod start;
 pub mod volume;
 mod writer;
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -165,20 +166,37 @@ impl Disk {
     }
 
     fn readable<T>(&self, key: &Key, place: &Place, read: Result<T, Fault>) -> Result<Option<T>, Impatient> {
-        let fault = match read {
-            Ok(read) => return Ok(Some(read)),
-            Err(fault) if fault.is_impatience() => return Err(Impatient),
-            Err(fault) => fault,
-        };
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(fault) if fault.is_impatience() => Err(Impatient),
+            Err(fault) => {
+                self.fail(key, place, &fault);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes a response that could not be read, or whose body could not.
+    pub fn fail(&self, key: &Key, place: &Place, fault: &Fault) {
         // Whatever was removed since it was found is not damaged.
         if self.shared.index.is_used(short(key), place).is_some() {
-            self.shared.tell(&match &fault {
+            self.shared.tell(&match fault {
                 Fault::Io(error) => Event::ReadFailed(error.kind()),
                 Fault::Unreadable(_) => Event::Damaged,
             });
             self.remove_place(key, place);
         }
-        Ok(None)
+    }
+
+    /// Has the observer know of something.
+    pub fn tell(&self, event: &Event) {
+        self.shared.tell(event);
+    }
+
+    /// The longest body, in bytes.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.shared.limits.largest
     }
 
     /// Removes what turned out to be of no use.
@@ -309,6 +327,12 @@ impl Disk {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.shared.used.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Disk").field("responses", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -195,9 +195,10 @@ impl Memory {
     }
 
     /// Stores a response beside the other variants of its key, in the place of the one it takes the place of. Whether it
-    /// did: what is larger than [`largest`](Self::largest) is not stored.
+    /// did: what is larger than [`largest`](Self::largest) is not stored, and what it should have taken the place of goes.
     pub fn put(&self, key: Key, stored: Arc<Stored>) -> bool {
         if stored.weight() > self.largest() {
+            self.displace(&key, &stored);
             return false;
         }
         let result = self.entries.entry(&key, None, |_, variants| {
@@ -208,6 +209,17 @@ impl Memory {
             return place.insert(Variants::One(stored)).is_ok();
         }
         true
+    }
+
+    /// Removes what a response takes the place of that is not stored here.
+    pub fn displace(&self, key: &Key, by: &Stored) {
+        let removed = self.entries.entry(key, None, |_, variants| {
+            let mut kept = variants.as_slice().iter().filter(|other| !other.is_same_variant(by)).cloned();
+            let Some(last) = kept.next_back() else { return EntryAction::Remove };
+            *variants = Variants::new(kept.collect(), &last);
+            EntryAction::Retain(())
+        });
+        drop(removed);
     }
 
     /// Stores a response that was found on disk, unless one that takes its place has come meanwhile.

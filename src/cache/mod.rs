@@ -12,8 +12,8 @@
 //! * [`answer`] puts together what one client is sent. [`tags`] are what responses are purged by.
 //! * [`fleet`] has other processes purge what is purged here, [`parents`] has them asked before the origin is.
 //! * [`flights`] asks the origin once for all who ask at the same time, [`content`] lets them follow what comes,
-//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, and [`purge`] takes it away again. [`shared`] is
-//!   all of that together.
+//!   [`memory`] keeps it as [`record`] and content, [`disk`] for longer, [`tiered`] is both, [`keeper`] says which disk, and [`purge`] takes it away again.
+//!   [`shared`] is all of that together.
 //!
 //! What always holds: in doubt, a response is not stored, and what is stored is taken for stale.
 
@@ -25,6 +25,7 @@ pub mod fleet;
 pub mod flights;
 pub mod freshness;
 pub mod invalidate;
+pub mod keeper;
 pub mod key;
 pub mod memory;
 pub mod parents;

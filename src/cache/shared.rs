@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
@@ -10,11 +11,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::RequestDirectives;
 use super::content::{Budget, Fill};
-use super::fleet::{Fleet, Telling};
+use super::fleet::{Fleet, Reach, Telling};
 use super::flights::Flights;
 use super::freshness::{Freshness, Verdict};
-use super::memory::{Memory, Size, Stored};
-use super::purge::{Epoch, How, Scope};
+use super::keeper::Keeper;
+use super::memory::Size;
+use super::purge::{How, Scope};
+use super::tiered::{Found, Purged, Tiered};
 use super::vary::{Fingerprint, Selector};
 use crate::state::{Chore, Work};
 use crate::telemetry::metrics::{CacheMetrics, Metrics, Show};
@@ -33,7 +36,9 @@ const PATIENCE: u32 = 60;
 
 /// See the module.
 pub struct Shared {
-    pub store: Memory,
+    pub store: Arc<Tiered>,
+    /// Which disk it has.
+    pub keeper: Keeper,
     pub flights: Arc<Flights<Landing>>,
     /// For what is on its way.
     pub budget: Arc<Budget>,
@@ -50,7 +55,7 @@ pub enum Landing {
     /// A response that may be used for others.
     Coming(Arc<Coming>),
     /// What was stored holds on.
-    Holds(Arc<Stored>),
+    Holds(Found),
     /// The origin answers with an error of this status, or not at all.
     Failed(Option<StatusCode>),
 }
@@ -86,11 +91,15 @@ pub fn is_of_use(freshness: &Freshness, wants: &RequestDirectives, now: SystemTi
 }
 
 impl Shared {
-    /// Nothing is stored yet.
+    /// Nothing is stored yet; `expects_disk` if more is to be found on a disk soon.
     #[must_use]
-    pub fn new(size: Size, metrics: &Metrics) -> Self {
+    pub fn new(size: Size, expects_disk: bool, metrics: &Metrics, now: SystemTime) -> Self {
+        let counted = metrics.cache();
+        let tell = Box::new(move |bytes| counted.stored(bytes));
+        let store = Arc::new(Tiered::new(size, expects_disk, now, tell));
         Self {
-            store: Memory::new(size),
+            keeper: Keeper::new(store.clone(), metrics.cache()),
+            store,
             flights: Flights::new(MAX_APART),
             budget: Arc::new(Budget::new(size.bytes / COMING_PART)),
             fleet: Arc::default(),
@@ -114,19 +123,11 @@ impl Shared {
         self.background.clone().try_acquire_owned().ok()
     }
 
-    /// Stores, and counts that.
-    pub fn put(&self, key: super::Key, stored: Arc<Stored>) {
-        let bytes = stored.weight();
-        if self.store.put(key, stored) {
-            self.metrics.stored(bytes);
-        }
-    }
-
     /// Purges, here at once, and counts that.
-    pub fn purge(&self, scopes: &[Scope], how: How) -> Telling {
-        self.store.purge(scopes, how);
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Ordered {
+        let purged = self.store.purge(scopes, how);
         self.metrics.purged(scopes.len());
-        self.fleet.give(scopes, how)
+        Ordered { purged, telling: self.fleet.give(scopes, how) }
     }
 
     /// What counts.
@@ -136,10 +137,42 @@ impl Shared {
     }
 }
 
+/// A purge that holds in this process.
+#[must_use = "it holds across a restart only when it was written down"]
+pub struct Ordered {
+    purged: Purged,
+    telling: Telling,
+}
+
+impl Ordered {
+    /// Returns when it holds across a restart, and the fleet was told as far as that takes no longer than `patience`.
+    pub async fn within(self, patience: Duration) -> Reach {
+        self.purged.written().await;
+        self.telling.within(patience).await
+    }
+
+    /// Has both done while nobody waits.
+    pub fn soon(self) {
+        self.purged.write_soon();
+    }
+}
+
+impl Drop for Shared {
+    /// Nobody is to wait for what is written then.
+    fn drop(&mut self) {
+        if let Some(disk) = self.store.disk() {
+            drop(thread::Builder::new().spawn(move || disk.release()));
+        }
+    }
+}
+
 impl Show for Shared {
     fn show(&self) {
-        let (entries, bytes) = (self.store.len() as u64, self.store.bytes());
-        self.metrics.show(entries, bytes, self.store.evictions(), self.budget.used());
+        let memory = self.store.memory();
+        let (entries, bytes) = (memory.len() as u64, memory.bytes());
+        self.metrics.show(entries, bytes, self.budget.used(), memory.evictions());
+        let disk = self.store.disk();
+        self.metrics.show_disk(disk.map(|disk| (disk.len() as u64, disk.bytes())));
         self.metrics.show_waiting(self.fleet.waiting());
     }
 }
@@ -154,14 +187,15 @@ impl Chore for Sweeper {
             loop {
                 tokio::time::sleep(LOOK).await;
                 looks += 1;
-                let marks = self.0.store.marks();
-                if marks == 0 || (marks < FEW_MARKS && looks < PATIENCE) {
+                let store = &self.0.store;
+                let is_early = store.memory().marks() < FEW_MARKS && looks < PATIENCE;
+                if is_early || !store.wants_sweeping() {
                     continue;
                 }
                 looks = 0;
-                let shared = self.0.clone();
+                let store = store.clone();
                 // It looks at all that is stored, which takes a moment.
-                drop(tokio::task::spawn_blocking(move || shared.store.sweep(Epoch::LAST)).await);
+                drop(tokio::task::spawn_blocking(move || store.sweep()).await);
             }
         })
     }

@@ -1,16 +1,14 @@
 //! Memory in front of disk: what a proxy asks for stored responses, and hands new ones to.
 //!
-//! Whatever is stored goes to both. A look goes to memory first; what is found on disk alone is put into memory if it is not
-//! too large for it. The disk is there or not: it may belong to the process before this one still ([`attach`](Tiered::attach)
-//! is called until it does not), or fail; then memory is all there is.
-//!
-//! What is in the system's memory is read at once, on the thread that asks; everything else, and all that writes, goes to
-//! threads that may block.
+//! Whatever is stored goes to both. A [look](Tiered::look) goes to memory and takes no wait; what is on disk alone takes a
+//! [search], and is put into memory if it is not too large for it. The disk is there or not: it may belong to the process
+//! before this one still ([`attach`](Tiered::attach) is called until it does not), or fail; then memory is all there is.
 
 mod intake;
 mod outlet;
+mod purged;
+mod search;
 
-use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,23 +17,29 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::task::spawn_blocking;
 
+use super::RequestDirectives;
 use super::content::Content;
 use super::disk::event::Event;
-use super::disk::format::Outside;
 use super::disk::incoming::Metadata;
 use super::disk::index::Place;
-use super::disk::segment::{self, Part, Patience, Record};
+use super::disk::segment::{Fault, Patience};
 use super::disk::volume::Volume;
-use super::disk::{Disk, Observer, Options, Random, body, seal::Keys};
-use super::freshness::Freshness;
+use super::disk::{Disk, Observer, Options, Random, body, format, seal::Keys};
+use super::freshness::{Freshness, Verdict};
 use super::key::Key;
 use super::memory::{self, Memory, Size, Stored};
 use super::purge::{Epoch, Fate, How, Purges, Scope};
+use purged::Backlog;
+use search::Lanes;
 
 pub use intake::Intake;
-pub use outlet::Outlet;
+pub use outlet::{Outlet, Portion};
+pub use purged::Purged;
+pub use search::Search;
+
+/// Is told the bytes of each response that is stored.
+pub type Tell = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Memory and disk.
 pub struct Tiered {
@@ -46,8 +50,11 @@ pub struct Tiered {
     /// How often something was evicted from disk: after each time, what is in use is noted there anew, because memory answers
     /// for it and the disk would take it for idle.
     round: Arc<AtomicU32>,
-    /// The epochs of this process and of the disk at the last sweep.
-    swept: Mutex<(Epoch, Epoch)>,
+    /// Until which epoch marks were forgotten at the last sweep.
+    swept: Mutex<Epoch>,
+    lanes: Lanes,
+    backlog: Arc<Backlog>,
+    tell: Tell,
 }
 
 /// Where a store on disk is, and how it is kept.
@@ -56,14 +63,16 @@ pub struct OnDisk {
     /// Bytes.
     pub capacity: u64,
     pub keys: Option<Keys>,
+    /// Whether what a process before this one stored counts: not where purges of it may have been missed.
+    pub is_trusted: bool,
     pub random: Random,
     pub observe: Observer,
 }
 
 /// What a look for a key finds.
 #[derive(Debug)]
-pub enum Found {
-    Fitting(Hit),
+pub enum Look {
+    Fitting(Found),
     /// Other variants alone (`fwd=vary-miss`).
     Others,
     Nothing,
@@ -71,8 +80,7 @@ pub enum Found {
 
 /// A stored response that fits the request.
 #[derive(Debug, Clone)]
-pub struct Hit {
-    /// Without its content where that is on disk alone: see [`body`](Self::body).
+pub struct Found {
     pub stored: Arc<Stored>,
     /// After all purges.
     pub freshness: Freshness,
@@ -87,42 +95,93 @@ pub enum Tier {
     Disk,
 }
 
-/// The content of a stored response.
+/// Where the content of a stored response is.
 #[derive(Debug, Clone)]
 pub enum Body {
-    Memory(Content),
-    Disk(body::Reader, Outside),
+    /// With the response.
+    Memory,
+    /// On disk alone.
+    Disk(Arc<Outside>),
 }
 
-impl Body {
+/// A body that is read from disk.
+#[derive(Debug)]
+pub struct Outside {
+    disk: Arc<Disk>,
+    key: Key,
+    place: Place,
+    file: format::Outside,
+    reader: body::Reader,
+}
+
+impl Outside {
     /// In bytes.
     #[must_use]
     pub const fn len(&self) -> u64 {
-        match self {
-            Self::Memory(content) => content.len(),
-            Self::Disk(reader, _) => reader.len(),
-        }
+        self.reader.len()
     }
 
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.reader.is_empty()
+    }
+
+    /// All of it, in memory; `None` if it cannot be read. May block.
+    fn whole(&self) -> Option<Content> {
+        let (mut pieces, mut rest) = (Vec::new(), 0..self.len());
+        while !rest.is_empty() {
+            let piece = self.reader.read(&rest, Patience::Any).map_err(|fault| self.fail(&fault)).ok()?;
+            rest.start += piece.len() as u64;
+            pieces.push(piece);
+        }
+        Some(Content::new(pieces))
+    }
+
+    /// It is not found any more.
+    fn fail(&self, fault: &Fault) {
+        self.disk.fail(&self.key, &self.place, fault);
     }
 }
 
-/// Records longer than this are not read on the thread that asks, even from memory: to copy and check a mebibyte takes a
-/// tenth of a millisecond.
-const LONGEST_AT_ONCE: u32 = 256 << 10;
+impl Found {
+    /// The same content with the fields of `stored`, which have just been validated.
+    #[must_use]
+    pub fn renewed(self, stored: Arc<Stored>) -> Self {
+        Self { freshness: stored.freshness, stored, ..self }
+    }
+
+    /// Whether it answers the request at `now` without another look.
+    #[must_use]
+    pub fn is_fresh(&self, wants: &RequestDirectives, now: SystemTime) -> bool {
+        self.freshness.judge(wants, now) == Verdict::Fresh
+    }
+
+    /// Bytes of its content.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match &self.body {
+            Body::Memory => self.stored.content.len(),
+            Body::Disk(outside) => outside.len(),
+        }
+    }
+}
 
 impl Tiered {
     /// Memory alone; `expects_disk` if a disk is to be [attached](Self::attach).
     #[must_use]
-    pub fn new(size: Size, expects_disk: bool, now: SystemTime) -> Self {
+    pub fn new(size: Size, expects_disk: bool, now: SystemTime, tell: Tell) -> Self {
         let memory = Memory::new(size);
         memory.purges().begin(now);
-        let swept = Mutex::new((Epoch::from_number(0), Epoch::from_number(0)));
-        let expects_disk = AtomicBool::new(expects_disk);
-        Self { memory, disk: ArcSwapOption::empty(), expects_disk, round: Arc::new(AtomicU32::new(1)), swept }
+        Self {
+            memory,
+            disk: ArcSwapOption::empty(),
+            expects_disk: AtomicBool::new(expects_disk),
+            round: Arc::new(AtomicU32::new(1)),
+            swept: Mutex::new(Epoch::from_number(0)),
+            lanes: Lanes::default(),
+            backlog: Arc::default(),
+            tell,
+        }
     }
 
     /// Takes the disk. `false` while another process has it: ask again. May block, for a second or so.
@@ -130,7 +189,8 @@ impl Tiered {
     /// # Errors
     /// When it cannot be used. It may be tried again.
     pub fn attach(&self, on_disk: OnDisk) -> io::Result<bool> {
-        let OnDisk { volume, capacity, keys, random, observe } = on_disk;
+        let OnDisk { volume, capacity, keys, is_trusted, random, observe } = on_disk;
+        self.expects_disk.store(true, Ordering::Release);
         let purges = self.memory.purges().clone();
         let refresh = {
             let purges = purges.clone();
@@ -144,10 +204,16 @@ impl Tiered {
             observe(event);
         });
         let options = Options { capacity, keys, random, observe, refresh };
-        let disk = Disk::open(volume, options, |before| {
-            purges.restore(&before.traces, before.latest);
+        let opened = Disk::open(volume, options, |before| {
+            let mut traces = before.traces.clone();
+            if !is_trusted {
+                traces.swept = traces.swept.max(before.latest.number() + 1);
+            }
+            purges.restore(&traces, before.latest);
             purges.traces()
-        })?;
+        });
+        // If it can be used one day, what was purged until then is not known any more: nothing in it counts then.
+        let disk = opened.inspect_err(|_| self.expects_disk.store(false, Ordering::Release))?;
         let is_ours = disk.is_some();
         if let Some(disk) = disk {
             // What was purged since its purges were read.
@@ -166,6 +232,19 @@ impl Tiered {
         }
     }
 
+    /// The present epoch of purges: ask for it before the origin is asked, and give it to what is stored.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.memory.epoch()
+    }
+
+    /// The longest content that is worth keeping, in bytes.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        let disk = self.disk.load();
+        self.memory.largest().max(disk.as_ref().map_or(0, |disk| disk.largest()))
+    }
+
     /// What is in memory.
     #[must_use]
     pub const fn memory(&self) -> &Memory {
@@ -178,120 +257,53 @@ impl Tiered {
         self.disk.load_full()
     }
 
-    /// The response of this key that fits the request. What is in memory, or was on its way from the disk to it, takes no
-    /// wait.
-    pub async fn find(&self, key: &Key, request: &HeaderMap) -> Found {
-        let in_memory = match self.memory.find(key, request) {
+    /// The response of this key that fits the request, if it is in memory.
+    #[must_use]
+    pub fn look(&self, key: &Key, request: &HeaderMap) -> Look {
+        match self.memory.find(key, request) {
             memory::Found::Fitting(stored, freshness) => {
                 if stored.note(self.round.load(Ordering::Relaxed))
                     && let Some(disk) = &*self.disk.load()
                 {
                     disk.touch(key, stored.variant());
                 }
-                let body = Body::Memory(stored.content.clone());
-                return Found::Fitting(Hit { stored, freshness, body, tier: Tier::Memory });
+                Look::Fitting(Found { stored, freshness, body: Body::Memory, tier: Tier::Memory })
             }
-            memory::Found::Others => Found::Others,
-            memory::Found::Nothing => Found::Nothing,
-        };
-        let Some(disk) = self.disk.load_full() else { return in_memory };
-        let places = disk.find(key);
-        if places.is_empty() {
-            return in_memory;
-        }
-        match self.find_on_disk(&disk, key, request, &places).await {
-            (Some(hit), _) => Found::Fitting(hit),
-            (None, true) => Found::Others,
-            (None, false) => in_memory,
+            memory::Found::Others => Look::Others,
+            memory::Found::Nothing => Look::Nothing,
         }
     }
 
-    /// The latest that fits, and whether there are others.
-    async fn find_on_disk(
-        &self,
-        disk: &Arc<Disk>,
-        key: &Key,
-        request: &HeaderMap,
-        places: &[Place],
-    ) -> (Option<Hit>, bool) {
-        let part = if places.len() == 1 { Part::Whole } else { Part::Metadata };
-        let (mut best, mut others): (Option<(Stored, Fate, Place, segment::Body)>, bool) = (None, false);
-        for place in places {
-            let Some(record) = read(disk, key, place, part).await else { continue };
-            let Some((stored, fate)) = self.restored(&record) else {
-                disk.remove_place(key, place);
-                continue;
-            };
-            let is_later = best.as_ref().is_none_or(|(best, ..)| stored.is_as_late_as(best));
-            match stored.fits(request) {
-                true if is_later => best = Some((stored, fate, *place, record.body)),
-                true => {}
-                false => others = true,
-            }
+    /// The response of this key that fits the request, wherever it is.
+    pub async fn find(&self, key: &Key, request: &HeaderMap) -> Look {
+        let look = self.look(key, request);
+        let search = if matches!(look, Look::Fitting(_)) { None } else { self.on_disk(key) };
+        let Some(search) = search else { return look };
+        match self.search(search, key, request).await {
+            Look::Nothing => look,
+            found => found,
         }
-        let Some((stored, fate, place, body)) = best else { return (None, others) };
-        (self.hit(disk, key, (stored, fate), &place, body).await, others)
-    }
-
-    /// A response as it is on disk, and what became of it; `None` if it is gone.
-    fn restored(&self, record: &Record) -> Option<(Stored, Fate)> {
-        let epoch = Epoch::from_number(record.epoch);
-        let stored = Stored::from_metadata(&record.metadata, epoch, Content::default())?;
-        let fate = stored.fate(self.memory.purges());
-        (fate != Fate::Gone).then_some((stored, fate))
-    }
-
-    async fn hit(
-        &self,
-        disk: &Arc<Disk>,
-        key: &Key,
-        (mut stored, fate): (Stored, Fate),
-        place: &Place,
-        mut body: segment::Body,
-    ) -> Option<Hit> {
-        if body == segment::Body::Unread {
-            body = read(disk, key, place, Part::Whole).await?.body;
-        }
-        let body = match body {
-            segment::Body::Whole(content) => {
-                stored.content = content.clone();
-                Body::Memory(content)
-            }
-            segment::Body::Outside(outside, length) => {
-                let (disk, key, place) = (disk.clone(), *key, *place);
-                let opened = spawn_blocking(move || disk.body(&key, &place, outside, length));
-                Body::Disk(opened.await.ok()??, outside)
-            }
-            segment::Body::Unread => return None,
-        };
-        disk.touch(key, place.variant);
-        let stored = Arc::new(stored);
-        if matches!(body, Body::Memory(_)) {
-            self.memory.promote(*key, &stored);
-        }
-        let freshness = match fate {
-            Fate::Expired(when) => stored.freshness.expired_at(when),
-            Fate::Holds | Fate::Gone => stored.freshness,
-        };
-        Some(Hit { stored, freshness, body, tier: Tier::Disk })
     }
 
     /// Stores a response with its content, in memory and on disk, as far as it fits. Returns at once.
     pub fn put(&self, key: Key, stored: Arc<Stored>) {
-        if let Some(disk) = self.disk.load_full() {
-            disk.put(metadata(key, &stored), stored.content.clone());
+        let disk = self.disk.load_full();
+        let on_disk = disk.is_some_and(|disk| disk.put(metadata(key, &stored), stored.content.clone()));
+        let bytes = stored.weight();
+        let in_memory = self.memory.put(key, stored);
+        if on_disk || in_memory {
+            (self.tell)(bytes);
         }
-        self.memory.put(key, stored);
     }
 
-    /// Stores a response that was found and validated: `stored` has the new fields, and the content only if the hit has it in
-    /// memory. The content on disk is not written anew.
-    pub fn update(&self, key: Key, hit: &Hit, stored: Arc<Stored>) {
-        match &hit.body {
-            Body::Memory(_) => self.put(key, stored),
-            Body::Disk(reader, outside) => {
+    /// Stores a response that was found and validated: `stored` has the new fields, and the content only if that was found in
+    /// memory. Content on disk is not written anew.
+    pub fn update(&self, key: Key, found: &Found, stored: Arc<Stored>) {
+        match &found.body {
+            Body::Memory => self.put(key, stored),
+            Body::Disk(body) => {
                 if let Some(disk) = self.disk.load_full() {
-                    disk.update(metadata(key, &stored), *outside, reader.len());
+                    disk.update(metadata(key, &stored), body.file, body.len());
                 }
             }
         }
@@ -305,63 +317,46 @@ impl Tiered {
         }
     }
 
-    /// Purges all of these at once: when it returns, none of them is found any more. When what it returns is done, that holds
-    /// across a restart, too; it must be waited for or spawned.
-    pub fn purge(&self, scopes: &[Scope], how: How) -> impl Future<Output = ()> + Send + use<> {
-        let purged = self.memory.purge(scopes, how);
+    /// Purges all of these at once: when it returns, none of them is found any more. That this holds across a restart, too, is
+    /// to be seen to with what it gives.
+    pub fn purge(&self, scopes: &[Scope], how: How) -> Purged {
+        let traces = self.memory.purge(scopes, how);
         let disk = self.disk.load_full();
-        let purges = self.memory.purges().clone();
-        async move {
-            if let Some(disk) = disk {
-                // It panics only if an observer does.
-                let _ = spawn_blocking(move || disk.purge(&purged, || purges.traces())).await;
-            }
-        }
+        Purged::new(disk, traces, self.memory.purges().clone(), self.backlog.clone())
     }
 
     /// Removes what is purged from memory, and forgets what no longer counts. Takes half a second for a million responses. May
     /// block.
     pub fn sweep(&self) {
-        let disk = self.disk.load_full();
-        let state = self.sweep_state();
-        let (_, elsewhere) = state;
-        self.memory.sweep(elsewhere);
-        if let Some(disk) = &disk {
+        let until = self.compared();
+        self.memory.sweep(until);
+        if let Some(disk) = self.disk.load_full() {
             let purges = self.memory.purges();
             disk.compact(|| purges.traces());
             if purges.is_crowded() {
                 disk.renew();
             }
         }
-        *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
-    /// Whether there is anything to [sweep](Self::sweep).
+    /// Whether a [sweep](Self::sweep) would forget anything.
     #[must_use]
     pub fn wants_sweeping(&self) -> bool {
         let swept = *self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        self.memory.wants_sweeping() && swept != self.sweep_state()
+        let may_be_renewed = || self.memory.purges().is_crowded() && self.disk.load().is_some();
+        self.memory.wants_sweeping() && (self.compared() > swept || may_be_renewed())
     }
 
-    /// The present epoch, and the one that the disk was compared with.
-    fn sweep_state(&self) -> (Epoch, Epoch) {
-        let elsewhere = match self.disk.load_full() {
+    /// The epoch until which what is stored was compared with what was purged, or will be by a sweep.
+    fn compared(&self) -> Epoch {
+        let on_disk = match &*self.disk.load() {
             Some(disk) => disk.oldest_epoch(),
             None if self.expects_disk.load(Ordering::Acquire) => Epoch::from_number(0),
             None => Epoch::LAST,
         };
-        (self.memory.epoch(), elsewhere)
+        self.memory.epoch().min(on_disk)
     }
-}
-
-async fn read(disk: &Arc<Disk>, key: &Key, place: &Place, part: Part) -> Option<Record> {
-    if place.length <= LONGEST_AT_ONCE
-        && let Ok(record) = disk.read(key, place, part, Patience::None)
-    {
-        return record;
-    }
-    let (disk, key, place) = (disk.clone(), *key, *place);
-    spawn_blocking(move || disk.read(&key, &place, part, Patience::Any).ok().flatten()).await.ok()?
 }
 
 fn metadata(key: Key, stored: &Stored) -> Metadata {

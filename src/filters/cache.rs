@@ -5,6 +5,7 @@
 //! is not found here is asked for at the end of the chain, when all filters have seen the request: this one leaves its
 //! [`Plan`] for that.
 
+mod disk;
 mod place;
 mod plan;
 mod spec;
@@ -17,16 +18,16 @@ use http::{HeaderMap, Method, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 
 use self::place::{credentials, subject};
-pub use self::plan::{Course, Found, Place, Plan};
+pub use self::plan::{Course, Place, Plan};
 pub use self::spec::{Purges, Settings, Spec, Store, shared};
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
 use crate::cache::fleet::Reach;
 use crate::cache::freshness::{Verdict as Freshness, Why};
-use crate::cache::memory;
 use crate::cache::parents::Child;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::Forward;
 use crate::cache::store::{Asked, Audience, may_look_up};
+use crate::cache::tiered::{Found, Look, Search};
 use crate::cache::validate::is_for_the_origin;
 use crate::cache::{RequestDirectives, invalidate};
 
@@ -56,17 +57,25 @@ impl Filter for Cache {
             return self.purge(exchange);
         }
         let plan = self.plan(exchange);
-        let step = match &plan.course {
-            Course::Hit(_) => Step::Now(Verdict::Stored),
-            Course::Ask(..) if plan.wants.only_if_cached => {
-                // RFC 9111 §5.2.1.7.
-                Step::refuse(StatusCode::GATEWAY_TIMEOUT, "only_if_cached")
-            }
-            Course::Ask(..) | Course::Refresh(_) | Course::Pass(..) => Step::NEXT,
-        };
-        exchange.slots.plan = Some(Box::new(plan));
-        step
+        match self.on_disk(&plan) {
+            Some(search) => Step::Later(Box::pin(self.search(search, plan, exchange))),
+            None => Step::Now(conclude(plan, exchange)),
+        }
     }
+}
+
+/// Leaves the plan to those who carry it out.
+fn conclude(plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
+    let verdict = match &plan.course {
+        Course::Hit(_) => Verdict::Stored,
+        Course::Ask(..) if plan.wants.only_if_cached => {
+            // RFC 9111 §5.2.1.7.
+            Refusal::new(StatusCode::GATEWAY_TIMEOUT, "only_if_cached").into()
+        }
+        Course::Ask(..) | Course::Refresh(_) | Course::Pass(..) => Verdict::Next,
+    };
+    exchange.slots.plan = Some(Box::new(plan));
+    verdict
 }
 
 impl Cache {
@@ -90,6 +99,27 @@ impl Cache {
             parts.status = status;
             Verdict::Respond(Box::new(Reply { head: ResponseHeader::from(parts), body: Bytes::new() }))
         }))
+    }
+
+    /// Whether what is not in memory may be on disk.
+    fn on_disk(&self, plan: &Plan) -> Option<Search> {
+        match (&plan.course, &plan.place) {
+            (Course::Ask(Forward::UriMiss | Forward::VaryMiss, None), Some(place)) => {
+                self.settings.shared.store.on_disk(&place.key)
+            }
+            _ => None,
+        }
+    }
+
+    async fn search(&self, search: Search, mut plan: Plan, exchange: &mut Exchange<'_>) -> Verdict {
+        if let Some(place) = &plan.place {
+            match self.settings.shared.store.search(search, &place.key, &place.fields).await {
+                Look::Fitting(found) => plan.course = course(found, &plan.wants, exchange),
+                Look::Others => plan.course = Course::Ask(Forward::VaryMiss, None),
+                Look::Nothing => {}
+            }
+        }
+        conclude(plan, exchange)
     }
 
     fn plan(&self, exchange: &Exchange<'_>) -> Plan {
@@ -141,16 +171,10 @@ impl Cache {
             return pass(Forward::Bypass, Some("condition"), None);
         }
         let key = self.key(exchange, &target, &subject, child.as_ref());
-        let course = match self.settings.shared.store.find(&key, headers) {
-            // Of a part nobody knows what a HEAD would say of the whole.
-            memory::Found::Fitting(stored, _) if stored.is_part() && *method == Method::HEAD => {
-                Course::Ask(Forward::UriMiss, None)
-            }
-            memory::Found::Fitting(stored, freshness) => {
-                course(Found { stored, freshness }, &wants, exchange)
-            }
-            memory::Found::Others => Course::Ask(Forward::VaryMiss, None),
-            memory::Found::Nothing => Course::Ask(Forward::UriMiss, None),
+        let course = match self.settings.shared.store.look(&key, headers) {
+            Look::Fitting(found) => course(found, &wants, exchange),
+            Look::Others => Course::Ask(Forward::VaryMiss, None),
+            Look::Nothing => Course::Ask(Forward::UriMiss, None),
         };
         let place = match course {
             Course::Hit(_) => None,
@@ -167,6 +191,10 @@ impl Cache {
 
 /// What becomes of a request for which something is stored.
 fn course(found: Found, wants: &RequestDirectives, exchange: &Exchange<'_>) -> Course {
+    if found.stored.is_part() && exchange.request.method == Method::HEAD {
+        // Of a part nobody knows what a HEAD would say of the whole.
+        return Course::Ask(Forward::UriMiss, None);
+    }
     match found.freshness.judge(wants, exchange.facts.time) {
         Freshness::Fresh | Freshness::Stale => Course::Hit(found),
         // Nobody waits for the origin, and nobody may ask it for a client that does not want it asked.

@@ -22,6 +22,7 @@ use crate::auth::client_cert;
 use crate::auth::keys::{ConsumerSpec, Keyring};
 use crate::auth::{Issuers, Memory};
 use crate::cache::Shared;
+use crate::cache::keeper::Attendant;
 use crate::cache::shared::Sweeper;
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
@@ -160,9 +161,8 @@ impl Compiler<'_> {
         let known = (&issuers, ring.as_ref());
         let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
-        let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]));
+        let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]), &mut chores);
         let purging = self.purging(policy, cache.as_ref(), &redis);
-        chores.extend(cache.iter().map(|cache| -> Arc<dyn Chore> { Arc::new(Sweeper(cache.clone())) }));
         chores.extend(purging.clone().map(|purging| -> Arc<dyn Chore> { purging }));
         let chains = || routes.iter().chain([&unrouted]).map(|route| &route.chain);
         Snapshot {
@@ -402,22 +402,23 @@ impl Compiler<'_> {
             .compile(&specs, &fingerprints)
     }
 
-    /// The cache, if a route uses it, as large as the policy wants it.
+    /// The cache, if a route uses it, as large as the policy wants it, and what is to be done for it.
     fn cache<'r>(
         &mut self,
         spec: &cache::Store,
         mut routes: impl Iterator<Item = &'r Arc<Route>>,
+        chores: &mut Vec<Arc<dyn Chore>>,
     ) -> Option<Arc<Shared>> {
-        if let Err(problem) = spec.check() {
-            self.problems(&Path::root().key("cache"), [problem]);
-            return None;
-        }
+        let terms = spec.terms(&self.base);
+        let terms = terms.map_err(|problem| self.problems(&Path::root().key("cache"), [problem])).ok()?;
         let is_used = routes.any(|route| route.chain.kinds().any(|kind| kind == <cache::Spec as Spec>::KIND));
         if !is_used || !self.issues.is_empty() {
             return None;
         }
         let shared = cache::shared(&self.materials.state, spec, &self.materials.metrics);
-        shared.store.resize(spec.size());
+        shared.store.memory().resize(spec.size());
+        chores.push(Arc::new(Sweeper(shared.clone())));
+        chores.push(Arc::new(Attendant { shared: shared.clone(), terms }));
         Some(shared)
     }
 

@@ -29,14 +29,14 @@ pub use self::observe::observe;
 use super::context::Context;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Follower, Leader, Turn};
-use crate::cache::memory;
 use crate::cache::parents::Child;
 use crate::cache::shared::Landing;
 use crate::cache::status::{self, Forward, Handled, Report};
 use crate::cache::store::Audience;
+use crate::cache::tiered::{Found, Look};
 use crate::cache::validate;
 use crate::cache::vary::Fingerprint;
-use crate::filters::cache::{Course, Found, Place, Plan, Settings};
+use crate::filters::cache::{Course, Place, Plan, Settings};
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -80,8 +80,8 @@ async fn refresh(session: &mut Session, ctx: &mut Context, found: Found, clock: 
         Turn::Follow(_) => return,
     };
     // Another leader may have stored it a moment ago.
-    if let memory::Found::Fitting(stored, _) = shared.store.find(&place.key, &place.fields)
-        && !Arc::ptr_eq(&stored, &found.stored)
+    if let Look::Fitting(other) = shared.store.look(&place.key, &place.fields)
+        && !Arc::ptr_eq(&other.stored, &found.stored)
     {
         return;
     }
@@ -147,10 +147,7 @@ impl Asking<'_> {
             return Ok(false);
         };
         // Another leader may have stored it a moment ago.
-        if let memory::Found::Fitting(stored, freshness) =
-            settings.shared.store.find(&place.key, &place.fields)
-        {
-            let found = Found { stored, freshness };
+        if let Look::Fitting(found) = settings.shared.store.find(&place.key, &place.fields).await {
             if found.is_fresh(&plan.wants, self.clock.wall()) {
                 return self.reuse(session, ctx, &found, settings).await;
             }
@@ -222,8 +219,7 @@ impl Asking<'_> {
                 serve::coming(session, ctx, head, (reader, coming.length), self.clock).await?;
                 Ok(true)
             }
-            Some(Landing::Holds(stored)) if stored.fits(&place.fields) => {
-                let found = Found { freshness: stored.freshness, stored };
+            Some(Landing::Holds(found)) if found.stored.fits(&place.fields) => {
                 if late && !found.is_fresh(&wants, self.clock.wall()) {
                     return Ok(false);
                 }

@@ -145,7 +145,7 @@ impl Purging {
     }
 
     fn purge(&self, scopes: &[Scope], how: How) {
-        self.shared.store.purge(scopes, how);
+        self.shared.store.purge(scopes, how).write_soon();
     }
 }
 

@@ -46,6 +46,8 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
             shared.close_idle().await;
         }
         Ending::HandedOver(_) | Ending::Unwanted => {
+            // The successor, or the predecessor, waits for it.
+            shared.let_go_of_disk().await;
             shared.stop_operators().await;
             // The files of Unix sockets stay: others accept there.
             drop(std::mem::take(&mut *shared.sockets()));
@@ -60,6 +62,7 @@ pub async fn end(shared: &Arc<Shared>, signals: &mut Signals, ending: &Ending) {
     shared.stop_operators().await;
     shared.close_sockets();
     shared.finish_consumers().await;
+    shared.let_go_of_disk().await;
     shared.flush_logs();
 }
 
@@ -116,6 +119,15 @@ impl Shared {
         match consumers {
             Some(consumers) => consumers.finish().await,
             None => self.materials.consumers.finish(),
+        }
+    }
+
+    /// Has the cache go on in memory alone.
+    async fn let_go_of_disk(&self) {
+        let cache = self.snapshot.load().cache.clone();
+        if let Some(cache) = cache {
+            // It is written down, or it is not; nobody is left to tell.
+            drop(tokio::task::spawn_blocking(move || cache.keeper.let_go()).await);
         }
     }
 

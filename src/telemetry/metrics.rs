@@ -19,7 +19,7 @@ pub use handles::{
 };
 pub use keys::KeyLabels;
 pub use labels::{
-    CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Log, Method,
+    CacheOutcome, CheckOutcome, CloseReason, DiskBypass, FetchOutcome, HandshakeFailure, Label, Log, Method,
     RetryOutcome, StatusClass, UpstreamOutcome,
 };
 pub use lease::Lease;

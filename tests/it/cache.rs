@@ -2,6 +2,7 @@
 
 mod basics;
 mod collapsing;
+mod disk;
 mod fleet;
 mod identity;
 mod parents;

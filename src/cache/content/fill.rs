@@ -86,7 +86,7 @@ pub(super) struct Progress {
     end: Option<Result<(), Broken>>,
 }
 
-/// Brings the content. Dropped before [`finish_with`](Writer::finish_with), it leaves the readers [`Broken`] content.
+/// Brings the content. Dropped before its [`end`](Writer::end), it leaves the readers [`Broken`] content.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -144,23 +144,28 @@ impl Fill {
 }
 
 impl Writer {
-    /// Ends the content with this piece. All of it is given to `keep`, if all was kept, before readers see the end: whoever has
-    /// read it finds it stored.
-    pub async fn finish_with(mut self, last: &[u8], keep: impl FnOnce(Content)) {
-        let size = last.len() as u64;
-        if self.has_room(size) {
-            let last = (size > 0).then(|| Bytes::copy_from_slice(last));
-            let mut pieces: Vec<_> = self.shared.progress.borrow().pieces.iter().cloned().collect();
-            pieces.extend(last.clone());
-            keep(Content::new(pieces));
-            self.shared.progress.send_modify(|progress| {
-                progress.pieces.extend(last);
-                progress.length += size;
-                progress.end = Some(Ok(()));
-            });
-        } else if self.push(last).await.is_ok() {
-            self.shared.progress.send_modify(|progress| progress.end = Some(Ok(())));
+    /// All of the content, if it is kept and ends with this piece. Readers see neither the piece nor the end before
+    /// [`end`](Self::end): whoever has read all of it finds it stored.
+    #[must_use]
+    pub fn whole_with(&mut self, last: &Bytes) -> Option<Content> {
+        if !self.has_room(last.len() as u64) {
+            self.stop_keeping();
+            return None;
         }
+        let mut pieces: Vec<_> = self.shared.progress.borrow().pieces.iter().cloned().collect();
+        pieces.extend((!last.is_empty()).then(|| last.clone()));
+        Some(Content::new(pieces))
+    }
+
+    /// Ends the content with this piece.
+    pub fn end(self, last: Bytes) {
+        self.shared.progress.send_modify(|progress| {
+            progress.length += last.len() as u64;
+            if !last.is_empty() {
+                progress.pieces.push_back(last);
+            }
+            progress.end = Some(Ok(()));
+        });
     }
 
     /// Takes room for so many bytes more, if they are to be kept.
@@ -219,17 +224,6 @@ impl Writer {
     #[must_use]
     pub fn take_spilled(&mut self) -> Option<Vec<Bytes>> {
         self.spilled.take()
-    }
-
-    /// Ends the content. What was kept, if all of it was.
-    #[must_use]
-    pub fn finish(self) -> Option<Content> {
-        let mut kept = None;
-        self.shared.progress.send_modify(|progress| {
-            progress.end = Some(Ok(()));
-            kept = (!progress.is_passing).then(|| progress.pieces.iter().cloned().collect());
-        });
-        kept.map(Content::new)
     }
 
     fn stop_keeping(&mut self) {

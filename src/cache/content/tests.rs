@@ -14,9 +14,9 @@ fn bytes(pieces: impl IntoIterator<Item = Bytes>) -> Vec<u8> {
     pieces.into_iter().flatten().collect()
 }
 
-async fn finish(writer: Writer) -> Option<Content> {
-    let mut kept = None;
-    writer.finish_with(b"", |content| kept = Some(content)).await;
+fn finish(mut writer: Writer) -> Option<Content> {
+    let kept = writer.whole_with(&Bytes::new());
+    writer.end(Bytes::new());
     kept
 }
 
@@ -72,7 +72,7 @@ async fn many_read_what_one_brings_from_the_start() {
     let late = tokio::spawn(read_all(fill.reader().unwrap()));
     writer.push(b"two").await.unwrap();
     assert_eq!(budget.used(), 7);
-    let kept = finish(writer).await.unwrap();
+    let kept = finish(writer).unwrap();
     assert_eq!((kept.len(), budget.used()), (7, 0));
     let after_the_end = read_all(fill.reader().unwrap()).await;
     assert_eq!(after_the_end, Ok(b"one two".to_vec()));
@@ -102,7 +102,7 @@ async fn nobody_joins_what_is_not_kept() {
         writer.push(b"0").await.unwrap();
         assert!(fill.reader().is_none());
         assert_eq!(budget.used(), 0);
-        assert_eq!(finish(writer).await, None);
+        assert_eq!(finish(writer), None);
         assert_eq!(read_all(reader).await, Ok(b"1234567890".to_vec()));
     }
 }
@@ -113,9 +113,11 @@ async fn who_has_read_the_last_byte_finds_it_kept() {
         let (fill, mut writer) = Fill::new(limit, budget(BUDGET));
         let reader = fill.reader().unwrap();
         writer.push(b"one").await.unwrap();
-        let mut content = None;
-        writer.finish_with(b" two", |whole| content = Some(whole)).await;
+        let last = Bytes::from_static(b" two");
+        let content = writer.whole_with(&last);
         assert_eq!(content.map(|content| content.len()), kept.then_some(7));
+        assert_eq!(fill.0.progress.borrow().length, 3);
+        writer.end(last);
         assert_eq!(read_all(reader).await, Ok(b"one two".to_vec()));
     }
 }
@@ -153,7 +155,7 @@ async fn the_writer_waits_for_the_fastest_and_cuts_off_the_slowest() {
         for number in 0..count {
             writer.push(&vec![number; size]).await.unwrap();
         }
-        finish(writer).await
+        finish(writer)
     });
     tokio::task::yield_now().await;
     let ahead = fill.0.progress.borrow().length;
@@ -181,7 +183,7 @@ async fn a_fast_reader_that_leaves_holds_up_nobody() {
     for _ in 0..20 {
         writer.push(&vec![1; size]).await.unwrap();
     }
-    assert_eq!(finish(writer).await, None);
+    assert_eq!(finish(writer), None);
     assert_eq!(fast.await.unwrap().unwrap().unwrap().len(), size);
     assert_eq!(reading.await.unwrap().unwrap().len(), 20 * size);
 }

@@ -13,6 +13,12 @@ pub enum Event {
     Skipped,
     /// A response is not written because too much waits to be written already.
     Overloaded,
+    /// Looking for a response took too long; it is taken for not there.
+    Slow,
+    /// A response was found, and could be read so far.
+    Served,
+    /// So many responses were written, and are found from now on.
+    Written { responses: u64 },
     /// A stored response could not be read; it is removed.
     ReadFailed(ErrorKind),
     /// A stored response is not what was written; it is removed.

@@ -48,6 +48,17 @@ impl Incoming {
         Some(Self { shared, commands, writer: Some(writer), file, length: 0, reserved: 0 })
     }
 
+    /// Bytes so far.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.length
+    }
+
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Appends to the body.
     ///
     /// # Errors

@@ -298,9 +298,11 @@ impl Log {
         active.pending.clear();
         active.entries.extend(waiting.iter().map(|waiting| waiting.entry));
         self.failures = 0;
+        let responses = waiting.iter().filter(|waiting| !waiting.entry.is_gone).count() as u64;
         for waiting in waiting {
             self.settle(waiting);
         }
+        self.shared.tell(&Event::Written { responses });
     }
 
     /// A record could not be written: what it stands for is gone, and what it should have replaced is untrue.

@@ -32,6 +32,7 @@ const CRC_BYTES: usize = 4;
 const KEY_BYTES: usize = 32;
 
 /// The operator's secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Keys(Box<[(KeyId, [u8; KEY_BYTES])]>);
 
 impl Keys {

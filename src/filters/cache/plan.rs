@@ -1,18 +1,16 @@
 //! What is to be done with a request, as the cache saw it when it was its turn.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::HeaderMap;
 
 use super::Settings;
-use crate::cache::freshness::{Freshness, Verdict};
 use crate::cache::key::Target;
-use crate::cache::memory::Stored;
 use crate::cache::parents::Child;
 use crate::cache::purge::Epoch;
 use crate::cache::status::Forward;
 use crate::cache::store::Audience;
+use crate::cache::tiered::Found;
 use crate::cache::{Key, RequestDirectives};
 
 /// See the module.
@@ -42,21 +40,6 @@ pub enum Course {
     Ask(Forward, Option<Found>),
     /// The cache stays out, and why.
     Pass(Forward, Option<&'static str>),
-}
-
-/// A stored response that fits, and how fresh it is.
-#[derive(Clone)]
-pub struct Found {
-    pub stored: Arc<Stored>,
-    pub freshness: Freshness,
-}
-
-impl Found {
-    /// Whether it answers the request at `now` without another look.
-    #[must_use]
-    pub fn is_fresh(&self, wants: &RequestDirectives, now: SystemTime) -> bool {
-        self.freshness.judge(wants, now) == Verdict::Fresh
-    }
 }
 
 /// Where a response is kept.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -11,8 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Cache;
+use super::disk::Disk;
 use crate::cache::directives::EDGEWARD_CACHE_CONTROL;
 use crate::cache::freshness::Rules;
+use crate::cache::keeper::Terms;
 use crate::cache::key::{Keep, Name};
 use crate::cache::{Query, Shared};
 use crate::filters::{Filter, Site};
@@ -22,7 +25,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::values::nearest::suggestion;
 use crate::values::{Duration, DurationOrZero, Problem, Size};
 
-/// Answers from memory what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the same time.
+/// Answers from memory and disk what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the same time.
 ///
 /// By itself it does what the upstream's header fields say: `Cache-Control`, or `CDN-Cache-Control` and
 /// `Edgeward-Cache-Control` in its place (RFC 9213), `Expires`, `Vary`, `ETag`, `Last-Modified`, `stale-while-revalidate`
@@ -48,7 +51,8 @@ pub struct Spec {
     /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
     /// long at most. Default `1d`; `0s`: never.
     pub heuristic_max: DurationOrZero,
-    /// Longer responses are not stored. Default `16MiB`; an eighth of the cache's memory is the most there can be.
+    /// Longer responses are not stored. Default `16MiB`; an eighth of the cache's memory, or of its disk if that is more, is the most
+    /// there can be.
     pub max_object: Size,
     /// What tells requests apart, beside scheme, host, path and the route's policy.
     pub key: KeySpec,
@@ -137,6 +141,8 @@ impl Default for Spec {
 pub struct Store {
     /// How much of it is kept in memory. Default `256MiB`. What is on its way takes up to a quarter of it besides.
     pub memory: Size,
+    /// Where more is kept, and beyond restarts; with `purges`, of which some may be missed meanwhile, not beyond them. Default: nowhere. Example: `{ path: /var/cache/edgeward, size: 10GiB }`.
+    pub disk: Option<Disk>,
     /// Has what is purged in one process of a fleet, or made untrue by a write, purged in all of them. Default: in this one
     /// alone.
     pub purges: Option<Purges>,
@@ -155,7 +161,7 @@ pub struct Purges {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { memory: Size::from_mib(256), purges: None }
+        Self { memory: Size::from_mib(256), disk: None, purges: None }
     }
 }
 
@@ -163,13 +169,16 @@ impl Default for Store {
 const LEAST: u64 = 1 << 20;
 
 impl Store {
+    /// What it says of the disk; `base` is the directory of the policy.
+    ///
     /// # Errors
-    /// When it is too small to be of use.
-    pub fn check(&self) -> Result<(), Problem> {
-        match self.memory.bytes() {
-            LEAST.. => Ok(()),
-            _ => Err(Problem::new("memory", "expected at least 1MiB")),
+    /// When something is too small to be of use, or a key is.
+    pub fn terms(&self, base: &Path) -> Result<Option<Terms>, Problem> {
+        if self.memory.bytes() < LEAST {
+            return Err(Problem::new("memory", "expected at least 1MiB"));
         }
+        let terms = self.disk.as_ref().map(|disk| disk.terms(base, self.purges.is_some())).transpose();
+        terms.map_err(|problem| problem.under("disk"))
     }
 
     /// Its size, as memory is made with.
@@ -182,7 +191,9 @@ impl Store {
 /// The cache of the process: the one there is, or else a new one.
 #[must_use]
 pub fn shared(state: &State, store: &Store, metrics: &Metrics) -> Arc<Shared> {
-    let shared = state.kept.find_or("cache", || Shared::new(store.size(), metrics));
+    let shared = state
+        .kept
+        .find_or("cache", || Shared::new(store.size(), store.disk.is_some(), metrics, state.clock.wall()));
     shared.show(metrics);
     shared
 }

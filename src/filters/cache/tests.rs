@@ -57,7 +57,7 @@ impl Cached {
         let (directives, rules) = (ResponseDirectives::read(&response), &plan.settings.rules);
         let content = Content::default();
         let stored = Stored::new(&source, &received(200, &response), &directives, rules, content).unwrap();
-        plan.settings.shared.put(place.key, stored);
+        plan.settings.shared.store.put(place.key, stored);
     }
 }
 
@@ -302,8 +302,28 @@ fn refuses_what_means_nothing() {
         let error = compile_error::<Spec>(spec.clone());
         assert!(error.starts_with(told), "{spec}: {error}");
     }
-    assert!(Store { memory: crate::values::Size::from_kib(64), ..Store::default() }.check().is_err());
-    assert!(Store::default().check().is_ok());
+    let terms = |store: serde_json::Value| {
+        let store: Store = serde_json::from_value(store).unwrap();
+        store.terms(std::path::Path::new("/etc/edgeward"))
+    };
+    assert_eq!(terms(json!({ "memory": "64KiB" })).err().unwrap().at, "memory");
+    assert!(terms(json!({})).unwrap().is_none());
+    let disk = terms(json!({ "disk": { "path": "store", "size": "1GiB" } })).unwrap().unwrap();
+    assert_eq!(
+        (disk.path.to_str(), disk.capacity, disk.keys.is_none()),
+        (Some("/etc/edgeward/store"), 1 << 30, true)
+    );
+    for (disk, at) in [
+        (json!({ "path": "", "size": "1GiB" }), "disk.path"),
+        (json!({ "path": "a", "size": "1MiB" }), "disk.size"),
+        (json!({ "path": "a", "size": "1GiB", "encryption": { "keys": [] } }), "disk.encryption.keys"),
+        (
+            json!({ "path": "a", "size": "1GiB", "encryption": { "keys": [{ "file": "no" }] } }),
+            "disk.encryption.keys[0]",
+        ),
+    ] {
+        assert_eq!(terms(json!({ "disk": disk })).err().unwrap().at, at);
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn begin(
         StatusCode::NO_CONTENT => Some(0),
         _ => response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
     };
-    let limit = plan.settings.max_object.min(plan.settings.shared.store.largest());
+    let limit = plan.settings.max_object.min(plan.settings.shared.store.memory().largest());
     if length.is_some_and(|length| length > limit) {
         return false;
     }

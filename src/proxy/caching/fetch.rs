@@ -15,17 +15,18 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::errand::{Failure, Ready, Told};
 use super::keep::Spot;
-use crate::cache::content::{Content, Fill, Reader, Writer};
+use crate::cache::content::{Content, Fill, Reader};
 use crate::cache::flights::Leader;
 use crate::cache::freshness::{Freshness, Received};
 use crate::cache::memory::{Source, Stored};
 use crate::cache::purge::Epoch;
 use crate::cache::shared::{Coming, Landing, is_of_use};
 use crate::cache::store::{self, Asked, Audience, Refusal};
+use crate::cache::tiered::{Found, Intake};
 use crate::cache::validate::{self, Outcome};
 use crate::cache::vary::Selector;
 use crate::cache::{Key, RequestDirectives, ResponseDirectives, tags};
-use crate::filters::cache::{Found, Settings};
+use crate::filters::cache::Settings;
 use crate::state::Clock;
 
 /// For how long nobody waits for a key whose response was for one client alone: a minute, in nanoseconds.
@@ -176,15 +177,19 @@ impl Fetch {
         let renewed = self.stored(&response, &directives, &tags, content);
         let found = match (renewed, keep) {
             (Some(stored), Ok(_)) => {
-                self.settings.shared.put(self.key, stored.clone());
+                self.settings.shared.store.update(self.key, &found, stored.clone());
+                let found = found.renewed(stored);
                 if let Some(leader) = self.leader.take() {
-                    self.settle(leader, &stored.freshness, Landing::Holds(stored.clone()));
+                    self.settle(leader, &found.freshness, Landing::Holds(found.clone()));
                 }
-                Found { freshness: stored.freshness, stored }
+                found
             }
             (renewed, _) => {
                 self.settings.shared.store.remove(&self.key, &found.stored);
-                renewed.map_or(found, |stored| Found { freshness: stored.freshness, stored })
+                match renewed {
+                    Some(stored) => found.renewed(stored),
+                    None => found,
+                }
             }
         };
         _ = tell.own.send(Own::Holds(found, told, cookies));
@@ -217,7 +222,8 @@ impl Fetch {
         let budget = self.settings.shared.budget.clone();
         let (reader, writer) = match &keep {
             Ok(keep) => {
-                let (fill, writer) = Fill::new(self.limit(), budget);
+                let in_memory = self.limit().min(self.settings.shared.store.memory().largest());
+                let (fill, writer) = Fill::new(in_memory, budget);
                 let reader = fill.reader();
                 self.share(&response, keep, length, fill);
                 (reader, writer)
@@ -238,10 +244,9 @@ impl Fetch {
         let has_content = !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         _ = tell.own.send(Own::Arrived(Arrived { head, content, kept, told }));
         let length = if has_content { length } else { Some(0) };
-        follow(&mut answer, writer, length, |content| {
-            if keep.is_ok() {
-                self.spot().put(&response, content);
-            }
+        let intake = Intake::new(self.settings.shared.store.clone(), writer, self.limit());
+        follow(&mut answer, intake, length, self.key, |content| {
+            keep.as_ref().ok().and_then(|_| self.spot().make(&response, content))
         })
         .await;
         // Whoever comes from now on finds what is stored.
@@ -342,9 +347,10 @@ async fn final_head(
 /// Writes what comes, to its end, and keeps what can be kept of it. If it breaks off, or nobody wants it, nothing is.
 async fn follow(
     answer: &mut SubrequestHandle,
-    mut writer: Writer,
+    mut intake: Intake,
     length: Option<u64>,
-    keep: impl FnOnce(Content),
+    key: Key,
+    make: impl FnOnce(Content) -> Option<Arc<Stored>>,
 ) {
     let mut received = 0;
     // The last piece goes with the end, so that who has all of it finds it stored.
@@ -352,7 +358,7 @@ async fn follow(
     while length.is_none_or(|length| received < length) {
         let task = tokio::select! {
             task = answer.rx.recv() => task,
-            () = writer.deserted() => return answer.rx.close(),
+            () = intake.deserted() => return answer.rx.close(),
         };
         match task {
             Some(HttpTask::Body(piece, end)) => {
@@ -362,11 +368,9 @@ async fn follow(
                     last = piece;
                     break;
                 }
-                if writer.push(&piece).await.is_err() {
+                if intake.push(&piece).await.is_err() {
                     return answer.rx.close();
                 }
-                // What had been kept is of no use any more.
-                drop(writer.take_spilled());
             }
             Some(HttpTask::Trailer(_) | HttpTask::Done) => break,
             Some(HttpTask::Header(..)) => {}
@@ -374,7 +378,7 @@ async fn follow(
         }
     }
     if length.is_none_or(|length| received == length) {
-        writer.finish_with(&last, keep).await;
+        intake.finish(&last, key, make).await;
     }
 }
 

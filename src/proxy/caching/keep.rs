@@ -28,7 +28,7 @@ impl Spot<'_> {
     /// Stores a response that may be stored.
     pub fn put(&self, response: &Received<'_>, content: Content) {
         if let Some(stored) = self.make(response, content) {
-            self.settings.shared.put(*self.key, stored);
+            self.settings.shared.store.put(*self.key, stored);
         }
     }
 
@@ -43,10 +43,10 @@ impl Spot<'_> {
         Stored::new(&source, &response, &directives, &self.settings.rules, piece.content)
     }
 
-    /// What a part may be put to.
+    /// What a part may be put to; what is on disk alone is not read for that.
     fn older(&self, status: StatusCode) -> Option<Piece> {
         let is_part = status == StatusCode::PARTIAL_CONTENT;
-        let stored = is_part.then(|| self.settings.shared.store.variant(self.key, self.asked))??;
+        let stored = is_part.then(|| self.settings.shared.store.memory().variant(self.key, self.asked))??;
         let (status, fields) = (stored.status, stored.record.to_fields());
         Some(Piece { status, fields, content: stored.content.clone() })
     }

@@ -12,9 +12,10 @@ use crate::cache::memory::{Source, Stored};
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::{Forward, Handled, Report};
 use crate::cache::store::{Asked, may_store};
+use crate::cache::tiered::Found;
 use crate::cache::validate::{freshened, head_agrees};
 use crate::cache::{RequestDirectives, ResponseDirectives, tags};
-use crate::filters::cache::{Course, Found, Place, Plan};
+use crate::filters::cache::{Course, Place, Plan};
 use crate::proxy::context::Context;
 use crate::proxy::forward;
 use crate::state::Clock;
@@ -66,8 +67,8 @@ fn invalidate(plan: &Plan, place: &Place, method: &Method, response: &ResponseHe
     };
     let scopes: Vec<_> = resources.iter().map(url).collect();
     if !scopes.is_empty() {
-        // Nobody waits for the fleet to know: the client has its answer to come.
-        drop(plan.settings.shared.purge(&scopes, How::Hard));
+        // Nobody waits for the fleet or the disk: the client has its answer to come.
+        plan.settings.shared.purge(&scopes, How::Hard).soon();
     }
 }
 
@@ -78,7 +79,7 @@ fn compare(plan: &Plan, place: &Place, found: &Found, response: &ResponseHeader,
         return;
     }
     let fields = stored.record.to_fields();
-    if !head_agrees(&response.headers, &fields, stored.content.len()) {
+    if !head_agrees(&response.headers, &fields, found.length()) {
         shared.store.remove(&place.key, stored);
         return;
     }
@@ -86,7 +87,7 @@ fn compare(plan: &Plan, place: &Place, found: &Found, response: &ResponseHeader,
     answer.remove(http::header::SET_COOKIE);
     let fields = freshened(&fields, &answer);
     match renewed(plan, place, stored, &fields, clock) {
-        Some(renewed) => shared.put(place.key, renewed),
+        Some(renewed) => shared.store.update(place.key, found, renewed),
         None => shared.store.remove(&place.key, stored),
     }
 }

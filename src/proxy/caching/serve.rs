@@ -12,7 +12,8 @@ use pingora_proxy::Session;
 use crate::cache::answer::{Answer, Extent, Selected};
 use crate::cache::content::{Broken, Content, Reader};
 use crate::cache::status::{self, CACHE_STATUS, Handled, Report};
-use crate::filters::cache::{Found, Settings};
+use crate::cache::tiered::{Body, Found, Outlet, Portion, Tier};
+use crate::filters::cache::Settings;
 use crate::filters::{Exchange, Origin};
 use crate::proxy::context::Context;
 use crate::proxy::forward::edit_response;
@@ -26,6 +27,7 @@ const NAME: &str = "edgeward";
 /// Where the content comes from.
 pub enum Source {
     Pieces(std::vec::IntoIter<Bytes>),
+    Disk(Outlet),
     Coming(Cut),
 }
 
@@ -66,6 +68,7 @@ impl Source {
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         match self {
             Self::Pieces(pieces) => pieces.next().map(Ok),
+            Self::Disk(outlet) => outlet.next().await,
             Self::Coming(cut) => cut.next().await,
         }
     }
@@ -91,20 +94,24 @@ pub async fn stored(
     clock: &Clock,
 ) -> Result<()> {
     let now = clock.wall();
-    let Found { stored, freshness } = found;
+    let Found { stored, freshness, body, tier } = found;
     let mut fields = stored.record.to_fields();
     fields.insert(AGE, status::age(freshness.age(now)));
-    let report = Report { handled, ttl: Some(freshness.ttl(now)), key: None, detail: None };
+    let detail = (*tier == Tier::Disk).then_some("disk");
+    let report = Report { handled, ttl: Some(freshness.ttl(now)), key: None, detail };
     tell(&mut fields, settings, &report);
     let request = session.req_header();
     let asked = (&request.method, &request.headers);
-    let answer = Answer::new(asked, (stored.status, fields), Extent::Whole(stored.content.len()), now);
-    let pieces = pieces(&stored.content, answer.content);
+    let answer = Answer::new(asked, (stored.status, fields), Extent::Whole(found.length()), now);
     let mut head = head(answer.status, answer.fields);
     for cookie in cookies {
         head.append_header(SET_COOKIE, cookie)?;
     }
-    match <[Bytes; 1]>::try_from(pieces) {
+    if let Body::Disk(body) = body {
+        let outlet = Outlet::new(body.clone(), portions(answer.content));
+        return stream(session, ctx, head, Source::Disk(outlet)).await;
+    }
+    match <[Bytes; 1]>::try_from(pieces(&stored.content, answer.content)) {
         Ok([piece]) => rescue::deliver(session, ctx, head, piece, Origin::Upstream).await,
         Err(pieces) => stream(session, ctx, head, Source::Pieces(pieces.into_iter())).await,
     }
@@ -123,6 +130,19 @@ fn pieces(content: &Content, selected: Selected) -> Vec<Bytes> {
             }
             pieces.push(multipart.end);
             pieces
+        }
+    }
+}
+
+/// The same of what is on disk.
+fn portions(selected: Selected) -> Vec<Portion> {
+    match selected {
+        Selected::Nothing => Vec::new(),
+        Selected::Whole => vec![Portion::Part(0..u64::MAX)],
+        Selected::Part(range) => vec![Portion::Part(range)],
+        Selected::Parts(multipart) => {
+            let part = |(head, range)| [Portion::Bytes(head), Portion::Part(range)];
+            multipart.parts.into_iter().flat_map(part).chain([Portion::Bytes(multipart.end)]).collect()
         }
     }
 }

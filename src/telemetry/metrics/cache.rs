@@ -1,12 +1,16 @@
 //! What the cache counts for all routes together.
 
+use std::sync::Arc;
+
 use prometheus::{IntCounter, IntGauge};
 
 use super::families::Families;
+use super::labels::{DiskBypass, Label as _};
 
 /// The cache's series. Clones are the same.
 #[derive(Clone)]
 pub struct CacheMetrics {
+    families: Arc<Families>,
     entries: IntGauge,
     bytes: IntGauge,
     coming: IntGauge,
@@ -22,8 +26,9 @@ pub struct CacheMetrics {
 }
 
 impl CacheMetrics {
-    pub(super) fn new(families: &Families) -> Self {
+    pub(super) fn new(families: &Arc<Families>) -> Self {
         Self {
+            families: families.clone(),
             entries: families.cache_entries.clone(),
             bytes: families.cache_bytes.clone(),
             coming: families.cache_coming.clone(),
@@ -82,5 +87,39 @@ impl CacheMetrics {
         self.bytes.set(gauge(bytes));
         self.coming.set(gauge(coming));
         self.evictions.inc_by(evictions.saturating_sub(self.evictions.get()));
+    }
+
+    /// Shows the responses and bytes on disk; `None` if there is none now.
+    pub fn show_disk(&self, disk: Option<(u64, u64)>) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let (entries, bytes) = disk.unwrap_or_default();
+        self.families.cache_disk_attached.set(disk.is_some().into());
+        self.families.cache_disk_entries.set(gauge(entries));
+        self.families.cache_disk_bytes.set(gauge(bytes));
+    }
+
+    /// Counts a response that was found on disk.
+    pub fn read_from_disk(&self) {
+        self.families.cache_disk_reads.inc();
+    }
+
+    /// Counts responses that were written to disk.
+    pub fn written_to_disk(&self, responses: u64) {
+        self.families.cache_disk_writes.inc_by(responses);
+    }
+
+    /// Counts responses that had to go from disk for others.
+    pub fn evicted_from_disk(&self, responses: u64) {
+        self.families.cache_disk_evictions.inc_by(responses);
+    }
+
+    /// Counts what was found damaged on disk.
+    pub fn damaged_on_disk(&self) {
+        self.families.cache_disk_corrupt.inc();
+    }
+
+    /// Counts what was done without the disk.
+    pub fn bypassed_disk(&self, why: DiskBypass) {
+        self.families.cache_disk_bypasses.with([why.as_str()]).inc();
     }
 }

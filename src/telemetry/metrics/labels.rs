@@ -255,6 +255,28 @@ label! {
 }
 
 label! {
+    /// Why something was done without the cache's disk.
+    DiskBypass {
+        /// It is full.
+        Full = "full",
+        /// It may not be written to.
+        ReadOnly = "read_only",
+        /// Writing failed for another reason.
+        WriteFailed = "write_failed",
+        /// Writing failed a short time ago, and is not tried yet.
+        Paused = "paused",
+        /// Too much waits to be written.
+        Overloaded = "overloaded",
+        /// Reading failed.
+        ReadFailed = "read_failed",
+        /// Reading took too long.
+        Slow = "slow",
+        /// The store cannot be opened.
+        Unusable = "unusable",
+    }
+}
+
+label! {
     /// The logs that have a writer.
     Log {
         /// The access log.
