@@ -172,7 +172,7 @@ pub async fn deliver(
         let shadows = &mut ctx.shadows;
         let mut filtered = chain.response(&mut exchange, shadows, &mut head);
         if filtered.is_ok() && chain.has_response_body() {
-            filtered = chain.response_body(&mut exchange, shadows, &mut body, true);
+            filtered = chain.response_body_aside(&mut exchange, shadows, &mut body, true).await;
         }
         // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
         if let (Err(decision), Origin::Upstream) = (filtered, origin) {
