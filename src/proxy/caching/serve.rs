@@ -111,10 +111,11 @@ pub async fn stored(
         let outlet = Outlet::new(body.clone(), portions(answer.content));
         return stream(session, ctx, head, Source::Disk(outlet)).await;
     }
-    match <[Bytes; 1]>::try_from(pieces(&stored.content, answer.content)) {
-        Ok([piece]) => rescue::deliver(session, ctx, head, piece, Origin::Upstream).await,
-        Err(pieces) => stream(session, ctx, head, Source::Pieces(pieces.into_iter())).await,
+    if let (Selected::Whole, [piece]) = (&answer.content, stored.content.pieces()) {
+        return rescue::deliver(session, ctx, head, piece.clone(), Origin::Upstream).await;
     }
+    let pieces = pieces(&stored.content, answer.content);
+    stream(session, ctx, head, Source::Pieces(pieces.into_iter())).await
 }
 
 fn pieces(content: &Content, selected: Selected) -> Vec<Bytes> {
@@ -248,7 +249,7 @@ async fn begin(
     silent: bool,
 ) -> Result<()> {
     let Some(head) = head.take() else { return Ok(()) };
-    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
+    rescue::keep_date(session, ctx, &head);
     session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)
 }
 
