@@ -291,11 +291,13 @@ impl Disk {
     }
 
     /// Writes down how far a fleet's purges were heard, if that has changed. May block.
-    pub fn note(&self) {
+    pub fn note(&self, all: impl FnOnce() -> Traces) {
         if self.shared.is_open.load(Ordering::Acquire)
             && let Err(error) = self.journal.note()
         {
             self.shared.tell(&Event::WriteFailed(error.kind()));
+            // Nothing can follow what is torn. If this fails, too, the next purge tries it again.
+            drop(self.journal.rewrite(all));
         }
     }
 

@@ -244,7 +244,7 @@ impl Tiered {
         self.expects_disk.store(false, Ordering::Release);
         if let Some(disk) = self.disk.swap(None) {
             disk.write_waiting(|| self.memory.purges().traces());
-            disk.note();
+            disk.note(|| self.memory.purges().traces());
             disk.release();
         }
     }
@@ -366,7 +366,7 @@ impl Tiered {
     /// Has the disk know how far the fleet's purges were heard. May block.
     pub fn note(&self) {
         if let Some(disk) = self.disk.load_full() {
-            disk.note();
+            disk.note(|| self.memory.purges().traces());
         }
     }
 

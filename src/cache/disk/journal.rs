@@ -24,6 +24,8 @@ const NAME: &str = "purges";
 const NEW: &str = "purges.new";
 /// Bytes past which it is written anew with what still counts.
 const LARGE: u64 = 8 << 20;
+/// Traces that may wait for a disk that is slow: with more of them, all that is stored is taken for purged after a restart.
+const MOST_WAITING: usize = 2 << 20;
 
 /// Says until where a fleet's purges were heard and handed over; `None` if what is noted is to stay.
 pub type Ask = Box<dyn Fn() -> Option<Bookmark> + Send + Sync>;
@@ -176,7 +178,9 @@ fn batch(traces: &Traces, bookmark: Option<Bookmark>, seal: &Seal, at: u64) -> i
     head.put_u32_le(size);
     head.put_u64_le(traces.epoch);
     head.put_u64_le(traces.swept);
-    Bookmark::to_numbers(bookmark).into_iter().for_each(|number| head.put_u64_le(number));
+    for number in Bookmark::to_numbers(bookmark) {
+        head.put_u64_le(number);
+    }
     let head = closed(head, |bytes| seal.crc(bytes, at, &[]));
     seal.seal(&mut content, 0, at + HEAD as u64, &head).map_err(io::Error::other)?;
     Ok([&head[..], &content].concat())
@@ -203,6 +207,10 @@ impl Journal {
         queue.waiting.traces.extend(purged.traces);
         queue.waiting.epoch = queue.waiting.epoch.max(purged.epoch);
         queue.waiting.swept = queue.waiting.swept.max(purged.swept);
+        if queue.waiting.traces.len() > MOST_WAITING {
+            let hard = queue.waiting.epoch;
+            queue.waiting.traces = vec![Trace { scope: Scope::All, hard, soft: 0, soft_at: 0 }];
+        }
         queue.count += 1;
         queue.count
     }

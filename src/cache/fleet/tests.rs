@@ -167,7 +167,7 @@ fn a_store_that_was_away_has_its_purges_heard_again() {
 fn a_store_that_knows_more_is_of_the_log_only_if_that_is_in_it() {
     for (is_known, then) in [(true, until("9-0")), (false, Heard::TooLittle)] {
         let (fleet, _member) = fleet();
-        fleet.heard("a");
+        assert_eq!(fleet.heard("a"), Heard::Nothing);
         fleet.hear(Heard::Nothing, position("9-0"));
         assert!(fleet.resume(Some(mark("12-0"))));
         fleet.go_back(position("12-0"), is_known);
@@ -179,11 +179,11 @@ fn a_store_that_knows_more_is_of_the_log_only_if_that_is_in_it() {
 fn a_store_of_which_nobody_knows_what_it_missed_does_not_count() {
     let (fleet, _member) = fleet();
     assert!(!fleet.resume(Some(mark("3-0"))), "there is no log");
-    fleet.heard("a");
+    assert_eq!(fleet.heard("a"), Heard::Nothing);
     assert!(!fleet.resume(None) && !fleet.resume(Some(Bookmark::new("b", position("3-0")))));
     assert!(!fleet.catches_up() && fleet.heard("a") == Heard::Nothing);
     assert!(fleet.resume(Some(mark("3-0"))));
-    fleet.heard("b");
+    assert_eq!(fleet.heard("b"), Heard::TooLittle);
     assert_eq!((fleet.resumed(), fleet.bookmark()), (None, None));
     assert!(!fleet.resume(Some(Bookmark::new("b", position("3-0")))), "everything is purged anyway");
 }

@@ -126,8 +126,8 @@ fn purges_that_no_longer_count_are_forgotten() {
     assert!(traces.traces.contains(&expected) && traces.swept == 1, "{traces:?}");
 }
 
-fn mark(text: &str) -> Option<Bookmark> {
-    Some(Bookmark::new("a log", text.parse().unwrap()))
+fn mark(text: &str) -> Bookmark {
+    Bookmark::new("a log", text.parse().unwrap())
 }
 
 #[test]
@@ -144,25 +144,25 @@ fn how_far_a_fleet_was_heard_is_found_as_it_was_noted_last() {
         purge(1);
         assert_eq!(found().1, None);
         for (now, noted) in [("5-0", "5-0"), ("9-7", "9-7"), ("8-0", "8-0")] {
-            *heard.lock().unwrap() = mark(now);
+            *heard.lock().unwrap() = Some(mark(now));
             purge(2);
-            assert_eq!(found().1, mark(noted));
+            assert_eq!(found().1, Some(mark(noted)));
         }
         *heard.lock().unwrap() = None;
         purge(3);
-        assert_eq!((found().0.traces.len(), found().1), (5, mark("8-0")), "what is known stays");
-        *heard.lock().unwrap() = mark("10-0");
+        assert_eq!((found().0.traces.len(), found().1), (5, Some(mark("8-0"))), "what is known stays");
+        *heard.lock().unwrap() = Some(mark("10-0"));
         let before = ram.content("purges").len();
-        store.disk.note();
-        assert_eq!(found().1, mark("10-0"));
+        store.disk.note(|| panic!("there is room"));
+        assert_eq!(found().1, Some(mark("10-0")));
         let after = ram.content("purges").len();
-        store.disk.note();
+        store.disk.note(|| panic!("there is room"));
         assert!(after > before && ram.content("purges").len() == after, "it has not changed");
         drop(store);
         // Written anew at each start.
         assert_eq!(
             (Store::found(&ram, secrets).1, Store::found(&ram, secrets).1),
-            (mark("10-0"), mark("10-0"))
+            (Some(mark("10-0")), Some(mark("10-0")))
         );
     }
 }
@@ -171,19 +171,19 @@ fn how_far_a_fleet_was_heard_is_found_as_it_was_noted_last() {
 fn a_note_torn_at_any_byte_leaves_the_one_before() {
     let ram = ram();
     let store = Store::open(&ram, 1 << 20, &[]);
-    let heard = Arc::new(Mutex::new(mark("5-0")));
+    let heard = Arc::new(Mutex::new(Some(mark("5-0"))));
     let asked = heard.clone();
     store.disk.follow(Box::new(move || *asked.lock().unwrap()));
-    store.disk.note();
+    store.disk.note(|| panic!("there is room"));
     let before = ram.content("purges").len();
-    *heard.lock().unwrap() = mark("6-0");
-    store.disk.note();
+    *heard.lock().unwrap() = Some(mark("6-0"));
+    store.disk.note(|| panic!("there is room"));
     let bytes = ram.content("purges");
     for length in before..=bytes.len() {
         let torn = ram.copy();
         torn.set("purges", &bytes[..length]);
         let noted = if length == bytes.len() { "6-0" } else { "5-0" };
-        assert_eq!(Store::found(&torn, &[]).1, mark(noted), "{length}");
+        assert_eq!(Store::found(&torn, &[]).1, Some(mark(noted)), "{length}");
     }
 }
 
@@ -192,13 +192,30 @@ fn a_note_that_cannot_be_written_loses_nothing() {
     let ram = ram();
     let store = Store::open(&ram, 1 << 20, &[]);
     store.put("/a", 0, "", b"a");
-    store.disk.follow(Box::new(|| mark("5-0")));
+    store.disk.follow(Box::new(|| Some(mark("5-0"))));
     ram.switches().fill_after(10);
-    store.disk.note();
+    store.disk.note(Traces::default);
     assert!(store.get("/a", 0).is_some() && store.told(|event| matches!(event, Event::WriteFailed(_))) == 1);
     ram.switches().empty();
+    store.disk.note(Traces::default);
+    assert_eq!(Store::found(&ram.copy(), &[]).1, Some(mark("5-0")), "written anew");
     let purges = purges();
     store.purge(purges.traces(), || purges.traces());
-    assert_eq!(Store::found(&ram.copy(), &[]).1, mark("5-0"));
+    assert_eq!(Store::found(&ram.copy(), &[]).1, Some(mark("5-0")));
     assert!(store.get("/a", 0).is_some());
+}
+
+#[test]
+fn more_purges_than_may_wait_are_one_of_everything() {
+    let ram = ram();
+    let store = Store::open(&ram, 1 << 30, &[]);
+    let many = |from: u64| {
+        let trace = |tag| Trace { scope: Scope::Tag(tag), hard: from + 7, soft: 0, soft_at: 0 };
+        Traces { traces: (0..1_100_000).map(trace).collect(), epoch: from + 7, swept: 0 }
+    };
+    store.disk.queue_purge(many(1));
+    store.purge(many(2), || panic!("there is room"));
+    let everything = Trace { scope: Scope::All, hard: 9, soft: 0, soft_at: 0 };
+    drop(store);
+    assert_eq!(Store::purged_before(&ram, &[]).traces, [everything]);
 }

@@ -166,7 +166,9 @@ fn who_joins_or_leaves_a_fleet_or_changes_it_is_cold_once() {
         site.rewrite(policy);
         let process = start(&site);
         assert_eq!(hits(&site), [false; 2]);
-        PATHS.iter().for_each(|path| assert_eq!(super::get(&site, path, &[]).status, 200));
+        for path in PATHS {
+            assert_eq!(super::get(&site, path, &[]).status, 200);
+        }
         on_disk(&site, 2);
         stop(process);
         let process = start(&site);
