@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use crate::cache::content::Content;
+use crate::cache::fleet::Bookmark;
 use crate::cache::key::Key;
 use crate::cache::purge::{Epoch, Traces};
 use event::Event;
@@ -47,6 +48,7 @@ use shared::{Limits, Shared};
 use volume::Volume;
 use writer::Command;
 
+pub use journal::Ask;
 pub use shared::{Observer, Random, Refresh};
 
 /// What a store needs to be told.
@@ -72,6 +74,8 @@ pub struct Disk {
 /// What an open store knows of purges of before.
 pub struct Before {
     pub traces: Traces,
+    /// Until where they are all those of a fleet.
+    pub bookmark: Option<Bookmark>,
     /// The latest epoch of what is stored.
     pub latest: Epoch,
 }
@@ -81,7 +85,7 @@ const SMALLEST: u64 = 1 << 20;
 
 impl Disk {
     /// Opens the store in a volume; `None` if another process has it. `before` is told what was purged, and gives back all
-    /// purges that count from now on. Takes about a second for a million responses. Each segment is a file that stays open: two
+    /// purges that count from now on, and until where those of a fleet are among them. Takes about a second for a million responses. Each segment is a file that stays open: two
     /// thousand of them at most, or four with many large bodies.
     ///
     /// # Errors
@@ -89,7 +93,7 @@ impl Disk {
     pub fn open(
         volume: Arc<dyn Volume>,
         options: Options,
-        before: impl FnOnce(&Before) -> Traces,
+        before: impl FnOnce(&Before) -> (Traces, Option<Bookmark>),
     ) -> io::Result<Option<Self>> {
         let Some(lock) = volume.lock()? else { return Ok(None) };
         let Options { capacity, keys, random, observe, refresh } = options;
@@ -109,16 +113,16 @@ impl Disk {
             refresh,
             segments: RwLock::default(),
         });
-        let traces = match journal::read(&shared)? {
-            Found::Traces(traces) => traces,
+        let (traces, bookmark) = match journal::read(&shared)? {
+            Found::Traces(traces, bookmark) => (traces, bookmark),
             Found::Nothing => {
                 remove_all(&shared)?;
-                Traces::default()
+                (Traces::default(), None)
             }
         };
         let (log, latest) = start::start(shared.clone())?;
-        let before = before(&Before { traces, latest: Epoch::from_number(latest) });
-        let journal = Journal::new(shared.clone(), &before)?;
+        let (traces, bookmark) = before(&Before { traces, bookmark, latest: Epoch::from_number(latest) });
+        let journal = Journal::new(shared.clone(), &traces, bookmark)?;
         let (commands, orders) = channel();
         let thread = thread::Builder::new().name("cache-disk".into());
         let thread = thread.spawn(move || writer::run(log, &orders, lock))?;
@@ -250,18 +254,50 @@ impl Disk {
         let _ = self.commands.send(Command::Remove { key: *key, variant, old });
     }
 
-    /// Writes down what was purged; when it returns, that holds whatever happens. Where it cannot be written, everything that is
-    /// stored is removed, which purges it as well. May block.
-    pub fn purge(&self, purged: &Traces, all: impl FnOnce() -> Traces) {
+    /// What batches of purges note from now on, see [`Ask`].
+    pub fn follow(&self, ask: Ask) {
+        self.journal.follow(ask);
+    }
+
+    /// Takes what was purged; its number, to [write](Self::write_purges) it by.
+    pub fn queue_purge(&self, purged: Traces) -> u64 {
+        self.journal.queue(purged)
+    }
+
+    /// Whether somebody must be called to write [what waits](Self::write_waiting): nobody is about to.
+    #[must_use]
+    pub fn must_be_called(&self) -> bool {
+        self.journal.must_call()
+    }
+
+    /// Writes down what was purged, up to this number at least; when it returns, that holds whatever happens. Where it cannot be
+    /// written, everything that is stored is removed, which purges it as well. May block.
+    pub fn write_purges(&self, number: u64, all: impl FnOnce() -> Traces) {
         if !self.shared.is_open.load(Ordering::Acquire) {
             return;
         }
-        if let Err(error) = self.journal.append(purged) {
+        if let Err(error) = self.journal.write(number) {
             self.shared.tell(&Event::WriteFailed(error.kind()));
             if self.journal.rewrite(all).is_err() {
                 self.shared.tell(&Event::PurgesLost);
                 self.clear();
             }
+        }
+    }
+
+    /// Writes down all purges that wait. May block.
+    pub fn write_waiting(&self, all: impl FnOnce() -> Traces) {
+        self.write_purges(self.journal.last(), all);
+    }
+
+    /// Writes down how far a fleet's purges were heard, if that has changed. May block.
+    pub fn note(&self, all: impl FnOnce() -> Traces) {
+        if self.shared.is_open.load(Ordering::Acquire)
+            && let Err(error) = self.journal.note()
+        {
+            self.shared.tell(&Event::WriteFailed(error.kind()));
+            // Nothing can follow what is torn. If this fails, too, the next purge tries it again.
+            drop(self.journal.rewrite(all));
         }
     }
 

@@ -4,13 +4,11 @@
 //! What always holds: what waits here was purged here before; what waits is bounded, and where it would be more, the others
 //! are told to purge everything; nothing is taken off before it is known to be told.
 
+mod position;
 mod wire;
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::purge::{How, Scope};
 
+pub use position::{Bookmark, Position, PositionError};
 pub use wire::{Received, WireError};
 
 /// What waits to be told, in bytes.
@@ -26,39 +25,6 @@ const MOST_WAITING: usize = 8 << 20;
 const LARGEST_ORDER: usize = 64 << 10;
 /// Orders that are told at a time.
 const BATCH: usize = 32;
-
-/// A place in the log of a fleet's purges: the ID of an entry in a Redis stream. Later ones are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    millis: u64,
-    number: u64,
-}
-
-/// Some text is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected two numbers with `-` between them")]
-pub struct PositionError;
-
-impl From<ParseIntError> for PositionError {
-    fn from(_: ParseIntError) -> Self {
-        Self
-    }
-}
-
-impl FromStr for Position {
-    type Err = PositionError;
-
-    fn from_str(text: &str) -> Result<Self, PositionError> {
-        let (millis, number) = text.split_once('-').ok_or(PositionError)?;
-        Ok(Self { millis: millis.parse()?, number: number.parse()? })
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}-{}", self.millis, self.number)
-    }
-}
 
 /// How much of a fleet's log was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +51,8 @@ pub struct Fleet {
     own: u64,
     /// How many policies in force share purges: two for a moment of a reload.
     members: AtomicUsize,
+    /// Whether a store was [taken up](Self::resume) for which not all was heard yet. Changes under the lock of the state.
+    catches_up: AtomicBool,
     state: Mutex<State>,
     progress: watch::Sender<Progress>,
     given: Notify,
@@ -106,6 +74,8 @@ struct State {
     /// Whose log it is that was heard.
     place: String,
     heard: Heard,
+    /// From where it is to be heard again, if the log still knows that place.
+    resumed: Option<Position>,
     /// The last that was told from here.
     told: Option<Position>,
 }
@@ -173,11 +143,13 @@ impl Default for Fleet {
             count: 0,
             place: String::new(),
             heard: Heard::Nothing,
+            resumed: None,
             told: None,
         };
         Self {
             own: fastrand::u64(..),
             members: AtomicUsize::new(0),
+            catches_up: AtomicBool::new(false),
             state: Mutex::new(state),
             progress: watch::Sender::default(),
             given: Notify::new(),
@@ -243,6 +215,7 @@ impl Fleet {
             // Another log says nothing of this one. At first there is none.
             let first = std::mem::replace(&mut state.place, place.to_owned()).is_empty();
             state.told = None;
+            state.resumed = None;
             if !first {
                 state.heard = Heard::TooLittle;
             }
@@ -250,7 +223,7 @@ impl Fleet {
         state.heard
     }
 
-    /// Notes what was heard, unless it was [told otherwise](Self::resume) meanwhile.
+    /// Notes what was heard, unless it [went back](Self::go_back) meanwhile.
     pub fn hear(&self, before: Heard, until: Position) {
         let mut state = self.state();
         if state.heard == before {
@@ -258,17 +231,52 @@ impl Fleet {
         }
     }
 
-    /// Something was added to what is stored here that was purged until there alone; `None`: nobody knows. What a store that
-    /// outlives the process calls when it is attached, with the [position](Self::position) that it noted.
-    pub fn resume(&self, from: Option<Position>) {
+    /// Takes up what a store holds that outlives the process, and in which all is purged until the [bookmark](Self::bookmark)
+    /// that was noted there. Whether it counts: then all after that is heard again, and until it is, the fleet
+    /// [catches up](Self::catches_up). It does not if nobody knows what was missed.
+    pub fn resume(&self, from: Option<Bookmark>) -> bool {
         let mut state = self.state();
-        state.heard = match (state.heard, from) {
-            (Heard::TooLittle, _) | (_, None) => Heard::TooLittle,
-            (Heard::Nothing, Some(from)) => Heard::Until(from),
-            (Heard::Until(now), Some(from)) => Heard::Until(now.min(from)),
-        };
+        let from = from.and_then(|from| from.within(&state.place));
+        state.resumed = from.filter(|_| state.heard != Heard::TooLittle);
+        let counts = state.resumed.is_some();
+        self.catches_up.store(counts, Ordering::Release);
         drop(state);
         self.rewound.notify_one();
+        counts
+    }
+
+    /// Where to begin again, when a store was [taken up](Self::resume). Ask the log whether it knows that place.
+    #[must_use]
+    pub fn resumed(&self) -> Option<Position> {
+        self.state().resumed
+    }
+
+    /// Begins again there; or says that too little was heard, if the log does not know the place: one that came back from a
+    /// copy ends before it.
+    pub fn go_back(&self, from: Position, is_known: bool) {
+        let mut state = self.state();
+        if state.resumed != Some(from) {
+            return;
+        }
+        state.resumed = None;
+        state.heard = match state.heard {
+            Heard::Nothing if is_known => Heard::Until(from),
+            Heard::Until(now) if is_known => Heard::Until(now.min(from)),
+            _ => Heard::TooLittle,
+        };
+    }
+
+    /// There is nothing after what was heard. Whether that was waited for.
+    pub fn is_up_to_date(&self, heard: Heard) -> bool {
+        let state = self.state();
+        let is_it = state.heard == heard && state.resumed.is_none();
+        is_it && self.catches_up.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether something that is stored may have been purged by the fleet while no process had it. It is not to be used.
+    #[must_use]
+    pub fn catches_up(&self) -> bool {
+        self.catches_up.load(Ordering::Acquire)
     }
 
     /// Resolves when there is more to be heard again.
@@ -276,8 +284,18 @@ impl Fleet {
         self.rewound.notified().await;
     }
 
-    /// Until where all was heard and purged here. A store that outlives the process notes it: asks for it first, and writes it
-    /// down after all purges of before are.
+    /// Until where all was heard and purged here, and in which log. A store that outlives the process notes it: asks for it
+    /// first, and writes it down with or after all purges of before. `None` if what is noted there is to stay.
+    #[must_use]
+    pub fn bookmark(&self) -> Option<Bookmark> {
+        let state = self.state();
+        match state.heard {
+            Heard::Until(position) if state.resumed.is_none() => Some(Bookmark::new(&state.place, position)),
+            _ => None,
+        }
+    }
+
+    /// Until where all was heard and purged here.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         match self.state().heard {

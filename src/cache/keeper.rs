@@ -36,7 +36,7 @@ pub struct Terms {
     pub capacity: u64,
     /// `None`: what is stored is not encrypted.
     pub keys: Option<Keys>,
-    /// Whether purges come from a fleet, too: those that were given while no process had the disk are not known.
+    /// Whether purges come from a fleet, too: those that were given while no process had the disk are to be heard first.
     pub is_fleets: bool,
 }
 
@@ -86,7 +86,7 @@ impl Keeper {
             volume: Arc::new(Directory::new(&terms.path)?),
             capacity: terms.capacity,
             keys: terms.keys.clone(),
-            is_trusted: !terms.is_fleets,
+            is_fleets: terms.is_fleets,
             random: boring::rand::rand_bytes,
             observe: self.observer(),
         };
@@ -96,6 +96,9 @@ impl Keeper {
         *held = Some(terms.clone());
         let (responses, bytes) = self.store.disk().map_or((0, 0), |disk| (disk.len(), disk.bytes()));
         log::info!(path:% = terms.path.display(), responses, bytes; "the cache has its disk");
+        if self.store.catches_up() {
+            log::info!("the cache's disk waits for what the fleet purged meanwhile");
+        }
         Ok(Settled::Done)
     }
 

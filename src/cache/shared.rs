@@ -33,6 +33,8 @@ const FEW_MARKS: usize = 10_000;
 /// How often marks are looked after, and after how many looks few of them are many.
 const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: u32 = 60;
+/// After how many looks the disk is told how far the fleet was heard: what came since is heard again after a crash.
+const UNNOTED: u32 = 60;
 
 /// See the module.
 pub struct Shared {
@@ -96,13 +98,14 @@ impl Shared {
     pub fn new(size: Size, expects_disk: bool, metrics: &Metrics, now: SystemTime) -> Self {
         let counted = metrics.cache();
         let tell = Box::new(move |bytes| counted.stored(bytes));
-        let store = Arc::new(Tiered::new(size, expects_disk, now, tell));
+        let fleet = Arc::<Fleet>::default();
+        let store = Arc::new(Tiered::new(size, expects_disk, fleet.clone(), now, tell));
         Self {
             keeper: Keeper::new(store.clone(), metrics.cache()),
             store,
             flights: Flights::new(MAX_APART),
             budget: Arc::new(Budget::new(size.bytes / COMING_PART)),
-            fleet: Arc::default(),
+            fleet,
             background: Arc::new(Semaphore::new(MAX_BACKGROUND)),
             metrics: metrics.cache(),
             shown: AtomicBool::new(false),
@@ -160,8 +163,9 @@ impl Ordered {
 impl Drop for Shared {
     /// Nobody is to wait for what is written then.
     fn drop(&mut self) {
-        if let Some(disk) = self.store.disk() {
-            drop(thread::Builder::new().spawn(move || disk.release()));
+        if self.store.disk().is_some() {
+            let store = self.store.clone();
+            drop(thread::Builder::new().spawn(move || store.detach()));
         }
     }
 }
@@ -171,7 +175,7 @@ impl Show for Shared {
         let memory = self.store.memory();
         let (entries, bytes) = (memory.len() as u64, memory.bytes());
         self.metrics.show(entries, bytes, self.budget.used(), memory.evictions());
-        let disk = self.store.disk();
+        let disk = self.store.disk().filter(|_| !self.fleet.catches_up());
         self.metrics.show_disk(disk.map(|disk| (disk.len() as u64, disk.bytes())));
         self.metrics.show_waiting(self.fleet.waiting());
     }
@@ -183,10 +187,16 @@ pub struct Sweeper(pub Arc<Shared>);
 impl Chore for Sweeper {
     fn run(self: Arc<Self>) -> Work {
         Box::pin(async move {
-            let mut looks = 0;
+            let (mut looks, mut unnoted) = (0, 0);
             loop {
                 tokio::time::sleep(LOOK).await;
                 looks += 1;
+                unnoted += 1;
+                if unnoted >= UNNOTED {
+                    unnoted = 0;
+                    let store = self.0.store.clone();
+                    drop(tokio::task::spawn_blocking(move || store.note()).await);
+                }
                 let store = &self.0.store;
                 let is_early = store.memory().marks() < FEW_MARKS && looks < PATIENCE;
                 if is_early || !store.wants_sweeping() {

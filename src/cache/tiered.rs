@@ -25,12 +25,12 @@ use super::disk::incoming::Metadata;
 use super::disk::index::Place;
 use super::disk::segment::{Fault, Patience};
 use super::disk::volume::Volume;
-use super::disk::{Disk, Observer, Options, Random, body, format, seal::Keys};
+use super::disk::{Before, Disk, Observer, Options, Random, body, format, seal::Keys};
+use super::fleet::{Bookmark, Fleet};
 use super::freshness::{Freshness, Verdict};
 use super::key::Key;
 use super::memory::{self, Memory, Size, Stored};
-use super::purge::{Epoch, Fate, How, Purges, Scope};
-use purged::Backlog;
+use super::purge::{Epoch, Fate, How, Purges, Scope, Traces};
 use search::Lanes;
 
 pub use intake::Intake;
@@ -53,7 +53,8 @@ pub struct Tiered {
     /// Until which epoch marks were forgotten at the last sweep.
     swept: Mutex<Epoch>,
     lanes: Lanes,
-    backlog: Arc<Backlog>,
+    /// While it catches up, nothing on disk is found.
+    fleet: Arc<Fleet>,
     tell: Tell,
 }
 
@@ -63,8 +64,9 @@ pub struct OnDisk {
     /// Bytes.
     pub capacity: u64,
     pub keys: Option<Keys>,
-    /// Whether what a process before this one stored counts: not where purges of it may have been missed.
-    pub is_trusted: bool,
+    /// Whether purges come from a fleet, too. What a process before this one stored counts then if the log knows what was
+    /// missed; without a fleet, unless it was one's that shared them.
+    pub is_fleets: bool,
     pub random: Random,
     pub observe: Observer,
 }
@@ -169,7 +171,7 @@ impl Found {
 impl Tiered {
     /// Memory alone; `expects_disk` if a disk is to be [attached](Self::attach).
     #[must_use]
-    pub fn new(size: Size, expects_disk: bool, now: SystemTime, tell: Tell) -> Self {
+    pub fn new(size: Size, expects_disk: bool, fleet: Arc<Fleet>, now: SystemTime, tell: Tell) -> Self {
         let memory = Memory::new(size);
         memory.purges().begin(now);
         Self {
@@ -179,7 +181,7 @@ impl Tiered {
             round: Arc::new(AtomicU32::new(1)),
             swept: Mutex::new(Epoch::from_number(0)),
             lanes: Lanes::default(),
-            backlog: Arc::default(),
+            fleet,
             tell,
         }
     }
@@ -189,7 +191,7 @@ impl Tiered {
     /// # Errors
     /// When it cannot be used. It may be tried again.
     pub fn attach(&self, on_disk: OnDisk) -> io::Result<bool> {
-        let OnDisk { volume, capacity, keys, is_trusted, random, observe } = on_disk;
+        let OnDisk { volume, capacity, keys, is_fleets, random, observe } = on_disk;
         self.expects_disk.store(true, Ordering::Release);
         let purges = self.memory.purges().clone();
         let refresh = {
@@ -204,30 +206,45 @@ impl Tiered {
             observe(event);
         });
         let options = Options { capacity, keys, random, observe, refresh };
-        let opened = Disk::open(volume, options, |before| {
-            let mut traces = before.traces.clone();
-            if !is_trusted {
-                traces.swept = traces.swept.max(before.latest.number() + 1);
-            }
-            purges.restore(&traces, before.latest);
-            purges.traces()
-        });
+        let opened = Disk::open(volume, options, |before| self.take_up(before, is_fleets));
         // If it can be used one day, what was purged until then is not known any more: nothing in it counts then.
         let disk = opened.inspect_err(|_| self.expects_disk.store(false, Ordering::Release))?;
         let is_ours = disk.is_some();
         if let Some(disk) = disk {
-            // What was purged since its purges were read.
             let disk = Arc::new(disk);
             self.disk.store(Some(disk.clone()));
-            disk.purge(&purges.traces(), || purges.traces());
+            // What was purged since its purges were read. Only then can it be noted that it was.
+            disk.queue_purge(purges.traces());
+            if is_fleets {
+                let fleet = self.fleet.clone();
+                disk.follow(Box::new(move || fleet.bookmark()));
+            }
+            disk.write_waiting(|| purges.traces());
         }
         Ok(is_ours)
+    }
+
+    /// Goes on where a process before this one ended: what counts of purges, and until where those of the fleet are among it.
+    fn take_up(&self, before: &Before, is_fleets: bool) -> (Traces, Option<Bookmark>) {
+        let bookmark = before.bookmark.filter(|_| is_fleets);
+        let is_resumed = self.fleet.resume(bookmark);
+        // Who shares no purges any more hears of none that its fleet gave.
+        let is_trusted = if is_fleets { is_resumed } else { before.bookmark.is_none() };
+        let mut traces = before.traces.clone();
+        if !is_trusted {
+            traces.swept = traces.swept.max(before.latest.number() + 1);
+        }
+        let purges = self.memory.purges();
+        purges.restore(&traces, before.latest);
+        (purges.traces(), bookmark.filter(|_| is_resumed))
     }
 
     /// Writes what waits and leaves the disk to another process. May block.
     pub fn detach(&self) {
         self.expects_disk.store(false, Ordering::Release);
         if let Some(disk) = self.disk.swap(None) {
+            disk.write_waiting(|| self.memory.purges().traces());
+            disk.note(|| self.memory.purges().traces());
             disk.release();
         }
     }
@@ -243,6 +260,12 @@ impl Tiered {
     pub fn largest(&self) -> u64 {
         let disk = self.disk.load();
         self.memory.largest().max(disk.as_ref().map_or(0, |disk| disk.largest()))
+    }
+
+    /// Whether the disk is there, and nothing is found in it before the fleet's purges of meanwhile are heard.
+    #[must_use]
+    pub fn catches_up(&self) -> bool {
+        self.fleet.catches_up()
     }
 
     /// What is in memory.
@@ -322,7 +345,7 @@ impl Tiered {
     pub fn purge(&self, scopes: &[Scope], how: How) -> Purged {
         let traces = self.memory.purge(scopes, how);
         let disk = self.disk.load_full();
-        Purged::new(disk, traces, self.memory.purges().clone(), self.backlog.clone())
+        Purged::new(disk, traces, self.memory.purges().clone())
     }
 
     /// Removes what is purged from memory, and forgets what no longer counts. Takes half a second for a million responses. May
@@ -338,6 +361,13 @@ impl Tiered {
             }
         }
         *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    /// Has the disk know how far the fleet's purges were heard. May block.
+    pub fn note(&self) {
+        if let Some(disk) = self.disk.load_full() {
+            disk.note(|| self.memory.purges().traces());
+        }
     }
 
     /// Whether a [sweep](Self::sweep) would forget anything.

@@ -100,12 +100,19 @@ impl Purging {
         let fleet = &self.shared.fleet;
         loop {
             let heard = fleet.heard(&self.log.place());
+            if let Some(from) = fleet.resumed() {
+                fleet.go_back(from, self.log.after(from).await?.is_some());
+                continue;
+            }
             let entries = match heard {
                 Heard::Until(position) => self.log.after(position).await?,
                 Heard::Nothing | Heard::TooLittle => None,
             };
             let Some(entries) = entries else { return self.begin_anew(heard).await };
-            let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(()) };
+            let Some(last) = entries.last().map(|entry| entry.position) else {
+                self.catch_up_ends(heard);
+                return Ok(());
+            };
             for entry in &entries {
                 self.carry_out(entry);
             }
@@ -120,8 +127,15 @@ impl Purging {
         self.purge(&[Scope::All], How::Hard);
         self.shared.metrics().purges_missed();
         self.shared.fleet.hear(heard, head);
+        self.catch_up_ends(Heard::Until(head));
         log::warn!(redis = self.log.name(), since:? = heard; "purges of the fleet may have been missed, everything stored is purged");
         Ok(())
+    }
+
+    fn catch_up_ends(&self, heard: Heard) {
+        if self.shared.fleet.is_up_to_date(heard) {
+            log::info!(redis = self.log.name(); "what the fleet purged meanwhile is purged on the cache's disk");
+        }
     }
 
     fn carry_out(&self, entry: &Entry) {

@@ -2,10 +2,13 @@
 //!
 //! A batch that is not all there was never told to be done, and is left out. Of anything else that cannot be read nobody knows
 //! what it purged; then all that is stored goes.
+//!
+//! Each batch says until where the purges of a fleet are in it and in those before it: a place that was asked for before the
+//! batch was made. Batches are made one after another, of all that waits; so it is never ahead of what is written.
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::{Buf, BufMut};
 
@@ -14,19 +17,35 @@ use super::seal::Seal;
 use super::segment::{self, Fault};
 use super::shared::Shared;
 use super::volume::File;
+use crate::cache::fleet::Bookmark;
 use crate::cache::purge::{Scope, Trace, Traces, url_tag};
 
 const NAME: &str = "purges";
 const NEW: &str = "purges.new";
 /// Bytes past which it is written anew with what still counts.
 const LARGE: u64 = 8 << 20;
+/// Traces that may wait for a disk that is slow: with more of them, all that is stored is taken for purged after a restart.
+const MOST_WAITING: usize = 2 << 20;
+
+/// Says until where a fleet's purges were heard and handed over; `None` if what is noted is to stay.
+pub type Ask = Box<dyn Fn() -> Option<Bookmark> + Send + Sync>;
 
 /// Appends what is purged.
 pub struct Journal {
     shared: Arc<Shared>,
+    queue: Mutex<Queue>,
     end: Mutex<End>,
-    /// How far it is synced. One who waits for another's sync often finds their own done with it.
-    synced: Mutex<u64>,
+    ask: OnceLock<Ask>,
+}
+
+/// What waits while something is written.
+#[derive(Default)]
+struct Queue {
+    waiting: Traces,
+    /// Purges so far.
+    count: u64,
+    /// Whether somebody is about to write.
+    is_seen_to: bool,
 }
 
 struct End {
@@ -35,11 +54,14 @@ struct End {
     at: u64,
     /// Whether something was written that was not completed, so that nothing can follow it.
     is_torn: bool,
+    /// Purges that are written.
+    written: u64,
+    bookmark: Option<Bookmark>,
 }
 
 /// What is on disk of purges.
 pub enum Found {
-    Traces(Traces),
+    Traces(Traces, Option<Bookmark>),
     /// No file, or one that is damaged or sealed with another key.
     Nothing,
 }
@@ -56,15 +78,15 @@ pub fn read(shared: &Shared) -> io::Result<Found> {
     };
     let seal = segment::open(&*file, Kind::Purges, shared.keys.as_ref());
     match seal.and_then(|seal| batches(&*file, &seal)) {
-        Ok(traces) => Ok(Found::Traces(traces)),
+        Ok((traces, bookmark)) => Ok(Found::Traces(traces, bookmark)),
         Err(Fault::Unreadable(_)) => Ok(Found::Nothing),
         Err(Fault::Io(error)) => Err(error),
     }
 }
 
-fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
+fn batches(file: &dyn File, seal: &Seal) -> Result<(Traces, Option<Bookmark>), Fault> {
     let (length, mut at) = (file.length()?, HEAD as u64);
-    let mut traces = Traces::default();
+    let (mut traces, mut bookmark) = (Traces::default(), None);
     while length.saturating_sub(at) >= HEAD as u64 {
         let mut head = [0; HEAD];
         file.read_at(&mut head, at)?;
@@ -72,6 +94,7 @@ fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
         let size = rest.get_u32_le();
         traces.epoch = traces.epoch.max(rest.get_u64_le());
         traces.swept = traces.swept.max(rest.get_u64_le());
+        let noted = Bookmark::from_numbers([rest.get_u64_le(), rest.get_u64_le(), rest.get_u64_le()]);
         let (from, to) = (at + HEAD as u64, at + HEAD as u64 + u64::from(size));
         if to > length {
             break;
@@ -80,9 +103,10 @@ fn batches(file: &dyn File, seal: &Seal) -> Result<Traces, Fault> {
         file.read_at(&mut bytes, from)?;
         let batch = seal.open(&mut bytes, from, &head)?;
         traces.traces.extend(decoded(batch).ok_or(Unreadable::Damaged)?);
+        bookmark = noted;
         at = to;
     }
-    Ok(traces)
+    Ok((traces, bookmark))
 }
 
 /// Traces as they are written down.
@@ -147,13 +171,16 @@ fn decode(bytes: &mut &[u8]) -> Option<Trace> {
     Some(Trace { scope, hard, soft, soft_at })
 }
 
-fn batch(traces: &Traces, seal: &Seal, at: u64) -> io::Result<Vec<u8>> {
+fn batch(traces: &Traces, bookmark: Option<Bookmark>, seal: &Seal, at: u64) -> io::Result<Vec<u8>> {
     let mut content = encoded(&traces.traces);
     let mut head = Vec::with_capacity(HEAD);
     let size = u32::try_from(content.len() + seal.tag_bytes()).map_err(io::Error::other)?;
     head.put_u32_le(size);
     head.put_u64_le(traces.epoch);
     head.put_u64_le(traces.swept);
+    for number in Bookmark::to_numbers(bookmark) {
+        head.put_u64_le(number);
+    }
     let head = closed(head, |bytes| seal.crc(bytes, at, &[]));
     seal.seal(&mut content, 0, at + HEAD as u64, &head).map_err(io::Error::other)?;
     Ok([&head[..], &content].concat())
@@ -164,41 +191,95 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; then purges would not hold.
-    pub fn new(shared: Arc<Shared>, traces: &Traces) -> io::Result<Self> {
-        let end = rewritten(&shared, traces)?;
-        let synced = Mutex::new(end.at);
-        Ok(Self { shared, end: Mutex::new(end), synced })
+    pub fn new(shared: Arc<Shared>, traces: &Traces, bookmark: Option<Bookmark>) -> io::Result<Self> {
+        let end = Mutex::new(rewritten(&shared, traces, bookmark)?);
+        Ok(Self { shared, queue: Mutex::default(), end, ask: OnceLock::new() })
     }
 
-    /// Appends a purge; when it returns, the purge holds whatever happens.
+    /// Has batches say from now on how far the fleet's purges are in them.
+    pub fn follow(&self, ask: Ask) {
+        self.ask.get_or_init(|| ask);
+    }
+
+    /// Takes a purge; its number, to [write](Self::write) it by.
+    pub fn queue(&self, purged: Traces) -> u64 {
+        let mut queue = self.waiting();
+        queue.waiting.traces.extend(purged.traces);
+        queue.waiting.epoch = queue.waiting.epoch.max(purged.epoch);
+        queue.waiting.swept = queue.waiting.swept.max(purged.swept);
+        if queue.waiting.traces.len() > MOST_WAITING {
+            let hard = queue.waiting.epoch;
+            queue.waiting.traces = vec![Trace { scope: Scope::All, hard, soft: 0, soft_at: 0 }];
+        }
+        queue.count += 1;
+        queue.count
+    }
+
+    /// Whether somebody must be called to write: nobody is about to.
+    pub fn must_call(&self) -> bool {
+        !std::mem::replace(&mut self.waiting().is_seen_to, true)
+    }
+
+    /// The last purge there is; whoever comes later must call somebody else.
+    pub fn last(&self) -> u64 {
+        let mut queue = self.waiting();
+        queue.is_seen_to = false;
+        queue.count
+    }
+
+    /// Writes purges up to a number, and all others that wait; when it returns, they hold whatever happens.
     ///
     /// # Errors
-    /// When it cannot be written. Nothing can be appended from then on, until it is [rewritten](Self::rewrite).
-    pub fn append(&self, traces: &Traces) -> io::Result<()> {
-        let end = {
-            let mut end = self.end();
-            if end.is_torn {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            let bytes = batch(traces, &end.seal, end.at)?;
-            end.is_torn = true;
-            end.file.write_at(&bytes, end.at)?;
-            end.is_torn = false;
-            end.at += bytes.len() as u64;
-            self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            end.at
+    /// When they cannot be written. Nothing can be appended from then on, until it is [rewritten](Self::rewrite) with them.
+    pub fn write(&self, number: u64) -> io::Result<()> {
+        let mut end = self.end();
+        if end.written >= number {
+            return Ok(());
+        }
+        // Before what waits is taken: what it speaks of waits then, or is written.
+        let bookmark = self.bookmark(&end);
+        let (waiting, count) = {
+            let mut queue = self.waiting();
+            (std::mem::take(&mut queue.waiting), queue.count)
         };
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced < end {
-            // It may have been written anew meanwhile, this batch and all.
-            let (file, until) = {
-                let end = self.end();
-                (end.file.clone(), end.at)
-            };
-            file.sync()?;
-            *synced = until;
+        self.append(&mut end, &waiting, bookmark)?;
+        end.written = count;
+        Ok(())
+    }
+
+    /// Writes how far the fleet's purges are in it, if that has changed.
+    ///
+    /// # Errors
+    /// When it cannot be written. The purges that are written hold all the same.
+    pub fn note(&self) -> io::Result<()> {
+        let mut end = self.end();
+        let bookmark = self.bookmark(&end);
+        // With what waits, it is written anyway.
+        let is_written = self.waiting().count == end.written;
+        if is_written && bookmark != end.bookmark {
+            self.append(&mut end, &Traces::default(), bookmark)?;
         }
         Ok(())
+    }
+
+    fn append(&self, end: &mut End, traces: &Traces, bookmark: Option<Bookmark>) -> io::Result<()> {
+        // Of what is not synced nobody knows whether it is there.
+        if std::mem::replace(&mut end.is_torn, true) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes = batch(traces, bookmark, &end.seal, end.at)?;
+        end.file.write_at(&bytes, end.at)?;
+        end.at += bytes.len() as u64;
+        self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        end.file.sync()?;
+        end.is_torn = false;
+        end.bookmark = bookmark;
+        Ok(())
+    }
+
+    /// What is noted stays where nobody knows better: what was stored since is younger than that.
+    fn bookmark(&self, end: &End) -> Option<Bookmark> {
+        self.ask.get().and_then(|ask| ask()).or(end.bookmark)
     }
 
     /// Whether there is much in it that may no longer count.
@@ -206,27 +287,30 @@ impl Journal {
         self.end().at > LARGE
     }
 
-    /// Writes it anew with all that still counts.
+    /// Writes it anew with all that still counts, what waits among it.
     ///
     /// # Errors
     /// When it cannot be written; then it stays as it is.
     pub fn rewrite(&self, traces: impl FnOnce() -> Traces) -> io::Result<()> {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
         let mut end = self.end();
-        // Not before: what is appended until then is in memory already.
-        let new = rewritten(&self.shared, &traces())?;
+        let (bookmark, written) = (self.bookmark(&end), self.waiting().count);
+        // Not before: what is appended or waits until then is in memory already.
+        let new = rewritten(&self.shared, &traces(), bookmark)?;
         self.shared.give_back(end.at);
-        *synced = new.at;
-        *end = new;
+        *end = End { written, ..new };
         Ok(())
     }
 
     fn end(&self) -> MutexGuard<'_, End> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn waiting(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn rewritten(shared: &Shared, traces: &Traces) -> io::Result<End> {
+fn rewritten(shared: &Shared, traces: &Traces, bookmark: Option<Bookmark>) -> io::Result<End> {
     match shared.volume.remove(NEW) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -235,11 +319,11 @@ fn rewritten(shared: &Shared, traces: &Traces) -> io::Result<End> {
     let seal = Seal::new(shared.keys.as_ref(), shared.key, &salt).ok_or(io::ErrorKind::InvalidInput)?;
     let file = shared.volume.create(NEW)?;
     let header = Header { kind: Kind::Purges, key: shared.key, salt };
-    let bytes = [&header.encode()[..], &batch(traces, &seal, HEAD as u64)?].concat();
+    let bytes = [&header.encode()[..], &batch(traces, bookmark, &seal, HEAD as u64)?].concat();
     file.write_at(&bytes, 0)?;
     file.sync()?;
     shared.volume.replace(NAME, NEW)?;
     let at = bytes.len() as u64;
     shared.used.fetch_add(at, Ordering::Relaxed);
-    Ok(End { file, seal, at, is_torn: false })
+    Ok(End { file, seal, at, is_torn: false, written: 0, bookmark })
 }

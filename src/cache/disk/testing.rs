@@ -14,6 +14,7 @@ use super::segment::{Body, Part, Patience};
 use super::volume::{File, Lock, Volume};
 use super::{Before, Disk, Options};
 use crate::cache::content::Content;
+use crate::cache::fleet::Bookmark;
 use crate::cache::key::{Key, Target};
 use crate::cache::purge::Traces;
 
@@ -234,18 +235,29 @@ impl Store {
 
     pub fn try_open(volume: &Arc<Ram>, capacity: u64, secrets: &[&str]) -> io::Result<Option<Self>> {
         let (options, events) = options(capacity, secrets);
-        let disk = Disk::open(volume.clone(), options, |before: &Before| before.traces.clone())?;
+        let disk =
+            Disk::open(volume.clone(), options, |before: &Before| (before.traces.clone(), before.bookmark))?;
         Ok(disk.map(|disk| Self { disk, events }))
     }
 
     pub fn purged_before(volume: &Arc<Ram>, secrets: &[&str]) -> Traces {
-        let mut found = Traces::default();
+        Self::found(volume, secrets).0
+    }
+
+    /// What was purged, and until where that is all a fleet's.
+    pub fn found(volume: &Arc<Ram>, secrets: &[&str]) -> (Traces, Option<Bookmark>) {
+        let mut found = (Traces::default(), None);
         let opened = Disk::open(volume.clone(), options(1 << 20, secrets).0, |before: &Before| {
-            found = before.traces.clone();
+            found = (before.traces.clone(), before.bookmark);
             found.clone()
         });
         drop(opened.unwrap());
         found
+    }
+
+    /// Writes down what was purged.
+    pub fn purge(&self, purged: Traces, all: impl FnOnce() -> Traces) {
+        self.disk.write_purges(self.disk.queue_purge(purged), all);
     }
 
     /// Stores, and waits until it is written.

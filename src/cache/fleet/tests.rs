@@ -127,21 +127,65 @@ fn what_was_heard_is_of_one_log() {
     assert_eq!((fleet.heard("b"), fleet.position()), (Heard::TooLittle, None));
 }
 
+fn mark(text: &str) -> Bookmark {
+    Bookmark::new("a", position(text))
+}
+
+fn until(text: &str) -> Heard {
+    Heard::Until(position(text))
+}
+
+#[test]
+fn bookmarks_are_read_as_they_are_written_and_are_of_one_log() {
+    for bookmark in [None, Some(mark("5-7"))] {
+        assert_eq!(Bookmark::from_numbers(Bookmark::to_numbers(bookmark)), bookmark);
+    }
+    assert_eq!((mark("5-7").within("a"), mark("5-7").within("b")), (Some(position("5-7")), None));
+}
+
 #[test]
 fn a_store_that_was_away_has_its_purges_heard_again() {
     let (fleet, _member) = fleet();
     assert_eq!(fleet.heard("a"), Heard::Nothing);
-    fleet.resume(Some(position("3-0")));
-    assert_eq!(fleet.heard("a"), Heard::Until(position("3-0")));
-    fleet.hear(Heard::Until(position("3-0")), position("9-0"));
-    fleet.resume(Some(position("5-0")));
+    assert!(fleet.resume(Some(mark("3-0"))) && fleet.catches_up());
+    assert_eq!((fleet.resumed(), fleet.bookmark()), (Some(position("3-0")), None));
+    fleet.go_back(position("3-0"), true);
+    assert_eq!((fleet.heard("a"), fleet.bookmark()), (until("3-0"), Some(mark("3-0"))));
+    fleet.hear(until("3-0"), position("9-0"));
+    assert!(fleet.resume(Some(mark("5-0"))));
+    assert!(!fleet.is_up_to_date(until("9-0")) && fleet.catches_up(), "not what the store needs");
+    fleet.go_back(position("5-0"), true);
     // Whoever read on from three does not know of that.
-    fleet.hear(Heard::Until(position("3-0")), position("10-0"));
-    assert_eq!(fleet.heard("a"), Heard::Until(position("5-0")));
-    fleet.resume(None);
-    assert_eq!(fleet.heard("a"), Heard::TooLittle);
-    fleet.resume(Some(position("5-0")));
-    assert_eq!(fleet.heard("a"), Heard::TooLittle);
+    fleet.hear(until("3-0"), position("10-0"));
+    assert!(!fleet.is_up_to_date(until("10-0")) && fleet.catches_up());
+    assert_eq!(fleet.heard("a"), until("5-0"));
+    assert!(fleet.is_up_to_date(until("5-0")) && !fleet.catches_up());
+    assert!(!fleet.is_up_to_date(until("5-0")), "nobody waited for that");
+}
+
+#[test]
+fn a_store_that_knows_more_is_of_the_log_only_if_that_is_in_it() {
+    for (is_known, then) in [(true, until("9-0")), (false, Heard::TooLittle)] {
+        let (fleet, _member) = fleet();
+        assert_eq!(fleet.heard("a"), Heard::Nothing);
+        fleet.hear(Heard::Nothing, position("9-0"));
+        assert!(fleet.resume(Some(mark("12-0"))));
+        fleet.go_back(position("12-0"), is_known);
+        assert_eq!(fleet.heard("a"), then);
+    }
+}
+
+#[test]
+fn a_store_of_which_nobody_knows_what_it_missed_does_not_count() {
+    let (fleet, _member) = fleet();
+    assert!(!fleet.resume(Some(mark("3-0"))), "there is no log");
+    assert_eq!(fleet.heard("a"), Heard::Nothing);
+    assert!(!fleet.resume(None) && !fleet.resume(Some(Bookmark::new("b", position("3-0")))));
+    assert!(!fleet.catches_up() && fleet.heard("a") == Heard::Nothing);
+    assert!(fleet.resume(Some(mark("3-0"))));
+    assert_eq!(fleet.heard("b"), Heard::TooLittle);
+    assert_eq!((fleet.resumed(), fleet.bookmark()), (None, None));
+    assert!(!fleet.resume(Some(Bookmark::new("b", position("3-0")))), "everything is purged anyway");
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Tiered {
     #[must_use]
     pub fn on_disk(&self, key: &Key) -> Option<Search> {
         let disk = self.disk.load();
-        let disk = disk.as_ref()?;
+        let disk = disk.as_ref().filter(|_| !self.fleet.catches_up())?;
         let places = disk.find(key);
         (!places.is_empty()).then(|| Search { disk: disk.clone(), places })
     }

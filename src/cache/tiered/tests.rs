@@ -11,6 +11,8 @@ use crate::cache::purge::tag;
 use crate::cache::testing::{at, fields, received};
 use crate::cache::{RequestDirectives, ResponseDirectives, Verdict};
 
+mod fleet;
+
 const SIZE: Size = Size { bytes: 8 << 20, largest: 1 << 20 };
 const CAPACITY: u64 = 64 << 20;
 
@@ -20,14 +22,14 @@ fn on_disk(ram: &Arc<Ram>, capacity: u64) -> OnDisk {
         volume: ram.clone(),
         capacity,
         keys,
-        is_trusted: true,
+        is_fleets: false,
         random: boring::rand::rand_bytes,
         observe: Arc::new(|_| {}),
     }
 }
 
 fn memory_alone() -> Arc<Tiered> {
-    Arc::new(Tiered::new(SIZE, true, at(0), Box::new(|_| {})))
+    Arc::new(Tiered::new(SIZE, true, Arc::default(), at(0), Box::new(|_| {})))
 }
 
 fn open(ram: &Arc<Ram>) -> Arc<Tiered> {
@@ -161,21 +163,6 @@ async fn what_is_purged_before_the_disk_is_there_is_purged_on_it() {
     drop(new);
     let new = open(&ram);
     assert!(find(&new, "/a", "").await.is_none() && find(&new, "/b", "").await.is_some());
-}
-
-#[tokio::test]
-async fn where_purges_may_have_been_missed_nothing_of_before_counts() {
-    let ram = Arc::default();
-    let old = open(&ram);
-    put(&old, "/a", "", "");
-    drop(old);
-    let new = memory_alone();
-    assert!(new.attach(OnDisk { is_trusted: false, ..on_disk(&ram, CAPACITY) }).unwrap());
-    assert!(find(&new, "/a", "").await.is_none());
-    put(&new, "/b", "", "");
-    drop(new);
-    let next = open(&ram);
-    assert!(find(&next, "/a", "").await.is_none() && find(&next, "/b", "").await.is_some());
 }
 
 #[tokio::test]

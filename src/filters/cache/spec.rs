@@ -141,7 +141,8 @@ impl Default for Spec {
 pub struct Store {
     /// How much of it is kept in memory. Default `256MiB`. What is on its way takes up to a quarter of it besides.
     pub memory: Size,
-    /// Where more is kept, and beyond restarts; with `purges`, of which some may be missed meanwhile, not beyond them. Default: nowhere. Example: `{ path: /var/cache/edgeward, size: 10GiB }`.
+    /// Where more is kept, and beyond restarts; with `purges`, it counts once those of meanwhile are heard. Default: nowhere.
+    /// Example: `{ path: /var/cache/edgeward, size: 10GiB }`.
     pub disk: Option<Disk>,
     /// Has what is purged in one process of a fleet, or made untrue by a write, purged in all of them. Default: in this one
     /// alone.

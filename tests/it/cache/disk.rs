@@ -3,6 +3,7 @@
 mod crash;
 mod encryption;
 mod faults;
+mod fleet;
 mod handover;
 mod purge;
 mod warm;

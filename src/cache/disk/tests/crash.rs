@@ -34,7 +34,7 @@ fn open(directory: &Path) -> (Disk, Arc<Mutex<Vec<Event>>>, Traces) {
     let mut found = Traces::default();
     let disk = Disk::open(volume, options, |before| {
         found = before.traces.clone();
-        found.clone()
+        (found.clone(), None)
     });
     (disk.unwrap().expect("the killed process holds no lock"), events, found)
 }
@@ -72,7 +72,7 @@ fn writes_until_it_is_killed() {
         if seed.is_multiple_of(7) {
             let trace = Trace { scope: Scope::Tag(seed), hard: seed, soft: 0, soft_at: 0 };
             let traces = Traces { traces: vec![trace], epoch: before.epoch + 1, swept: 0 };
-            disk.purge(&traces, || panic!("there is room"));
+            disk.write_purges(disk.queue_purge(traces), || panic!("there is room"));
             disk.put(metadata("/last", 0, &text), Content::new(vec![noise(seed, 100).into()]));
             disk.flush();
             writeln!(said, "purged {seed}").unwrap();
