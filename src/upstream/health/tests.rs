@@ -78,7 +78,7 @@ async fn tcp_passes_where_a_connection_is_accepted_and_nowhere_else() {
     assert_eq!(probe(&format!("{{ backends: [\"{open}\"], health_check: {{ tcp: {{}} }} }}")).await, Ok(()));
     let (_socket, closed) = closed_port();
     let result = probe(&format!("{{ backends: [\"{closed}\"], health_check: {{ tcp: {{}} }} }}")).await;
-    assert_eq!(result, Err(Failure::Transport("ConnectRefused")));
+    assert_eq!(result, Err(Failure::Transport("connection refused")));
 }
 
 #[tokio::test]
