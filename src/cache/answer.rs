@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::part::Part;
 use super::range::{Multipart, Parts, content_range, open_range, unsatisfied_range};
 use super::validate;
+use crate::http::length;
 
 /// A response's head as one client gets it, and what of its content.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Answer {
         {
             let complete = part.complete.map(|complete| content_range(&asked, complete));
             fields.insert(CONTENT_RANGE, complete.unwrap_or_else(|| open_range(&asked)));
-            fields.insert(CONTENT_LENGTH, HeaderValue::from(asked.end - asked.start));
+            fields.insert(CONTENT_LENGTH, length::value(asked.end - asked.start));
             let within = asked.start - part.range.start..asked.end - part.range.start;
             return Self { status, fields, content: Selected::Part(within) };
         }
@@ -82,24 +83,24 @@ impl Answer {
         match parts {
             Parts::One(part) => {
                 fields.insert(CONTENT_RANGE, content_range(&part, length));
-                fields.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+                fields.insert(CONTENT_LENGTH, length::value(part.end - part.start));
                 Self { status: StatusCode::PARTIAL_CONTENT, fields, content: Selected::Part(part) }
             }
             Parts::Many(ranges) if matches!(extent, Extent::Whole(_)) => {
                 let multipart = Multipart::new(&ranges, &fields, length, fastrand::u128(..));
                 fields.insert(CONTENT_TYPE, multipart.content_type.clone());
-                fields.insert(CONTENT_LENGTH, HeaderValue::from(multipart.length));
+                fields.insert(CONTENT_LENGTH, length::value(multipart.length));
                 Self { status: StatusCode::PARTIAL_CONTENT, fields, content: Selected::Parts(multipart) }
             }
             Parts::Unsatisfiable => {
                 validate::remove_content_fields(&mut fields);
                 fields.insert(CONTENT_RANGE, unsatisfied_range(length));
-                fields.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
                 Self { status: StatusCode::RANGE_NOT_SATISFIABLE, fields, content: Selected::Nothing }
             }
             Parts::Whole | Parts::Many(_) => {
                 if let Some(length) = extent.length() {
-                    fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                    fields.insert(CONTENT_LENGTH, length::value(length));
                 }
                 let content = if *method == Method::HEAD { Selected::Nothing } else { Selected::Whole };
                 Self { status, fields, content }

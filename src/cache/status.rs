@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::http::length;
+
 /// The name of the field.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -121,7 +123,7 @@ fn push_string(text: &mut String, content: &str) {
 /// `Age` of a response that is so old (RFC 9111 §5.1), in whole seconds.
 #[must_use]
 pub fn age(age: Duration) -> HeaderValue {
-    HeaderValue::from(age.as_secs().min(u64::from(super::scalars::MAX_SECONDS)))
+    length::value(age.as_secs().min(u64::from(super::scalars::MAX_SECONDS)))
 }
 
 #[cfg(test)]

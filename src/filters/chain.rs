@@ -272,14 +272,17 @@ impl Chain {
                 let result = link.filter.on_response(exchange.at(position), response);
                 result.map_err(|refusal| link.decision(refusal))?;
             } else if !shadows.decided(position) {
+                let holds = exchange.slots.holds_response;
                 let result = link.filter.on_response(exchange.at(position), &mut response.clone());
+                exchange.slots.holds_response = holds;
                 shadows.note(link, position, result);
             }
         }
         Ok(())
     }
 
-    /// Passes a piece of the response body through the filters, last one first; `end` marks the last call.
+    /// Passes a piece of the response body through the filters, last one first; `end` marks the last call. What takes long is done
+    /// at once: the caller cannot wait.
     ///
     /// # Errors
     /// The first refusal in force. The head is gone by then, unless this piece came with it, so the response can only be
@@ -296,10 +299,37 @@ impl Chain {
                 continue;
             }
             if !link.shadow {
-                let result = link.filter.on_response_body(exchange.at(position), body, end);
+                let result = link.response_body_now(exchange.at(position), body, end);
                 result.map_err(|refusal| link.decision(refusal))?;
             } else if !shadows.decided(position) {
-                let result = link.filter.on_response_body(exchange.at(position), &mut body.clone(), end);
+                let result = link.response_body_now(exchange.at(position), &mut body.clone(), end);
+                shadows.note(link, position, result);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, and what takes long is done aside.
+    ///
+    /// # Errors
+    /// As [`Chain::response_body`].
+    pub async fn response_body_aside(
+        &self,
+        exchange: &mut Exchange<'_>,
+        shadows: &mut Shadows,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Decision> {
+        for (position, link) in self.along(&self.response_body).rev() {
+            if link.is_passed_by(exchange, position, None) {
+                continue;
+            }
+            if !link.shadow {
+                let result = link.response_body(exchange.at(position), body, end).await;
+                result.map_err(|refusal| link.decision(refusal))?;
+            } else if !shadows.decided(position) {
+                let mut copy = body.clone();
+                let result = link.response_body(exchange.at(position), &mut copy, end).await;
                 shadows.note(link, position, result);
             }
         }
@@ -375,6 +405,31 @@ impl Link {
             Some(job) => do_aside(job).await,
             None => Ok(()),
         }
+    }
+
+    /// The same of a piece of the response's body.
+    async fn response_body(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Refusal> {
+        self.filter.on_response_body(exchange, body, end)?;
+        match exchange.job() {
+            Some(job) => do_aside(job).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, where nobody can wait.
+    fn response_body_now(
+        &self,
+        exchange: &mut Exchange<'_>,
+        body: &mut Option<Bytes>,
+        end: bool,
+    ) -> Result<(), Refusal> {
+        self.filter.on_response_body(exchange, body, end)?;
+        exchange.job().map_or(Ok(()), |job| job())
     }
 
     /// Whether the exchange is none of the filter's. Decided once, in the first phase the filter takes part in.

@@ -179,6 +179,12 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
+    /// Has the response's head wait, where it can, until something of its body goes on or all has come, so that a refusal is
+    /// still an answer. In shadow mode nothing waits.
+    pub fn hold_response(&mut self) {
+        self.slots.holds_response = true;
+    }
+
     /// Waits until more than `most` bytes of the body have come, or all of it, and gives what has come by then. Of use in
     /// [`Filter::on_request`](super::Filter::on_request) alone, for a filter that cannot decide, or say who calls, without
     /// the body. Who comes after it sees the body all the same.
@@ -196,10 +202,15 @@ impl<'r> Exchange<'r> {
         }
     }
 
-    /// Has this done aside, so that nobody else waits for it, before the body goes on. Of use in
-    /// [`Filter::on_request_body`](super::Filter::on_request_body) alone.
+    /// Has this done before the body goes on; aside where the body can wait for it, so that nobody else does. Of use in
+    /// [`Filter::on_request_body`](super::Filter::on_request_body) and
+    /// [`Filter::on_response_body`](super::Filter::on_response_body) alone.
     pub fn do_aside(&mut self, job: Job) {
-        self.slots.job = Some(job);
+        self.slots.job = Some(match self.slots.job.take() {
+            // Of several filters of a group, each has something to do.
+            Some(before) => Box::new(move || before().and_then(|()| job())),
+            None => job,
+        });
     }
 
     /// What the filter wants done aside.
@@ -291,6 +302,8 @@ pub struct Slots {
     /// Of an API key that was refused.
     key_id: Box<str>,
     pub(super) hold: Hold,
+    /// Whether the response's head waits for its body.
+    pub(super) holds_response: bool,
     token: Option<TokenText>,
     pub(super) conditions: Conditions,
     pub(super) plan: Option<Box<Plan>>,
@@ -305,6 +318,12 @@ impl Slots {
     #[must_use]
     pub const fn hold(&self) -> Hold {
         self.hold
+    }
+
+    /// Whether the response's head is to wait until something of its body goes on.
+    #[must_use]
+    pub const fn holds_response(&self) -> bool {
+        self.holds_response
     }
 
     /// What the cache is to do; `None` where the request did not come by it.

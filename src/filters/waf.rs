@@ -99,7 +99,12 @@ impl Filter for Waf {
         let Some(examination) = exchange.slot::<Shared>().filter(|_| of_upstream).cloned() else {
             return Ok(());
         };
-        examination.open().response(response)
+        let mut open = examination.open();
+        open.response(response)?;
+        if open.awaits_response() {
+            exchange.hold_response();
+        }
+        Ok(())
     }
 
     fn on_response_body(
@@ -108,10 +113,15 @@ impl Filter for Waf {
         body: &mut Option<Bytes>,
         end: bool,
     ) -> Result<(), Refusal> {
-        match exchange.slot::<Shared>() {
-            Some(examination) => examination.open().response_body(body, end),
-            None => Ok(()),
+        let Some(examination) = exchange.slot::<Shared>().cloned() else { return Ok(()) };
+        let mut open = examination.open();
+        let Some(bytes) = open.collect_response(body, end) else { return Ok(()) };
+        if bytes < LARGE_BYTES {
+            return open.response_body();
         }
+        drop(open);
+        exchange.do_aside(Box::new(move || examination.open().response_body()));
+        Ok(())
     }
 }
 

@@ -132,7 +132,7 @@ pub fn check_length(session: &Session, ctx: &Context) -> Result<(), Decision> {
 }
 
 fn length(session: &Session) -> Option<u64> {
-    session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    crate::http::length::read(&session.req_header().headers)
 }
 
 /// Bytes that a body may have.

@@ -37,6 +37,7 @@ use crate::cache::tiered::{Found, Look};
 use crate::cache::validate;
 use crate::cache::vary::Fingerprint;
 use crate::filters::cache::{Course, Place, Plan, Settings};
+use crate::http::length;
 use crate::policy::Action;
 use crate::state::Clock;
 use crate::telemetry::metrics::CacheOutcome;
@@ -339,7 +340,7 @@ impl Asking<'_> {
         if detail.is_some() {
             serve::untouched(session, ctx, head, content).await?;
         } else {
-            let length = length(&head.headers);
+            let length = length::read(&head.headers);
             let fields = serve::of_the_message(&head.headers);
             serve::coming(session, ctx, (head.status, fields), (content, length), self.clock).await?;
         }
@@ -428,8 +429,4 @@ fn note(ctx: &mut Context, told: &Told) {
     attempts.backend.clone_from(&told.backend);
     (attempts.status, attempts.duration) = (told.status, told.duration);
     attempts.retries_elsewhere = told.retries;
-}
-
-fn length(fields: &HeaderMap) -> Option<u64> {
-    fields.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

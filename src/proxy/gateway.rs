@@ -328,7 +328,7 @@ impl ProxyHttp for Gateway {
             let result = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, response);
             result.map_err(|decision| refused(ctx, decision))?;
         }
-        ctx.connection.iter().for_each(|connection| connection.set_date(response));
+        rescue::keep_date(session, ctx, response);
         reframe(session, response)
     }
 

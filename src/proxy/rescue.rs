@@ -15,6 +15,7 @@ use super::connection::Activity;
 use super::context::Context;
 use crate::filters::chain::Decision;
 use crate::filters::{Exchange, Origin, Refusal};
+use crate::http::length;
 use crate::http::problem::{self, Problem};
 
 /// The label of decisions that no filter made.
@@ -172,7 +173,7 @@ pub async fn deliver(
         let shadows = &mut ctx.shadows;
         let mut filtered = chain.response(&mut exchange, shadows, &mut head);
         if filtered.is_ok() && chain.has_response_body() {
-            filtered = chain.response_body(&mut exchange, shadows, &mut body, true);
+            filtered = chain.response_body_aside(&mut exchange, shadows, &mut body, true).await;
         }
         // A refusal of a refusal would never end: the first one stands, with the headers it has so far.
         if let (Err(decision), Origin::Upstream) = (filtered, origin) {
@@ -186,20 +187,27 @@ pub async fn deliver(
     head.remove_header(&header::TRANSFER_ENCODING);
     if bodiless {
         head.remove_header(&header::CONTENT_LENGTH);
-    } else {
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    } else if length::read(&head.headers) != Some(body.len() as u64) {
+        head.insert_header(header::CONTENT_LENGTH, length::value(body.len() as u64))?;
     }
     ctx.status = status.as_u16();
     let silent = bodiless || body.is_empty() || session.req_header().method == Method::HEAD;
     if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
         session.set_write_timeout(Some(connection.write_patience(body.len())));
     }
-    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
+    keep_date(session, ctx, &head);
     session.write_response_header(Box::new(head), silent).await?;
     if !silent {
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Has the head that goes next say when the origin made the response. Of HTTP/2 the guard, which sees to that, sees no heads.
+pub fn keep_date(session: &Session, ctx: &Context, head: &ResponseHeader) {
+    if let (false, Some(connection)) = (session.is_http2(), &ctx.connection) {
+        connection.set_date(head);
+    }
 }
 
 /// Forgets the request in what the connection knows of it, once it is over.

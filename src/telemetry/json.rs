@@ -5,7 +5,8 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use super::{digits, timestamp};
+use super::timestamp;
+use crate::values::digits;
 
 /// An open JSON object at the end of a buffer. Keys are written in call order, and are not checked for repetition. They
 /// are names from the code: printable ASCII without quotes and backslashes, and not escaped.

@@ -2,7 +2,6 @@
 //! decides anything about a request, and nothing here makes one wait.
 
 pub mod access_log;
-mod digits;
 pub mod json;
 pub mod log;
 pub mod logs;

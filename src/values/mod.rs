@@ -2,9 +2,10 @@
 //! imports nothing of ours.
 //!
 //! Each type parses from exactly one notation, prints in that notation, and refuses everything else with a
-//! message that says what was expected, by example.
+//! message that says what was expected, by example. [`digits`] writes numbers where a formatter would take too long.
 
 pub mod choice;
+pub mod digits;
 pub mod duration;
 pub mod nearest;
 pub mod problem;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -348,4 +349,27 @@ fn a_secret_in_a_response_does_not_leave() {
     assert!(!String::from_utf8_lossy(&came).contains("PRIVATE"));
     edge.logged("the refusal", |line| line["path"] == "/key" && line["reason"] == "waf_blocked");
     assert_eq!(send(&edge, "GET", "/other", "", ""), passed());
+}
+
+#[test]
+fn behind_a_cache_the_head_of_a_response_waits_until_its_body_was_examined() {
+    let prose = "all of this is as it should be. ".repeat(2_000);
+    let secret = format!("{prose}-----BEGIN RSA PRIVATE KEY-----");
+    let (good, bad) = (prose.clone(), secret);
+    let origin = Origin::start(move |request| {
+        let body = if request.target().starts_with("/key") { &bad } else { &good };
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n");
+        let (front, back) = body.split_at(length / 2);
+        // The head comes alone, and long before the body's end.
+        let wait = Duration::from_millis(100);
+        Reply::raw(head).wait(wait).then(front).wait(wait).then(back)
+    });
+    let filters = "waf: { rules: [waf.conf], max_time: 1m } }, { cache: {}";
+    let policy = policy("@").replace("waf: @", filters);
+    let edge = Edge::policy(&policy).with("origin", origin.address()).with("crs", "/nowhere");
+    let edge = edge.file("waf.conf", RULES).start();
+    assert_eq!(send(&edge, "GET", "/key", "", ""), blocked());
+    let answer = edge.client("listen").get("/other");
+    assert_eq!((answer.status, answer.text() == prose), (200, true));
 }

@@ -1,6 +1,7 @@
 //! What tells requests apart: the key, and who asks.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::PathAndQuery;
@@ -41,7 +42,13 @@ pub(super) fn host<'e>(exchange: &Exchange<'e>, scheme: &str) -> Option<Cow<'e, 
     let given = exchange.request.headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
     let own = if scheme == "https" { 443 } else { 80 };
     match head::authority(given)?.port {
-        Some(port) if port != own => Some(format!("{}:{port}", facts.host).into()),
+        Some(port) if port != own => {
+            let mut named = String::with_capacity(facts.host.len() + ":65535".len());
+            named.push_str(&facts.host);
+            // Writing to a string cannot fail.
+            _ = write!(named, ":{port}");
+            Some(named.into())
+        }
         _ => Some(Cow::Borrowed(&*facts.host)),
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Examination {
     body: Option<Collected>,
     /// The response's body, while it waits.
     response: Option<(Collected, BytesMut)>,
+    /// What of it is to be examined.
+    whole_response: Option<Collected>,
 }
 
 impl Drop for Examination {
@@ -93,6 +95,7 @@ impl Examination {
             refused: "",
             body: None,
             response: None,
+            whole_response: None,
         }
     }
 
@@ -192,18 +195,33 @@ impl Examination {
         Ok(())
     }
 
-    /// Examines a response's body, of which nothing goes on until it is known to be good, or is longer than is looked at.
-    pub(super) fn response_body(&mut self, body: &mut Option<Bytes>, end: bool) -> Result<(), Refusal> {
-        let Some((collected, waiting)) = &mut self.response else { return Ok(()) };
+    /// Whether the response's body is to be examined.
+    pub(super) const fn awaits_response(&self) -> bool {
+        self.response.is_some()
+    }
+
+    /// Takes a piece of the response's body, of which nothing goes on until all has come, or more than is looked at. Then
+    /// it is time for [`Examination::response_body`], and all that waited goes on if that is good: says how many bytes
+    /// there are to look at.
+    pub(super) fn collect_response(&mut self, body: &mut Option<Bytes>, end: bool) -> Option<usize> {
+        let (collected, waiting) = self.response.as_mut()?;
         let piece = body.take().unwrap_or_default();
         waiting.extend_from_slice(&piece);
         let over = collected.take(&piece).is_err();
-        let Some((collected, waiting)) = self.response.take_if(|_| end || over) else { return Ok(()) };
-        self.transaction.response_body(collected.bytes());
-        let verdict = self.transaction.response_body_end();
-        self.judge(&verdict)?;
+        let (collected, waiting) = self.response.take_if(|_| end || over)?;
         *body = Some(waiting.freeze());
-        Ok(())
+        let bytes = collected.bytes().len();
+        self.whole_response = Some(collected);
+        Some(bytes)
+    }
+
+    /// Examines the response's body.
+    pub(super) fn response_body(&mut self) -> Result<(), Refusal> {
+        if let Some(body) = self.whole_response.take() {
+            self.transaction.response_body(body.bytes());
+        }
+        let verdict = self.transaction.response_body_end();
+        self.judge(&verdict)
     }
 
     fn judge(&mut self, verdict: &Verdict) -> Result<(), Refusal> {

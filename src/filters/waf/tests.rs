@@ -307,7 +307,7 @@ fn wrong_settings_are_told() {
     fs::create_dir_all(place.folder.join("wrong")).unwrap();
     fs::write(place.folder.join("wrong/rules.yaml"), "pack: p\nrules: [{ id: 1, in: agrs, equals: a }]\n")
         .unwrap();
-    fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx (?=a)\" \"id:9,deny\"\n").unwrap();
+    fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx (?=a)b\" \"id:9,deny\"\n").unwrap();
     for (spec, expected) in [
         (
             json!({ "rules": ["wrong"] }),

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -20,6 +20,7 @@ use crate::cache::store::{Asked, may_store, says_its_lifetime};
 use crate::cache::vary::Selector;
 use crate::cache::{ResponseDirectives, tags};
 use crate::filters::cache::{Course, Plan};
+use crate::http::length;
 use crate::proxy::context::Context;
 use crate::state::Clock;
 
@@ -75,7 +76,7 @@ pub fn begin(
     }
     let length = match response.status {
         StatusCode::NO_CONTENT => Some(0),
-        _ => response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
+        _ => length::read(&response.headers),
     };
     let limit = plan.settings.max_object.min(plan.settings.shared.store.memory().largest());
     if length.is_some_and(|length| length > limit) {

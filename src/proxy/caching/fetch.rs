@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora_core::protocols::http::HttpTask;
@@ -27,6 +27,7 @@ use crate::cache::validate::{self, Outcome};
 use crate::cache::vary::Selector;
 use crate::cache::{Key, RequestDirectives, ResponseDirectives, tags};
 use crate::filters::cache::Settings;
+use crate::http::length;
 use crate::state::Clock;
 
 /// For how long nobody waits for a key whose response was for one client alone: a minute, in nanoseconds.
@@ -217,7 +218,7 @@ impl Fetch {
         let requested_at = received_at.checked_sub(told.delay).unwrap_or(received_at);
         let headers = head.headers.clone();
         let response = Received { status: head.status, headers: &headers, requested_at, received_at };
-        let length = length(&headers);
+        let length = length::read(&headers);
         let keep = self.keep(&response, &told, length);
         let budget = self.settings.shared.budget.clone();
         let (reader, writer) = match &keep {
@@ -385,8 +386,4 @@ async fn follow(
 /// Lets the errand come to its end, so that its connection to the backend can be used again.
 async fn drain(answer: &mut SubrequestHandle) {
     while answer.rx.recv().await.is_some() {}
-}
-
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -111,10 +111,11 @@ pub async fn stored(
         let outlet = Outlet::new(body.clone(), portions(answer.content));
         return stream(session, ctx, head, Source::Disk(outlet)).await;
     }
-    match <[Bytes; 1]>::try_from(pieces(&stored.content, answer.content)) {
-        Ok([piece]) => rescue::deliver(session, ctx, head, piece, Origin::Upstream).await,
-        Err(pieces) => stream(session, ctx, head, Source::Pieces(pieces.into_iter())).await,
+    if let (Selected::Whole, [piece]) = (&answer.content, stored.content.pieces()) {
+        return rescue::deliver(session, ctx, head, piece.clone(), Origin::Upstream).await;
     }
+    let pieces = pieces(&stored.content, answer.content);
+    stream(session, ctx, head, Source::Pieces(pieces.into_iter())).await
 }
 
 fn pieces(content: &Content, selected: Selected) -> Vec<Bytes> {
@@ -212,8 +213,11 @@ async fn stream(
     ctx.status = head.status.as_u16();
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let silent = bodiless || session.req_header().method == Method::HEAD;
-    ctx.connection.iter().for_each(|connection| connection.set_date(&head));
-    session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)?;
+    // Once a head has gone, a refusal can only cut the response.
+    let mut waiting = Some(head);
+    if silent || !ctx.slots.holds_response() {
+        begin(session, ctx, &mut waiting, silent).await?;
+    }
     if silent {
         return Ok(());
     }
@@ -224,20 +228,49 @@ async fn stream(
             gone = gone(session) => return Err(gone),
         };
         let end = piece.is_none();
-        write(session, ctx, piece.transpose().map_err(broken)?, end).await?;
+        let mut piece = piece.transpose().map_err(broken)?;
+        filter(session, ctx, &mut piece, end).await?;
+        if waiting.is_some() && !end && piece.as_ref().is_none_or(Bytes::is_empty) {
+            continue;
+        }
+        begin(session, ctx, &mut waiting, false).await?;
+        write(session, ctx, piece, end).await?;
         if end {
             return Ok(());
         }
     }
 }
 
-async fn write(session: &mut Session, ctx: &mut Context, mut piece: Option<Bytes>, end: bool) -> Result<()> {
-    if ctx.route.chain.has_response_body() {
-        let request = session.req_header_mut();
-        let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-        let filtered = ctx.route.chain.response_body(&mut exchange, &mut ctx.shadows, &mut piece, end);
-        filtered.map_err(|decision| refused(ctx, decision))?;
+/// Sends the head, if it has not gone.
+async fn begin(
+    session: &mut Session,
+    ctx: &Context,
+    head: &mut Option<ResponseHeader>,
+    silent: bool,
+) -> Result<()> {
+    let Some(head) = head.take() else { return Ok(()) };
+    rescue::keep_date(session, ctx, &head);
+    session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)
+}
+
+/// Passes a piece through the route's filters. What takes them long is done aside.
+async fn filter(
+    session: &mut Session,
+    ctx: &mut Context,
+    piece: &mut Option<Bytes>,
+    end: bool,
+) -> Result<()> {
+    if !ctx.route.chain.has_response_body() {
+        return Ok(());
     }
+    let chain = &ctx.route.chain;
+    let request = session.req_header_mut();
+    let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
+    let filtered = chain.response_body_aside(&mut exchange, &mut ctx.shadows, piece, end).await;
+    filtered.map_err(|decision| refused(ctx, decision))
+}
+
+async fn write(session: &mut Session, ctx: &Context, piece: Option<Bytes>, end: bool) -> Result<()> {
     if let (true, Some(connection)) = (session.is_http2(), &ctx.connection) {
         let bytes = piece.as_ref().map_or(0, Bytes::len);
         session.set_write_timeout(Some(connection.write_patience(bytes)));

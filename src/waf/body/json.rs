@@ -27,6 +27,17 @@ pub fn parse<S: Sink + ?Sized>(
     limits: &Limits,
     sink: &mut S,
 ) -> Result<(), Fault> {
+    parse_part(input, b"json", arena, limits, sink)
+}
+
+/// As [`parse`], of a document that is a part of another, with its name there.
+pub fn parse_part<S: Sink + ?Sized>(
+    input: &[u8],
+    name: &[u8],
+    arena: &mut Arena,
+    limits: &Limits,
+    sink: &mut S,
+) -> Result<(), Fault> {
     if input.is_empty() {
         return Ok(());
     }
@@ -36,7 +47,7 @@ pub fn parse<S: Sink + ?Sized>(
     };
     let at = if valid.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let output = Output::new(valid, arena, limits, sink)?;
-    output.arena.side.extend_from_slice(b"json");
+    output.arena.side.extend_from_slice(name);
     let outcome = Parser { output, at }.document();
     match (outcome, broken) {
         // What is wrong at the end of the valid text is what follows it.

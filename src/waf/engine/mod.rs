@@ -11,6 +11,7 @@ mod run;
 mod state;
 mod transaction;
 mod transaction_body;
+mod transaction_graphql;
 mod tx;
 mod values;
 

@@ -342,3 +342,36 @@ fn strings_of_graphql_queries_are_arguments() {
     assert_eq!(ids(error, post(graphql, "{ user(id: \"bad) }")), [2]);
     assert!(ids(rules, post(JSON, "{\"other\":\"{ user(id: \\\"bad\\\") }\"}")).is_empty());
 }
+
+#[test]
+fn graphql_in_a_query_string_is_read_as_in_a_body() {
+    let braces = "SecRule ARGS \"@rx user|union\" \"id:1,phase:1,pass\"";
+    let id = "SecRule ARGS:graphql.id \"@streq bad\" \"id:1,phase:1,pass\"";
+    let variable = "SecRule ARGS:json.variables.id \"@streq b'd\" \"id:1,phase:1,pass\"";
+    let query = "/graphql?query={user(id:%22good%22){union}}";
+    let asked = |rest: &str| format!("{query}{rest}");
+    let matches = |rules: &str, target: &str| ids(rules, get(target)) == [1];
+    assert!(!matches(braces, query));
+    for looked_at in ["/?query=user", "/?query={user}'+union", "/?query={a(b:%22union%22)}", "/?q={user}"] {
+        assert!(matches(braces, looked_at), "{looked_at}");
+    }
+    assert!(matches(id, "/graphql?query={user(id:%22bad%22){name}}") && !matches(id, query));
+    // A string of JSON is not what it looks like.
+    assert!(matches(variable, &asked("&variables={%22id%22:%22b\\u0027d%22}")));
+    assert!(!matches(variable, &asked("&variables={%22id%22:%22good%22}")));
+    assert!(!matches(variable, "/?variables={%22id%22:%22b'd%22}"));
+    let known = "&extensions={%22persistedQuery%22:{%22version%22:1}}";
+    assert!(matches(variable, &format!("/?variables={{%22id%22:%22b'd%22}}{known}")));
+}
+
+#[test]
+fn variables_are_no_value_themselves_if_they_are_json_beside_a_query() {
+    let rules = "SecRule ARGS \"@contains {\" \"id:1,phase:1,pass\"";
+    let variables = "variables={%22user%22:{%22id%22:[1]}}";
+    assert!(ids(rules, get(&format!("/?query={{a}}&{variables}"))).is_empty());
+    assert_eq!(ids(rules, get(&format!("/?{variables}"))), [1]);
+    assert_eq!(ids(rules, get(&format!("/?query=words&{variables}"))), [1]);
+    assert_eq!(ids(rules, get("/?query={a}&variables={user}")), [1]);
+    let persisted = "extensions={%22persistedQuery%22:{%22version%22:1}}";
+    assert!(ids(rules, get(&format!("/?{variables}&{persisted}"))).is_empty());
+}

@@ -102,6 +102,8 @@ impl Transaction {
         let query = Values::part(raw, query, target.len());
         values.set(Variable::QueryString, query);
         self.arguments(query, Base::ArgGet);
+        let read = self.query_of_query_string();
+        self.fault_of_head(read.err());
         self.count_arguments();
     }
 

@@ -1,10 +1,10 @@
 //! The request's body: what it is read as, and what is odd about it.
 
 use super::transaction::{Transaction, only};
-use super::values::{Base, Named, Source, Span, Values};
+use super::values::{Base, Source, Span};
 use super::{Exhausted, Verdict};
 use crate::waf::body::multipart::{self, Flag};
-use crate::waf::body::{Fault, Kind, graphql, json, xml};
+use crate::waf::body::{Fault, Kind, json, xml};
 use crate::waf::ir::{EngineState, Phase, Variable};
 use crate::waf::meter::byte_ns;
 
@@ -91,7 +91,7 @@ impl Transaction {
             }
             Some("GRAPHQL") => {
                 keep = true;
-                self.graphql(body)
+                self.query(body, Base::ArgPost)
             }
             Some("XML") => self.xml(body),
             Some("MULTIPART") => self.multipart(body),
@@ -131,27 +131,8 @@ impl Transaction {
         let read = values.parse(body, only(Kind::Argument, Base::ArgPost), |input, arena, mut sink| {
             json::parse(input, arena, &limits, &mut sink)
         });
-        let is_query = |(_, named): &(usize, Named)| is_query(values, named);
-        for (at, query) in (first..).zip(values.from(first)).filter(is_query).collect::<Vec<_>>() {
-            let text = self.state.values.text(query.value).to_vec();
-            let query = self.state.values.keep(&text);
-            match self.graphql(query) {
-                Err(fault @ Fault::Limit(_)) => return Err(fault),
-                // Its braces and names are no attack, and its strings and comments are looked at.
-                Ok(()) if graphql::is_document(&text) => self.state.values.blank(at),
-                // What cannot be read is none: many other things are called queries.
-                _ => {}
-            }
-        }
+        self.queries_of_members(first)?;
         read
-    }
-
-    fn graphql(&mut self, query: Span) -> Result<(), Fault> {
-        let limits = self.limits();
-        let argument = only(Kind::Argument, Base::ArgPost);
-        self.state
-            .values
-            .parse(query, argument, |input, arena, mut sink| graphql::parse(input, arena, &limits, &mut sink))
     }
 
     fn xml(&mut self, body: Span) -> Result<(), Fault> {
@@ -206,15 +187,4 @@ impl Transaction {
         );
         report.outcome
     }
-}
-
-/// Whether a member is the text of a query, of one request or of many in an array (GraphQL over HTTP).
-fn is_query(values: &Values, named: &Named) -> bool {
-    let name = values.text(named.name);
-    let in_array = || {
-        let place = name.strip_prefix(b"json.array_")?.strip_suffix(b".query")?;
-        Some(place.iter().all(u8::is_ascii_digit))
-    };
-    (name == b"json.query" || in_array() == Some(true))
-        && memchr::memchr(b'{', values.text(named.value)).is_some()
 }

@@ -9,6 +9,7 @@
 //! byte. So a search pays for what it does from [`Caches::meter`], and finds nothing once that is empty.
 
 mod lazy;
+mod lookaround;
 mod required;
 mod translate;
 

@@ -31,6 +31,8 @@ pub struct Required {
 pub const LITERAL_BYTES: usize = 8;
 /// Strings that one node may be known to match exactly, while it is looked at.
 const EXACT: usize = 96;
+/// Numbers of repetitions whose strings are told apart, besides the least.
+const MORE: u32 = 2;
 /// Literals of one clause.
 const CLAUSE_LITERALS: usize = 4_000;
 /// Clauses kept of one pattern.
@@ -175,10 +177,7 @@ fn known(hir: &Hir, depth: usize) -> Known {
                 },
                 (0, _) => Known { exact: None, clauses: Vec::new() },
                 (1, Some(1)) => sub,
-                (least, most) if least <= 8 && most == Some(least) => {
-                    let copies: Vec<&Hir> = (0..least).map(|_| &*repetition.sub).collect();
-                    join(copies.into_iter(), depth)
-                }
+                (least @ 2..=8, most) => repeated(&repetition.sub, least, most, depth),
                 _ => {
                     flush(&mut sub);
                     sub
@@ -186,6 +185,29 @@ fn known(hir: &Hir, depth: usize) -> Known {
             }
         }
     }
+}
+
+/// At least two of a node, one after the other.
+fn repeated(sub: &Hir, least: u32, most: Option<u32>, depth: usize) -> Known {
+    let copies = |count: u32| join((0..count).map(|_| sub), depth);
+    let mut known = copies(least);
+    let Some(most) = most.filter(|most| most - least <= MORE) else {
+        flush(&mut known);
+        return known;
+    };
+    for more in least + 1..=most {
+        let also = copies(more).exact;
+        match (&mut known.exact, also) {
+            (Some(exact), Some(also)) if exact.len() + also.len() <= EXACT => exact.extend(also),
+            _ => {
+                known.exact = None;
+                let mut fewest = copies(least);
+                flush(&mut fewest);
+                return fewest;
+            }
+        }
+    }
+    known
 }
 
 fn known_class(class: &Class) -> Known {
@@ -251,12 +273,19 @@ fn alternation(parts: &[Hir], depth: usize) -> Known {
         let exact = branches.into_iter().filter_map(|branch| branch.exact).flatten().collect();
         return Known { exact: Some(exact), clauses: Vec::new() };
     }
-    let mut either = Clause::default();
-    for branch in &mut branches {
-        flush(branch);
-        let best = branch.clauses.iter().min_by(|a, b| a.likelihood().total_cmp(&b.likelihood()));
-        let Some(best) = best else { return Known { exact: None, clauses: Vec::new() } };
-        either = either.or(best);
-    }
-    Known { exact: None, clauses: vec![either] }
+    branches.iter_mut().for_each(flush);
+    // What is told by single bytes costs nothing to ask, and is asked besides.
+    let kinds: [fn(&Clause) -> bool; 2] = [|_| true, |clause| clause.literals.is_empty()];
+    let mut clauses: Vec<Clause> = kinds.into_iter().filter_map(|kind| either(&branches, kind)).collect();
+    clauses.dedup();
+    Known { exact: None, clauses }
+}
+
+/// What holds whichever of the branches matches: of each, the most telling clause of a kind.
+fn either(branches: &[Known], kind: impl Fn(&Clause) -> bool) -> Option<Clause> {
+    branches.iter().try_fold(Clause::default(), |either, branch| {
+        let clauses = branch.clauses.iter().filter(|clause| kind(clause));
+        let best = clauses.min_by(|a, b| a.likelihood().total_cmp(&b.likelihood()))?;
+        Some(either.or(best))
+    })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Caches, Case, Groups, Regex, Required, translate};
+use super::{Caches, Case, Groups, Regex, Required, Untranslatable, check, translate};
 use crate::waf::Clock;
 
 fn regex(pattern: &str) -> (Regex, Required) {
@@ -48,7 +48,8 @@ fn reads_patterns_as_pcre_does() {
 
 #[test]
 fn refuses_what_is_not_linear_and_what_is_no_pattern() {
-    for pattern in [r"(a)\1", r"a(?=b)", r"(?<!a)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"]
+    for pattern in
+        [r"(a)\1", r"a(?=b)c", r"(?<!a*)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"]
     {
         assert!(Regex::new(pattern.as_bytes(), Case::Sensitive).is_err(), "{pattern}");
     }
@@ -187,4 +188,49 @@ fn a_text_that_asks_for_a_new_state_with_each_byte_ends_with_the_time() {
     assert!(!found && is_empty && looked < 60, "{looked}");
     // The same length, of few states.
     assert!(!looks(&vec![b'c'; 128 << 10]).1);
+}
+
+#[test]
+fn looks_around_at_the_edges_of_a_pattern() {
+    for (pattern, matching, lacking) in [
+        (
+            r"<\?(?!xml)",
+            &[&b"<?php"[..], b"<?", b"<?x", b"<?xm", b"<?xmx", b"<?xml <?="][..],
+            &[&b"<?xml"[..], b"?"][..],
+        ),
+        (
+            r"(?<!&amp|&[aA]uml);|=",
+            &[&b";"[..], b"amp;", b"&am;", b"&xuml;", b"&amp=", b"&amp;;"],
+            &[&b"&amp;"[..], b"&Auml;", b"a"],
+        ),
+        ("a(?=bc|d)", &[&b"abc"[..], b"ad"], &[&b"ab"[..], b"a"]),
+        (r"(?<=x\))a|b(?!\w)", &[&b"x)a"[..], b"b", b"b-d"], &[&b"xa"[..], b"bcd"]),
+        ("a(?![)b])", &[&b"a"[..], b"ac"], &[&b"a)"[..], b"ab"]),
+    ] {
+        for text in matching {
+            assert!(is_match(pattern, text), "{pattern:?} {text:?}");
+        }
+        for text in lacking {
+            assert!(!is_match(pattern, text), "{pattern:?} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn looking_around_elsewhere_or_for_what_is_not_a_few_strings_is_refused() {
+    for pattern in [
+        "a(?!b)c",
+        "(a(?!b))",
+        "(?i)a(?!b)",
+        "a(?!b+)",
+        "a(?!b*)",
+        "b(?<!a)",
+        "a(?!(b))",
+        "a(?!b(?=c))",
+        "a(?!b)+",
+        "a(?!b$)",
+        "a(?!b",
+    ] {
+        assert!(matches!(check(pattern.as_bytes()), Err(Untranslatable::NotLinear(_))), "{pattern}");
+    }
 }

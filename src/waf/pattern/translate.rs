@@ -2,9 +2,12 @@
 //!
 //! Bytes stay bytes: `\x{e9}` and a raw byte above 127 mean that byte, as PCRE reads them without its UTF mode. Possessive
 //! quantifiers and atomic groups forbid a backtracking that linear time has no need of; they are read as their plain
-//! forms, which match all they match. Lookaround and backreferences cannot be translated.
+//! forms, which match all they match. Lookaround is translated at the edge of a pattern alone ([`super::lookaround`]), backreferences
+//! not at all.
 
 use std::fmt::Write as _;
+
+use super::lookaround::{Lookaround, none_of};
 
 /// Why a pattern was not translated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +25,8 @@ pub enum Untranslatable {
 /// # Errors
 /// What has no counterpart.
 pub fn translate(pattern: &[u8]) -> Result<String, Untranslatable> {
-    let mut translator = Translator { rest: pattern, out: String::with_capacity(pattern.len() + 16) };
+    let out = String::with_capacity(pattern.len() + 16);
+    let mut translator = Translator { rest: pattern, out, depth: 0, has_flags: false };
     while let Some(byte) = translator.next() {
         translator.item(byte)?;
     }
@@ -32,6 +36,9 @@ pub fn translate(pattern: &[u8]) -> Result<String, Untranslatable> {
 struct Translator<'a> {
     rest: &'a [u8],
     out: String,
+    /// Groups that are open.
+    depth: usize,
+    has_flags: bool,
 }
 
 /// What an escape stands for.
@@ -75,6 +82,7 @@ impl Translator<'_> {
                 Ok(())
             }
             b'^' | b'$' | b'.' | b'|' | b')' => {
+                self.depth = self.depth.saturating_sub(usize::from(byte == b')'));
                 self.out.push(char::from(byte));
                 Ok(())
             }
@@ -124,6 +132,7 @@ impl Translator<'_> {
     }
 
     fn group(&mut self) -> Result<(), Untranslatable> {
+        self.depth += 1;
         if !self.take(b"?") {
             self.out.push('(');
             return Ok(());
@@ -131,13 +140,14 @@ impl Translator<'_> {
         let names: [&[u8]; 3] = [b"P<", b"<", b"'"];
         let rest = self.rest;
         match rest {
-            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => Err(Untranslatable::NotLinear("lookaround")),
+            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => self.lookaround(),
             [b'>', ..] => {
                 self.take(b">");
                 self.out.push_str("(?:");
                 Ok(())
             }
             [b'#', ..] => {
+                self.depth -= 1;
                 let end = memchr::memchr(b')', self.rest);
                 let after = end.and_then(|end| self.rest.get(end + 1..));
                 self.rest =
@@ -159,17 +169,37 @@ impl Translator<'_> {
         }
     }
 
+    /// What looks around where the pattern or a branch of it starts or ends.
+    fn lookaround(&mut self) -> Result<(), Untranslatable> {
+        self.depth -= 1;
+        let is_outside = self.depth == 0 && !self.has_flags;
+        let found = Lookaround::read(self.rest).filter(|found| is_outside && found.is_at_edge(&self.out));
+        let found = found.ok_or(Untranslatable::NotLinear("lookaround"))?;
+        let inside = translate(found.inside)?;
+        if found.negative {
+            let instead = none_of(&inside, found.behind).ok_or(Untranslatable::NotLinear("lookaround"))?;
+            self.out.push_str(&instead);
+        } else {
+            _ = write!(self.out, "(?:{inside})");
+        }
+        self.rest = found.after;
+        Ok(())
+    }
+
     /// `(?i)`, `(?i-s:` and so on. `J`, `U` and `X` of PCRE mean something else or nothing here.
     fn flags(&mut self) -> Result<(), Untranslatable> {
+        let before = self.out.len();
         self.out.push_str("(?");
         loop {
             match self.next() {
                 Some(flag @ (b'i' | b'm' | b's' | b'x' | b'-')) => self.out.push(char::from(flag)),
                 Some(end @ (b')' | b':')) => {
+                    self.depth -= usize::from(end == b')');
                     if self.out.ends_with("(?") && end == b')' {
-                        self.out.truncate(self.out.len() - 2);
+                        self.out.truncate(before);
                         return Ok(());
                     }
+                    self.has_flags |= end == b')';
                     self.out.push(char::from(end));
                     return Ok(());
                 }

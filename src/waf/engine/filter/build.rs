@@ -405,6 +405,8 @@ fn finish_scope(scope: &mut Scope, number: u16, pipelines: &[Pipeline]) {
         any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);
     }
     let meets = |pipeline: &Pipeline| pipeline.rules.iter().zip(&any).any(|(a, b)| a & b != 0);
-    let own = pipelines.iter().enumerate().filter(|(_, pipeline)| meets(pipeline));
-    scope.pipelines = own.fold(0, |own, (at, _)| own | 1 << at);
+    for (at, pipeline) in pipelines.iter().enumerate().filter(|(_, pipeline)| meets(pipeline)) {
+        scope.pipelines |= 1 << at;
+        scope.steps |= pipeline.step_set;
+    }
 }

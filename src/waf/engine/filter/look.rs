@@ -5,6 +5,7 @@ use aho_corasick::automaton::{Automaton, StateID};
 
 use super::classes::ClassSet;
 use super::seen::Key;
+use super::stamps::Stamps;
 use super::texts::{Known, TextId, Texts};
 use super::{Filter, Findings, Needed, Pipeline, Scope, bits, insert};
 use crate::waf::engine::operators::{self, Operands};
@@ -44,7 +45,31 @@ impl Runner<'_> {
         let State { values, findings, caches, .. } = &mut *self.state;
         let Some(value) = values.value(at) else { return };
         let name = if scope.by_name { values.name(at) } else { &[] };
-        let key = Key::new(scope.number, name, value);
+        let mut rules = [0_u64; WORDS];
+        let Some(rules) = rules.get_mut(..filter.words) else { return };
+        rules.copy_from_slice(&scope.all);
+        let mut by_name = false;
+        let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
+        for (_, not) in scope.not_named.iter().filter(|(known, _)| same(known)) {
+            rules.iter_mut().zip(not).for_each(|(rule, not)| *rule &= !not);
+            by_name = true;
+        }
+        for (_, also) in scope.named.iter().filter(|(known, _)| same(known)) {
+            rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
+            by_name = true;
+        }
+        for (pattern, also) in &scope.matching {
+            let regex = self.plan.patterns.get(*pattern as usize);
+            if regex.is_some_and(|regex| regex.is_match(*pattern as usize, caches, name)) {
+                rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
+                by_name = true;
+            }
+        }
+        if rules.iter().all(|word| *word == 0) {
+            return;
+        }
+        // Most names change nothing: what is found is the same under all of those.
+        let key = Key::new(scope.number, by_name.then_some(name), value);
         if let Some(found) = key.and_then(|key| findings.seen_before.find(key)) {
             for bit in found.bits() {
                 findings.push(*bit, at);
@@ -52,29 +77,10 @@ impl Runner<'_> {
             caches.meter.spend(SEEN_NS);
             return;
         }
-        let mut rules = [0_u64; WORDS];
-        let Some(rules) = rules.get_mut(..filter.words) else { return };
-        rules.copy_from_slice(&scope.all);
-        let same = |known: &[u8]| known.len() == name.len() && known.eq_ignore_ascii_case(name);
-        for (_, not) in scope.not_named.iter().filter(|(known, _)| same(known)) {
-            rules.iter_mut().zip(not).for_each(|(rule, not)| *rule &= !not);
-        }
-        for (_, also) in scope.named.iter().filter(|(known, _)| same(known)) {
-            rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
-        }
-        for (pattern, also) in &scope.matching {
-            let regex = self.plan.patterns.get(*pattern as usize);
-            if regex.is_some_and(|regex| regex.is_match(*pattern as usize, caches, name)) {
-                rules.iter_mut().zip(also).for_each(|(rule, also)| *rule |= also);
-            }
-        }
-        if rules.iter().all(|word| *word == 0) {
-            return;
-        }
         let mut operands = Operands { plan: self.plan, argument: &[], caches };
         let looked = Look { filter, value, rules, at };
         let found = findings.list.len();
-        looked.pipelines(scope.pipelines, findings, &mut operands);
+        looked.pipelines(scope, findings, &mut operands);
         // What was not looked at to its end is not known.
         if operands.caches.meter.spend(VALUE_NS)
             && let Some(key) = key
@@ -104,7 +110,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// Makes the texts that the pipelines make of the value, and looks at each for all rules that are to.
-    fn pipelines(&self, pipelines: u128, findings: &mut Findings, operands: &mut Operands<'_>) {
+    fn pipelines(&self, scope: &Scope, findings: &mut Findings, operands: &mut Operands<'_>) {
         let (filter, texts) = (self.filter, &mut findings.texts);
         texts.begin(self.value, &filter.classes);
         let classes = texts.classes(0);
@@ -112,8 +118,8 @@ impl Look<'_> {
         let told = filter.screen.tell(classes, &filter.pipelines, &mut remembered);
         // Most pipelines change nothing of most values: the value is looked at once for all of them.
         texts.look_for(0, &told.unchanged);
-        let steps = self.effective(told.steps, texts, &mut operands.caches.meter);
-        let mut changing = told.changing & pipelines;
+        let steps = self.effective(told.steps & scope.steps, texts, &mut operands.caches.meter);
+        let mut changing = told.changing & scope.pipelines;
         findings.texts.remembered = remembered;
         while changing != 0 {
             let pipeline = filter.pipelines.get(changing.trailing_zeros() as usize);
@@ -267,35 +273,31 @@ impl Look<'_> {
             found.iter_mut().zip(rules).for_each(|(found, also)| *found |= also);
         }
         let mut stamps = std::mem::take(&mut texts.stamps);
-        texts.stamp = texts.stamp.wrapping_add(1);
-        if texts.stamp == 0 || stamps.len() < self.filter.by_literal.len() {
-            stamps.clear();
-            stamps.resize(self.filter.by_literal.len(), 0);
-            texts.stamp = 1;
-        }
-        let stamp = texts.stamp;
+        stamps.begin(self.filter.by_literal.len());
         let text = texts.text(self.value, id);
         meter.spend(text.len() * byte_ns::SCAN);
-        self.literals(text, stamp, &mut stamps, found);
+        self.literals(text, &mut stamps, found);
         let (known, candidates) = texts.candidates(id, self.filter.words);
         *known = Known::Scanned;
         for ((candidates, literal), found) in candidates.iter_mut().zip(&self.filter.literal).zip(&*found) {
             *candidates &= !literal | found;
         }
-        self.drop_lacking(candidates, classes, |literal| stamps.get(literal as usize) == Some(&stamp));
+        self.drop_lacking(candidates, classes, |literal| stamps.has(literal));
         texts.stamps = stamps;
     }
 
-    fn literals(&self, text: &[u8], stamp: u32, stamps: &mut [u32], found: &mut [u64]) {
+    fn literals(&self, text: &[u8], stamps: &mut Stamps, found: &mut [u64]) {
         let Some(automaton) = &self.filter.automaton else { return };
         let Ok(start) = automaton.start_state(Anchored::No) else { return };
         let mut hit = |state: StateID| {
+            // Text of many words comes to the same few states again and again.
+            if !stamps.comes_to(state.as_u32()) {
+                return;
+            }
             for place in 0..automaton.match_len(state) {
-                let literal = automaton.match_pattern(state, place).as_usize();
-                let Some(seen) = stamps.get_mut(literal) else { continue };
-                if *seen != stamp {
-                    *seen = stamp;
-                    let rules = self.filter.by_literal.get(literal).into_iter().flatten();
+                let literal = automaton.match_pattern(state, place);
+                if stamps.find(literal.as_u32()) {
+                    let rules = self.filter.by_literal.get(literal.as_usize()).into_iter().flatten();
                     rules.for_each(|bit| insert(found, *bit));
                 }
             }

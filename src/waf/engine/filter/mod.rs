@@ -10,6 +10,7 @@ mod classes;
 mod look;
 mod screen;
 mod seen;
+mod stamps;
 mod texts;
 
 use aho_corasick::automaton::Automaton;
@@ -120,6 +121,8 @@ struct Scope {
     number: u16,
     /// Which of [`Filter::pipelines`] they have, a bit each.
     pipelines: u128,
+    /// The transformations of those.
+    steps: u64,
 }
 
 /// What was found in the values of one transaction.

@@ -5,8 +5,9 @@
 use super::classes::ClassSet;
 use super::{Bits, Pipeline};
 
-/// Sets of classes that are remembered, a power of two.
-const REMEMBERED: usize = 512;
+/// Sets of classes that are remembered, a power of two. The names in one long list of objects differ in their digits, and come to a
+/// thousand.
+const REMEMBERED: usize = 2_048;
 
 /// Which bytes tell what. Immutable and shared.
 #[derive(Debug)]
@@ -72,7 +73,8 @@ impl Screen {
         for (_, rules) in self.needs.iter().filter(|(needed, _)| needed & told.classes == 0) {
             told.possible.iter_mut().zip(rules).for_each(|(possible, rules)| *possible &= !rules);
         }
-        told.unchanged = vec![0; self.all.len()].into();
+        told.unchanged.clone_from(&self.all);
+        told.unchanged.fill(0);
         (told.changing, told.steps) = (0, 0);
         for (place, pipeline) in pipelines.iter().enumerate() {
             let may = pipeline.steps.iter().filter(|step| step.changes & told.classes != 0);

@@ -1,8 +1,8 @@
 //! Names and short values that were looked at before, with what was found in them.
 //!
 //! Requests to one service repeat themselves: the names of headers, cookies and fields, and many of their values. What is
-//! found in a value depends on its place, its name and its bytes alone, so a value that is here byte for byte
-//! needs no second look. What a stranger sends can push others out, no more.
+//! found in a value depends on its place, its bytes and, if a rule is about that name, its name, so a value that is here
+//! byte for byte needs no second look. What a stranger sends can push others out, no more.
 
 /// Entries, a power of two.
 const ENTRIES: usize = 1_024;
@@ -11,6 +11,9 @@ const BYTES: usize = 120;
 
 /// Rules that are kept of one value; a value of more is looked at again.
 const FOUND: usize = 8;
+
+/// What the length of a name is that has no say.
+const NO_NAME: u8 = u8::MAX;
 
 /// What was looked at.
 #[derive(Debug, Default)]
@@ -49,20 +52,26 @@ const EMPTY: Entry =
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key<'a> {
     place: u16,
+    /// The length of the name, or [`NO_NAME`].
+    length: u8,
     name: &'a [u8],
     value: &'a [u8],
     at: usize,
 }
 
 impl<'a> Key<'a> {
-    /// Nothing, if it is too long to be kept.
-    pub(super) fn new(place: u16, name: &'a [u8], value: &'a [u8]) -> Option<Self> {
+    /// Nothing, if it is too long to be kept. Without a name, it is the same under all that have no say.
+    pub(super) fn new(place: u16, name: Option<&'a [u8]>, value: &'a [u8]) -> Option<Self> {
+        let (name, length) = match name {
+            Some(name) => (name, u8::try_from(name.len()).ok()?),
+            None => (&[][..], NO_NAME),
+        };
         if name.len() + value.len() > BYTES {
             return None;
         }
-        let hash = mix(mix(u64::from(place) ^ (name.len() as u64) << 16, name), value);
+        let hash = mix(mix(u64::from(place) ^ u64::from(length) << 16, name), value);
         let at = usize::try_from(hash >> 40).unwrap_or(0) % ENTRIES;
-        Some(Self { place, name, value, at })
+        Some(Self { place, length, name, value, at })
     }
 }
 
@@ -83,9 +92,9 @@ impl Seen {
     /// The rules that were found in it before, by their bits, if it is known.
     pub(super) fn find(&self, key: Key<'_>) -> Option<Found> {
         let entry = self.entries.get(key.at)?;
-        let (name, length) = (usize::from(entry.name), usize::from(entry.length));
+        let (name, length) = (key.name.len(), usize::from(entry.length));
         let same = entry.place == key.place
-            && name == key.name.len()
+            && entry.name == key.length
             && length == key.name.len() + key.value.len()
             && entry.bytes.get(..name) == Some(key.name)
             && entry.bytes.get(name..length) == Some(key.value);
@@ -103,7 +112,7 @@ impl Seen {
         }
         let Some(entry) = self.entries.get_mut(key.at) else { return };
         let (name, length) = (key.name.len(), key.name.len() + key.value.len());
-        let (Ok(name_length), Ok(whole)) = (u8::try_from(name), u8::try_from(length)) else { return };
+        let Ok(whole) = u8::try_from(length) else { return };
         if let Some(front) = entry.bytes.get_mut(..name) {
             front.copy_from_slice(key.name);
         }
@@ -112,7 +121,7 @@ impl Seen {
         }
         entry.found.iter_mut().zip(found).for_each(|(place, bit)| *place = bit);
         entry.count = u8::try_from(count).unwrap_or(0);
-        (entry.place, entry.name, entry.length) = (key.place, name_length, whole);
+        (entry.place, entry.name, entry.length) = (key.place, key.length, whole);
     }
 }
 
@@ -127,7 +136,7 @@ mod tests {
     #[test]
     fn knows_a_value_at_its_place_and_name_alone() {
         let mut seen = Seen::default();
-        let key = |place, name, value| Key::new(place, name, value).unwrap();
+        let key = |place, name: &'static [u8], value| Key::new(place, Some(name), value).unwrap();
         let noted = key(1, b"host", b"example.com");
         assert!(seen.find(noted).is_none());
         seen.note(noted, [3, 9].into_iter());
@@ -144,8 +153,8 @@ mod tests {
     #[test]
     fn another_value_of_the_same_entry_takes_its_place() {
         let mut seen = Seen::default();
-        let one = Key::new(1, b"a", b"1").unwrap();
-        let other = Key { at: one.at, ..Key::new(1, b"b", b"2").unwrap() };
+        let one = Key::new(1, Some(b"a"), b"1").unwrap();
+        let other = Key { at: one.at, ..Key::new(1, Some(b"b"), b"2").unwrap() };
         seen.note(one, [1, 2].into_iter());
         seen.note(other, [].into_iter());
         assert_eq!((bits(&seen, one), bits(&seen, other)), (None, Some(vec![])));
@@ -153,11 +162,21 @@ mod tests {
 
     #[test]
     fn keeps_nothing_that_is_long_or_that_many_rules_were_found_in() {
-        assert!(Key::new(0, b"n", &[b'v'; BYTES]).is_none());
-        assert!(Key::new(0, b"n", &[b'v'; BYTES - 1]).is_some());
+        assert!(Key::new(0, Some(b"n"), &[b'v'; BYTES]).is_none());
+        assert!(Key::new(0, Some(b"n"), &[b'v'; BYTES - 1]).is_some());
         let mut seen = Seen::default();
-        let key = Key::new(0, b"n", b"v").unwrap();
+        let key = Key::new(0, Some(b"n"), b"v").unwrap();
         seen.note(key, [0; FOUND + 1].into_iter());
         assert!(seen.find(key).is_none());
+    }
+
+    #[test]
+    fn a_value_whose_name_has_no_say_is_another_than_one_without_a_name() {
+        let mut seen = Seen::default();
+        let any = Key::new(0, None, b"v").unwrap();
+        seen.note(any, [1].into_iter());
+        assert_eq!(bits(&seen, any).unwrap(), [1]);
+        let empty = Key::new(0, Some(b""), b"v").unwrap();
+        assert!(seen.find(Key { at: any.at, ..empty }).is_none());
     }
 }

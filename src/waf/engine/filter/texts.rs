@@ -3,6 +3,7 @@
 use super::Step;
 use super::classes::{ClassSet, Classes};
 use super::screen::Remembered;
+use super::stamps::Stamps;
 use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::transform::Transformation;
 
@@ -51,9 +52,8 @@ pub(super) struct Texts {
     words: usize,
     /// Candidates of each text, one set of rules after the other.
     candidates: Vec<u64>,
-    /// By literal: the last text in which it was found, counted over all values.
-    pub(super) stamps: Vec<u32>,
-    pub(super) stamp: u32,
+    /// The literals of the text that was scanned last.
+    pub(super) stamps: Stamps,
     /// What sets of bytes tell.
     pub(super) remembered: Remembered,
     /// What is known of a text that is not there.

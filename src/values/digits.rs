@@ -1,33 +1,40 @@
-//! Decimal digits straight into a byte buffer, for the lines that every request writes: no formatter, no
-//! allocation beyond the buffer's own growth.
+//! Decimal digits without a formatter and without an allocation, for what every request writes.
 
 use std::net::IpAddr;
 
-/// Appends `number` in decimal.
-pub(super) fn push(out: &mut Vec<u8>, number: u64) {
-    push_padded(out, number, 1);
-}
+/// Room for the longest number.
+pub type Buffer = [u8; 20];
 
-/// Appends `number` in decimal, with leading zeros up to `width` digits, 20 at most.
-pub(super) fn push_padded(out: &mut Vec<u8>, mut number: u64, width: usize) {
-    let mut digits = *b"00000000000000000000";
+/// A number in decimal, with leading zeros up to `width` digits.
+#[must_use]
+pub fn decimal(mut number: u64, width: usize, buffer: &mut Buffer) -> &[u8] {
     let mut count = 0;
-    for digit in digits.iter_mut().rev() {
+    for digit in buffer.iter_mut().rev() {
         if number == 0 && count >= width {
             break;
         }
         // `% 10` leaves one digit, so the cast cannot lose anything.
         #[allow(clippy::cast_possible_truncation)]
         let last = (number % 10) as u8;
-        *digit += last;
+        *digit = b'0' + last;
         number /= 10;
         count += 1;
     }
-    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
+    buffer.get(buffer.len() - count..).unwrap_or_default()
+}
+
+/// Appends `number` in decimal.
+pub fn push(out: &mut Vec<u8>, number: u64) {
+    push_padded(out, number, 1);
+}
+
+/// Appends `number` in decimal, with leading zeros up to `width` digits, 20 at most.
+pub fn push_padded(out: &mut Vec<u8>, number: u64, width: usize) {
+    out.extend_from_slice(decimal(number, width, &mut Buffer::default()));
 }
 
 /// Appends an address as text, an IPv6 one in the shape of RFC 5952.
-pub(super) fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
+pub fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
     use std::io::Write;
     match address {
         IpAddr::V4(address) => {

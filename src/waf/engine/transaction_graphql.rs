@@ -1,0 +1,110 @@
+//! GraphQL over HTTP: queries in JSON bodies and in query strings.
+//!
+//! A query's strings and comments are arguments of their own, and so are the members of its variables. The text around
+//! them is no value of anybody's any more: its braces and names look like attacks, and are none. So it is with what is
+//! read as GraphQL to its end; anything else stays the value it is, for many other things are called `query`.
+
+use super::transaction::{Transaction, only};
+use super::values::{Base, Named, Span, Values};
+use crate::waf::body::{Fault, Kind, graphql, json};
+
+/// The member of `extensions` that stands for a query which the server knows.
+const PERSISTED: &[u8] = b"\"persistedQuery\"";
+
+impl Transaction {
+    /// What is in a query.
+    pub(super) fn query(&mut self, query: Span, base: Base) -> Result<(), Fault> {
+        let limits = self.limits();
+        self.state.values.parse(query, only(Kind::Argument, base), |input, arena, mut sink| {
+            graphql::parse(input, arena, &limits, &mut sink)
+        })
+    }
+
+    /// What is in those members of a JSON body that are queries, from this place on.
+    pub(super) fn queries_of_members(&mut self, first: usize) -> Result<(), Fault> {
+        for (at, named) in self.those(first, |values, named| is_query(values, values.text(named.name), named))
+        {
+            self.query_at(at, named, Base::ArgPost)?;
+        }
+        Ok(())
+    }
+
+    /// What is in the query, the variables and the extensions of a query string.
+    pub(super) fn query_of_query_string(&mut self) -> Result<(), Fault> {
+        let queries = self.those(0, |values, named| {
+            named.base == Base::ArgGet
+                && values.text(named.name) == b"query"
+                && memchr::memchr(b'{', values.text(named.value)).is_some()
+        });
+        let mut is_graphql = false;
+        for (at, named) in queries {
+            is_graphql |= self.query_at(at, named, Base::ArgGet)?;
+        }
+        let extensions = self.objects(b"extensions");
+        is_graphql |= extensions
+            .iter()
+            .any(|(_, named)| memchr::memmem::find(self.state.values.text(named.value), PERSISTED).is_some());
+        if is_graphql {
+            for (at, named) in extensions {
+                self.object_at(at, named, b"json.extensions")?;
+            }
+            for (at, named) in self.objects(b"variables") {
+                self.object_at(at, named, b"json.variables")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Arguments of this name that may be objects.
+    fn objects(&self, name: &[u8]) -> Vec<(usize, Named)> {
+        self.those(0, |values, named| {
+            named.base == Base::ArgGet
+                && values.text(named.name) == name
+                && values.text(named.value).starts_with(b"{")
+        })
+    }
+
+    /// Values from this place on, as they are now.
+    fn those(&self, first: usize, is: impl Fn(&Values, &Named) -> bool) -> Vec<(usize, Named)> {
+        let values = &self.state.values;
+        (first..).zip(values.from(first)).filter(|(_, named)| is(values, named)).collect()
+    }
+
+    /// Whether the value is a query, of which only what is in it is left then.
+    fn query_at(&mut self, at: usize, named: Named, base: Base) -> Result<bool, Fault> {
+        let text = self.state.values.text(named.value).to_vec();
+        let query = self.state.values.keep(&text);
+        match self.query(query, base) {
+            Err(fault @ Fault::Limit(_)) => return Err(fault),
+            Ok(()) if graphql::is_document(&text) => self.state.values.blank(at),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn object_at(&mut self, at: usize, named: Named, root: &[u8]) -> Result<(), Fault> {
+        let text = self.state.values.text(named.value).to_vec();
+        let object = self.state.values.keep(&text);
+        let limits = self.limits();
+        let read =
+            self.state.values.parse(object, only(Kind::Argument, Base::ArgGet), |input, arena, mut sink| {
+                json::parse_part(input, root, arena, &limits, &mut sink)
+            });
+        match read {
+            Err(fault @ Fault::Limit(_)) => return Err(fault),
+            Ok(()) => self.state.values.blank(at),
+            Err(Fault::Malformed { .. }) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether a member is the text of a query, of one request or of many in an array.
+fn is_query(values: &Values, name: &[u8], named: &Named) -> bool {
+    let in_array = || {
+        let place = name.strip_prefix(b"json.array_")?.strip_suffix(b".query")?;
+        Some(place.iter().all(u8::is_ascii_digit))
+    };
+    (name == b"json.query" || in_array() == Some(true))
+        && memchr::memchr(b'{', values.text(named.value)).is_some()
+}
