@@ -22,7 +22,8 @@ pub(super) fn check(policy: &Path, json: bool) -> ExitCode {
             if json {
                 println!("[]");
             } else {
-                println!("{}: good ({routes} routes, {upstreams} upstreams)", policy.display());
+                let (routes, upstreams) = (counted(routes, "route"), counted(upstreams, "upstream"));
+                println!("{}: good ({routes}, {upstreams})", policy.display());
             }
             ExitCode::SUCCESS
         }
@@ -38,4 +39,10 @@ pub(super) fn check(policy: &Path, json: bool) -> ExitCode {
             ExitCode::from(EXIT_WRONG)
         }
     }
+}
+
+/// How many there are: `1 route`, `2 routes`.
+fn counted(count: usize, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
 }

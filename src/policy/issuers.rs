@@ -317,7 +317,7 @@ impl Observer for Told {
             Outcome::Unchanged => self.metrics.fetched(FetchOutcome::Unchanged),
             Outcome::Failed { kind, why } => {
                 self.metrics.fetched(FetchOutcome::failed(kind));
-                log::warn!(issuer, why; "the keys of an issuer cannot be fetched, those at hand are used on");
+                log::warn!(issuer, why; "the keys of an issuer cannot be fetched, those at hand, if any, are used on");
             }
         }
     }

@@ -77,7 +77,11 @@ impl Counters {
 
 impl Events for Counters {
     fn health_changed(&self, upstream: &str, backend: &str, up: bool, why: &str) {
-        log::warn!(upstream, backend, why; "backend is {}", if up { "up" } else { "down" });
+        if up {
+            log::info!(upstream, backend; "backend is up");
+        } else {
+            log::warn!(upstream, backend, why; "backend is down");
+        }
         self.backend(backend, |metrics| metrics.set_up(up));
     }
 

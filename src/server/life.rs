@@ -113,7 +113,8 @@ pub async fn run(
     };
     shared.sockets().sweep();
     shared.notify.ready("serving");
-    log::info!(policy:% = shared.policy.display(), pid = std::process::id(); "serving");
+    let addresses: Vec<String> = shared.sockets().addresses().map(ToString::to_string).collect();
+    log::info!(policy:% = shared.policy.display(), addresses = addresses.join(" "), pid = std::process::id(); "serving");
     started(&shared);
     let ending =
         serve(&shared, &mut signals, predecessor.as_mut(), options.relaunch.as_ref(), &mut stop).await;

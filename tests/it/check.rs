@@ -57,7 +57,7 @@ fn there_are_enough_broken_policies_and_each_has_its_place_in_the_text() {
 #[test]
 fn a_good_policy_is_said_to_be_good() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/quickstart.yaml");
-    assert_eq!(checked(&path, &[]), ("quickstart.yaml: good (5 routes, 1 upstreams)\n".to_owned(), 0));
+    assert_eq!(checked(&path, &[]), ("quickstart.yaml: good (5 routes, 1 upstream)\n".to_owned(), 0));
     assert_eq!(checked(&path, &["--json"]), ("[]\n".to_owned(), 0));
 }
 

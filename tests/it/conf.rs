@@ -93,3 +93,18 @@ fn curl_gets_an_answer_over_http2() {
     let told = curl(&["--insecure", "--http2", "--write-out", "%{http_version} %{http_code}", &url]);
     assert_eq!(told, "a user\n2 200");
 }
+
+#[test]
+fn the_token_that_comes_with_the_example_opens_it() {
+    let text = include_str!("../../conf/jwt.yaml").replace("127.0.0.1:9902", "\"{echo}\"");
+    let edge = Edge::policy(&text.replace("127.0.0.1:8080", "\"{listen}\""))
+        .file("files/jwks.json", include_str!("../../conf/files/jwks.json"))
+        .start();
+    let token = include_str!("../../conf/files/token").trim_end();
+    let ask = |path: &str| {
+        let headers = [("Authorization", &*format!("Bearer {token}"))];
+        edge.client("listen").request("GET", path, &headers, b"")
+    };
+    assert_eq!(ask("/orders/7").json()["headers"]["x-user"], "demo");
+    assert_eq!(ask("/shared/").reason(), "scope_missing");
+}

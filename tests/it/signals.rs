@@ -291,3 +291,15 @@ fn a_runtime_directory_that_others_may_write_to_is_refused() {
     assert_eq!(process.ended().code(), Some(1));
     assert!(process.text().contains("use 0700"), "{}", process.text());
 }
+
+#[test]
+fn a_start_tells_what_is_served_and_where() {
+    let policy = r#"
+listeners: [{ address: "{listen}" }]
+routes: [{ name: hello, match: { path: / }, respond: { body: hello } }]
+"#;
+    let site = Site::new(policy, &[]);
+    let told = site.start().logged("serving").remove(0);
+    assert_eq!(told["addresses"], site.address("listen").to_string());
+    assert!(told["policy"].as_str().unwrap().ends_with("policy.yaml"));
+}

@@ -21,7 +21,7 @@ const PASSWORD: &str = "EDGEWARD_REDIS_PASSWORD";
 pub(in crate::cli) struct Place {
     #[command(flatten)]
     store: Named,
-    /// Where edgeward writes down uses, if the store is a file. Default: as the policy says, else $`STATE_DIRECTORY`, else
+    /// Where edgeward writes down uses, if the store is a file. Default: as the policy says, else `$STATE_DIRECTORY`, else
     /// /var/lib/edgeward.
     #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     state_directory: Option<PathBuf>,

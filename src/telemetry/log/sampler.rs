@@ -1,6 +1,6 @@
 //! Holds back log records that repeat, so that a flood of errors that strangers cause stays a few lines a second.
 //!
-//! Within each second a text is printed once, and one place in the code prints at most [`PLACE_LIMIT`] lines: the
+//! Within each second a text is printed once for each of the things it is about ([`NAMES`]), and one place in the code prints at most [`PLACE_LIMIT`] lines: the
 //! second bound holds texts that differ in nothing but an address. Memory is bounded by [`SLOTS`]; past that, what is
 //! new shares one slot. What was held back is told: by the next line of the same text or place, or, where none
 //! comes, in one sum.
@@ -17,6 +17,9 @@ use log::Record;
 const WINDOW_MS: u64 = 1000;
 /// Lines of one place in the code per window.
 const PLACE_LIMIT: u32 = 50;
+/// The fields that make a record another one: names from the policy, of which there are as many as the operator wrote. Of
+/// ten backends that fail at once each is told. What strangers choose is no such name.
+const NAMES: [&str; 4] = ["upstream", "backend", "issuer", "redis"];
 /// Texts and places remembered at once.
 const SLOTS: usize = 1024;
 /// The slot of whatever finds no slot of its own.
@@ -102,6 +105,9 @@ impl Sampler {
         (record.target(), record.level()).hash(&mut hasher.0);
         // Hashing cannot fail; a value that refuses to print is as good as one that prints nothing.
         _ = fmt::write(&mut hasher, *record.args());
+        for value in NAMES.iter().filter_map(|name| record.key_values().get((*name).into())) {
+            _ = fmt::write(&mut hasher, format_args!("\0{value}"));
+        }
         hasher.0.finish()
     }
 }
@@ -167,6 +173,21 @@ mod tests {
         assert_eq!(judge(&sampler, 1, "disk empty", 5999), printed(0), "another text is another matter");
         assert_eq!(judge(&sampler, 1, "disk full", 6000), printed(998));
         assert_eq!(judge(&sampler, 1, "disk full", 7000), printed(0), "what was told is told once");
+    }
+
+    #[test]
+    fn tells_the_same_of_each_backend_but_not_of_each_client() {
+        let sampler = Sampler::new();
+        let of = |name: &str, value: &str| {
+            let (fields, mut builder) = ((name, value), Record::builder());
+            builder.level(Level::Warn).target("t").file(Some("f.rs")).line(Some(1)).key_values(&fields);
+            sampler.judge(&builder.args(format_args!("down")).build(), 0)
+        };
+        assert_eq!(of("backend", "10.0.0.1:80"), printed(0));
+        assert_eq!(of("backend", "10.0.0.2:80"), printed(0));
+        assert_eq!(of("backend", "10.0.0.1:80"), Verdict::HoldBack);
+        assert_eq!(of("client_ip", "192.0.2.1"), printed(0));
+        assert_eq!(of("client_ip", "192.0.2.2"), Verdict::HoldBack);
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use pingora_core::BError;
+use pingora_core::{BError, ErrorType};
 
 /// Why a backend is not fit for requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// Pingora's name of what went wrong, e.g. `ConnectRefused`.
+    /// There is no connection, or it did not hold.
     #[error("{0}")]
     Transport(&'static str),
     #[error("status {0}")]
@@ -31,6 +31,16 @@ pub enum Failure {
 
 impl From<BError> for Failure {
     fn from(error: BError) -> Self {
-        Self::Transport(error.etype().as_str())
+        Self::Transport(match error.etype() {
+            ErrorType::ConnectRefused => "connection refused",
+            ErrorType::ConnectTimedout => "no connection in time",
+            ErrorType::ConnectNoRoute => "no route to it",
+            ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => {
+                "the connection was lost"
+            }
+            ErrorType::InvalidCert => "its certificate does not verify",
+            ErrorType::TLSHandshakeFailure | ErrorType::TLSHandshakeTimedout => "no TLS handshake",
+            other => other.as_str(),
+        })
     }
 }

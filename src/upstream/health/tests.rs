@@ -78,7 +78,7 @@ async fn tcp_passes_where_a_connection_is_accepted_and_nowhere_else() {
     assert_eq!(probe(&format!("{{ backends: [\"{open}\"], health_check: {{ tcp: {{}} }} }}")).await, Ok(()));
     let (_socket, closed) = closed_port();
     let result = probe(&format!("{{ backends: [\"{closed}\"], health_check: {{ tcp: {{}} }} }}")).await;
-    assert_eq!(result, Err(Failure::Transport("ConnectRefused")));
+    assert_eq!(result, Err(Failure::Transport("connection refused")));
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn takes_backends_out_and_brings_them_back_and_tells_so() {
     WELL.store(true, Ordering::SeqCst);
     eventually("up again", || health(0) == Health::Up).await;
     let told = [
-        format!("orders {closed} down ConnectRefused"),
+        format!("orders {closed} down connection refused"),
         format!("orders {address} down status 503"),
         format!("orders {address} up "),
     ];
@@ -315,7 +315,7 @@ async fn checks_addresses_as_they_come_and_no_longer_when_they_go() {
         world.compile(&format!("{{ backends: [\"orders.test:{}\"], {check} }}", closed.port())).unwrap();
     let lookup: Arc<dyn Lookup> = Arc::new(OneThenOther(AtomicUsize::new(0)));
     let _tasks = upstream.start(&lookup);
-    let down = |last: u8| format!("orders 127.0.0.{last}:{} down ConnectRefused", closed.port());
+    let down = |last: u8| format!("orders 127.0.0.{last}:{} down connection refused", closed.port());
     eventually("the first is down", || world.told.all().contains(&down(1))).await;
     eventually("the second is down", || world.told.all().contains(&down(2))).await;
 }
