@@ -156,6 +156,10 @@ pub struct Head {
     pub underscored_names: bool,
 }
 
+/// How a client begins that takes the port for one with TLS (RFC 8446 §5.1).
+const TLS_RECORD: &[u8] = b"\x16\x03";
+const TLS_ON_PLAIN_PORT: HeadFault = HeadFault::bad("tls_on_plain_port");
+
 /// Checks a request head: the exact bytes from the connection, from the request line (or one CRLF before it)
 /// to the empty line that ends the head, both included, and nothing behind it.
 ///
@@ -165,6 +169,9 @@ pub struct Head {
 /// The first fault: 400, or 414 and 431 for the limits, 417 for an unknown expectation, 501 for an unknown
 /// method or transfer coding, 505 for another version of HTTP.
 pub fn check_head(raw: &[u8], limits: &HeadLimits) -> Result<Head, HeadFault> {
+    if raw.starts_with(TLS_RECORD) {
+        return Err(TLS_ON_PLAIN_PORT);
+    }
     let head = raw.strip_prefix(b"\r\n").unwrap_or(raw);
     let (line, mut rest) = next_line(head)?;
     let request = request_line::parse(line, limits)?;
@@ -210,6 +217,9 @@ pub fn head_length(buffer: &[u8], searched: usize) -> Option<usize> {
 /// `searched` lies, or a byte that no line may hold. Whoever sends such a head need not be waited for.
 #[must_use]
 pub fn early_fault(partial: &[u8], searched: usize, limits: &HeadLimits) -> Option<HeadFault> {
+    if partial.starts_with(TLS_RECORD) {
+        return Some(TLS_ON_PLAIN_PORT);
+    }
     let start = if partial.starts_with(b"\r\n") { 2 } else { 0 };
     let seen = partial.get(start..searched.max(start)).unwrap_or_default();
     let line_start = memchr::memrchr(b'\n', seen).map_or(start, |at| start + at + 1);

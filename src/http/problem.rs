@@ -7,6 +7,16 @@
 
 use ::http::StatusCode;
 
+/// What a status is called (RFC 9110 §15). The `http` crate has two names of before.
+#[must_use]
+pub fn phrase(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        _ => status.canonical_reason().unwrap_or("Refused"),
+    }
+}
+
 /// The media type of the body.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -27,7 +37,7 @@ impl Problem<'_> {
     /// The JSON object, allocated once.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let title = self.status.canonical_reason().unwrap_or("Refused");
+        let title = phrase(self.status);
         let members: [(&[u8], Option<&str>); 5] = [
             (b"{\"type\":\"urn:edgeward:reason:", Some(self.reason)),
             (b"\",\"title\":\"", Some(title)),

@@ -5,6 +5,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use regex::Regex;
@@ -327,8 +328,13 @@ impl Routes<'_> {
                 self.sound(&at, added);
             }
         }
-        if spec.json.is_some() && !head.headers.contains_key(http::header::CONTENT_TYPE) {
-            let added = head.insert_header(http::header::CONTENT_TYPE, "application/json");
+        let content_type = match (&spec.body, &spec.json) {
+            (Some(_), _) => Some("text/plain; charset=utf-8"),
+            (None, Some(_)) => Some("application/json"),
+            (None, None) => None,
+        };
+        if let Some(content_type) = content_type.filter(|_| !head.headers.contains_key(CONTENT_TYPE)) {
+            let added = head.insert_header(CONTENT_TYPE, content_type);
             self.sound(at, added);
         }
         Some(Action::Respond(Box::new(Response { head, body })))

@@ -151,6 +151,7 @@ fn a_route_answers_by_itself() {
         "listeners: [{ address: '{listen}' }]
 routes:
   - { name: text, match: { path: /text }, respond: { status: 202, body: hi, headers: { x-test-a: b, content-type: text/x } } }
+  - { name: plain, match: { path: /plain }, respond: { body: hi } }
   - { name: json, match: { path: /json }, respond: { json: { a: [1, true] } } }
   - { name: typed, match: { path: /typed }, respond: { json: {}, headers: { content-type: application/x } } }
   - { name: file, match: { path: /file }, respond: { file: pages/a.txt } }
@@ -164,6 +165,7 @@ routes:
     let text = client.get("/text");
     assert_eq!((text.status, text.text(), text.header("x-test-a")), (202, "hi".to_owned(), Some("b")));
     assert_eq!(text.header("content-type"), Some("text/x"));
+    assert_eq!(client.get("/plain").header("content-type"), Some("text/plain; charset=utf-8"));
     let json = client.get("/json");
     assert_eq!(
         (json.text(), json.header("content-type")),

@@ -73,7 +73,7 @@ pub struct Respond {
     /// Headers of the answer.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body as text.
+    /// The body as text; sets `content-type` to `text/plain` where `headers` does not.
     pub body: Option<String>,
     /// The body as JSON; sets `content-type` where `headers` does not.
     pub json: Option<serde_json::Value>,

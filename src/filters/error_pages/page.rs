@@ -76,7 +76,7 @@ fn read(path: &Path) -> io::Result<Bytes> {
 impl Page {
     /// A page that says no more than the status and how the request can be found in the logs.
     pub(super) fn generate(format: Format, status: StatusCode, request_id: &str) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
+        let title = problem::phrase(status);
         let (content_type, body) = match format {
             Format::Problem => {
                 let document =

@@ -638,12 +638,18 @@ fn what_is_accepted_has_one_reading() {
 }
 
 #[test]
+fn a_handshake_of_tls_is_called_so() {
+    refuses(b"\x16\x03\x01\x02\x00\x01\n\r\n\r\n", 400, "tls_on_plain_port");
+    refuses(b"\x16\x04 / HTTP/1.1\r\n\r\n", 400, "bad_method");
+}
+
+#[test]
 fn tells_a_fault_before_the_head_has_ended() {
     let limits = HeadLimits::default();
     let early = |text: &[u8], searched| early_fault(text, searched, &limits).map(|fault| fault.reason);
     for (text, reason) in [
         (&b"GET / HTTP/1.1\rHost: h\r\r"[..], "bare_cr"),
-        (b"\x16\x03\x01", "control_in_head"),
+        (b"\x16\x03\x01", "tls_on_plain_port"),
         (b"GET / HTTP/1.1 \r\nHost", "bad_version"),
         (b"GET / HTTP/1.1\r\nHost : h\r\nX", "space_before_colon"),
         (b"GET / HTTP/1.1\r\nHost: h\nX", "bare_lf"),

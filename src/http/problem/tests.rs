@@ -49,3 +49,9 @@ fn has_a_title_for_statuses_without_a_phrase() {
     let problem = Problem { status: StatusCode::from_u16(499).unwrap(), ..PLAIN };
     assert!(json(&problem).contains(r#""title":"Refused","#) && json(&problem).ends_with(r#""status":499}"#));
 }
+
+#[test]
+fn statuses_are_called_as_rfc_9110_does() {
+    assert_eq!(phrase(StatusCode::PAYLOAD_TOO_LARGE), "Content Too Large");
+    assert_eq!(phrase(StatusCode::NOT_FOUND), "Not Found");
+}
