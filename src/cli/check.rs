@@ -1,14 +1,53 @@
 //! `edgeward check`: everything that is wrong with a policy, at once.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+
+use log::kv::{Key, Value, VisitSource};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::EXIT_WRONG;
 use crate::policy::Materials;
 use crate::server;
 
+/// What a start would warn of in its log, told on the standard error.
+struct Warnings;
+
+impl Log for Warnings {
+    fn enabled(&self, of: &Metadata<'_>) -> bool {
+        of.level() <= Level::Warn && of.target().starts_with("edgeward")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let mut more = More::default();
+            // It never fails.
+            _ = record.key_values().visit(&mut more);
+            eprintln!("warning: {}{}", record.args(), more.0);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What a record says beside its message.
+#[derive(Default)]
+struct More(String);
+
+impl<'kv> VisitSource<'kv> for More {
+    fn visit_pair(&mut self, key: Key<'kv>, value: Value<'kv>) -> Result<(), log::kv::Error> {
+        _ = write!(self.0, ", {key}: {value}");
+        Ok(())
+    }
+}
+
 /// Checks a policy as a start or a reload would, opening no socket and no log.
 pub(super) fn check(policy: &Path, json: bool) -> ExitCode {
+    // It fails only where there is a log already, which then has them.
+    if log::set_logger(&Warnings).is_ok() {
+        log::set_max_level(LevelFilter::Warn);
+    }
     let materials = match Materials::dry() {
         Ok(materials) => materials,
         Err(error) => {

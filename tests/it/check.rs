@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::harness::folder::Folder;
 use crate::harness::tools::edgeward;
 
 fn policies() -> Vec<PathBuf> {
@@ -59,6 +60,22 @@ fn a_good_policy_is_said_to_be_good() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/quickstart.yaml");
     assert_eq!(checked(&path, &[]), ("quickstart.yaml: good (5 routes, 1 upstream)\n".to_owned(), 0));
     assert_eq!(checked(&path, &["--json"]), ("[]\n".to_owned(), 0));
+}
+
+#[test]
+fn what_a_start_would_warn_of_is_told() {
+    let folder = Folder::new();
+    folder.write("crs/rules/REQUEST-901-INITIALIZATION.conf", "SecAction \"id:901001,phase:1,pass,nolog\"\n");
+    folder
+        .write("crs/rules/REQUEST-910.conf", "SecRule REMOTE_ADDR \"@rbl a.b\" \"id:910140,phase:1,deny\"\n");
+    let policy = "waf: { crs: crs }
+listeners: [{ address: '127.0.0.1:8080' }]
+routes: [{ name: a, match: { path: / }, filters: [{ waf: { rules: [crs] } }], respond: { body: a } }]
+";
+    let path = folder.write("policy.yaml", policy);
+    let (told, code) = checked(&path, &[]);
+    assert!(code == 0 && told.starts_with("policy.yaml: good (1 route, 0 upstreams)\nwarning: "), "{told}");
+    assert!(told.contains("REQUEST-910.conf:1: left out: @rbl"), "{told}");
 }
 
 #[test]
