@@ -28,9 +28,10 @@ def as_json(value):
 
 
 def maps(value, path=()):
-    """Every map of a policy whose keys are known, with its path; not those whose keys are names."""
+    """Every map of a policy whose keys are known, with its path; not those whose keys are names, or that are JSON of others
+    (what a JWK may have beside what is known, RFC 7517 section 4 has ignored)."""
     named = path and path[-1] in ("upstreams", "chains", "headers", "query", "set", "add", "pages", "json", "claims")
-    if isinstance(value, dict) and "json" not in path:
+    if isinstance(value, dict) and not {"json", "jwk"} & set(path):
         if not named:
             yield path
         for key, inner in value.items():
