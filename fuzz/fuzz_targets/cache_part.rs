@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(bytes.iter().zip(first..).all(|(byte, at)| u64::from(*byte) == at));
         let part = Part::read(&both.fields);
         assert_eq!(both.status == StatusCode::OK, part.is_none());
-        assert_eq!(part.map_or(255, |part| part.len()), bytes.len() as u64);
+        assert_eq!(part.map_or(255, |part| part.length()), bytes.len() as u64);
     }
 });
 

@@ -57,14 +57,8 @@ impl Part {
 
     /// Its length in bytes.
     #[must_use]
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.range.end - self.range.start
-    }
-
-    /// It never is.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Whether it is all there is.
@@ -93,7 +87,7 @@ impl Piece {
         if status != StatusCode::PARTIAL_CONTENT {
             return Some(Self { status, fields, content });
         }
-        let part = Part::read(&fields).filter(|part| part.len() == content.len())?;
+        let part = Part::read(&fields).filter(|part| part.length() == content.len())?;
         Some(Self::at(&part, fields, content))
     }
 
@@ -115,7 +109,7 @@ impl Piece {
                 Some(Part { range: 0..self.content.len(), complete: Some(self.content.len()) })
             }
             StatusCode::PARTIAL_CONTENT => {
-                Part::read(&self.fields).filter(|part| part.len() == self.content.len())
+                Part::read(&self.fields).filter(|part| part.length() == self.content.len())
             }
             _ => None,
         }

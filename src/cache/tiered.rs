@@ -119,18 +119,13 @@ pub struct Outside {
 impl Outside {
     /// In bytes.
     #[must_use]
-    pub const fn len(&self) -> u64 {
-        self.reader.len()
-    }
-
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.reader.is_empty()
+    pub const fn length(&self) -> u64 {
+        self.reader.length()
     }
 
     /// All of it, in memory; `None` if it cannot be read. May block.
     fn whole(&self) -> Option<Content> {
-        let (mut pieces, mut rest) = (Vec::new(), 0..self.len());
+        let (mut pieces, mut rest) = (Vec::new(), 0..self.length());
         while !rest.is_empty() {
             let piece = self.reader.read(&rest, Patience::Any).map_err(|fault| self.fail(&fault)).ok()?;
             rest.start += piece.len() as u64;
@@ -163,7 +158,7 @@ impl Found {
     pub fn length(&self) -> u64 {
         match &self.body {
             Body::Memory => self.stored.content.len(),
-            Body::Disk(outside) => outside.len(),
+            Body::Disk(outside) => outside.length(),
         }
     }
 }
@@ -326,7 +321,7 @@ impl Tiered {
             Body::Memory => self.put(key, stored),
             Body::Disk(body) => {
                 if let Some(disk) = self.disk.load_full() {
-                    disk.update(metadata(key, &stored), body.file, body.len());
+                    disk.update(metadata(key, &stored), body.file, body.length());
                 }
             }
         }

@@ -103,17 +103,21 @@ impl Shadows {
         self.0.is_empty()
     }
 
-    fn note(&mut self, link: &Link, position: usize, result: Result<(), Refusal>) {
-        if let Err(refusal) = result {
-            self.push(link, position, refusal.reason);
+    /// What comes of a filter's result: nothing but a note where the filter is in shadow mode.
+    fn settle(&mut self, link: &Link, position: usize, result: Result<(), Refusal>) -> Result<(), Decision> {
+        match result {
+            Err(refusal) if link.shadow => self.push(link, position, refusal.reason),
+            result => result.map_err(|refusal| link.decision(refusal))?,
         }
+        Ok(())
     }
 
     fn push(&mut self, link: &Link, position: usize, reason: &'static str) {
         self.0.push(Shadow { filter: link.kind, reason, position });
     }
 
-    /// Whether the filter has decided already. In force it would have ended the exchange and seen no more of it.
+    /// Whether the filter has decided already, which it can have in shadow mode alone: in force it would have ended the
+    /// exchange and seen no more of it.
     fn decided(&self, position: usize) -> bool {
         self.0.iter().any(|shadow| shadow.position == position)
     }
@@ -239,17 +243,13 @@ impl Chain {
         end: bool,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.request_body) {
-            if link.is_passed_by(exchange, position, None) {
+            if link.is_passed_by(exchange, position, None) || shadows.decided(position) {
                 continue;
             }
-            if !link.shadow {
-                let result = link.request_body(exchange.at(position), body, end).await;
-                result.map_err(|refusal| link.decision(refusal))?;
-            } else if !shadows.decided(position) {
-                let mut copy = body.clone();
-                let result = link.request_body(exchange.at(position), &mut copy, end).await;
-                shadows.note(link, position, result);
-            }
+            let mut copy = link.shadow.then(|| body.clone());
+            let piece = copy.as_mut().unwrap_or(body);
+            let result = link.request_body(exchange.at(position), piece, end).await;
+            shadows.settle(link, position, result)?;
         }
         Ok(())
     }
@@ -265,18 +265,17 @@ impl Chain {
         response: &mut ResponseHeader,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response).rev() {
-            if link.is_passed_by(exchange, position, Some(response)) {
+            if link.is_passed_by(exchange, position, Some(response)) || shadows.decided(position) {
                 continue;
             }
-            if !link.shadow {
-                let result = link.filter.on_response(exchange.at(position), response);
-                result.map_err(|refusal| link.decision(refusal))?;
-            } else if !shadows.decided(position) {
-                let holds = exchange.slots.holds_response;
-                let result = link.filter.on_response(exchange.at(position), &mut response.clone());
+            let holds = exchange.slots.holds_response;
+            let mut copy = link.shadow.then(|| response.clone());
+            let head = copy.as_mut().unwrap_or(response);
+            let result = link.filter.on_response(exchange.at(position), head);
+            if link.shadow {
                 exchange.slots.holds_response = holds;
-                shadows.note(link, position, result);
             }
+            shadows.settle(link, position, result)?;
         }
         Ok(())
     }
@@ -295,16 +294,13 @@ impl Chain {
         end: bool,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response_body).rev() {
-            if link.is_passed_by(exchange, position, None) {
+            if link.is_passed_by(exchange, position, None) || shadows.decided(position) {
                 continue;
             }
-            if !link.shadow {
-                let result = link.response_body_now(exchange.at(position), body, end);
-                result.map_err(|refusal| link.decision(refusal))?;
-            } else if !shadows.decided(position) {
-                let result = link.response_body_now(exchange.at(position), &mut body.clone(), end);
-                shadows.note(link, position, result);
-            }
+            let mut copy = link.shadow.then(|| body.clone());
+            let piece = copy.as_mut().unwrap_or(body);
+            let result = link.response_body_now(exchange.at(position), piece, end);
+            shadows.settle(link, position, result)?;
         }
         Ok(())
     }
@@ -321,17 +317,13 @@ impl Chain {
         end: bool,
     ) -> Result<(), Decision> {
         for (position, link) in self.along(&self.response_body).rev() {
-            if link.is_passed_by(exchange, position, None) {
+            if link.is_passed_by(exchange, position, None) || shadows.decided(position) {
                 continue;
             }
-            if !link.shadow {
-                let result = link.response_body(exchange.at(position), body, end).await;
-                result.map_err(|refusal| link.decision(refusal))?;
-            } else if !shadows.decided(position) {
-                let mut copy = body.clone();
-                let result = link.response_body(exchange.at(position), &mut copy, end).await;
-                shadows.note(link, position, result);
-            }
+            let mut copy = link.shadow.then(|| body.clone());
+            let piece = copy.as_mut().unwrap_or(body);
+            let result = link.response_body(exchange.at(position), piece, end).await;
+            shadows.settle(link, position, result)?;
         }
         Ok(())
     }
@@ -392,6 +384,14 @@ pub fn slots(filter: &dyn Filter) -> usize {
     1 + each(filter.members()).count()
 }
 
+/// Does aside what a filter has asked to be done there.
+async fn what_waits_aside(exchange: &mut Exchange<'_>) -> Result<(), Refusal> {
+    match exchange.job() {
+        Some(job) => do_aside(job).await,
+        None => Ok(()),
+    }
+}
+
 impl Link {
     /// Shows the filter a piece of the body, and waits for what it wants done aside.
     async fn request_body(
@@ -401,10 +401,7 @@ impl Link {
         end: bool,
     ) -> Result<(), Refusal> {
         self.filter.on_request_body(exchange, body, end)?;
-        match exchange.job() {
-            Some(job) => do_aside(job).await,
-            None => Ok(()),
-        }
+        what_waits_aside(exchange).await
     }
 
     /// The same of a piece of the response's body.
@@ -415,10 +412,7 @@ impl Link {
         end: bool,
     ) -> Result<(), Refusal> {
         self.filter.on_response_body(exchange, body, end)?;
-        match exchange.job() {
-            Some(job) => do_aside(job).await,
-            None => Ok(()),
-        }
+        what_waits_aside(exchange).await
     }
 
     /// The same, where nobody can wait.

@@ -23,11 +23,15 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// A head that asks for nothing, to stand where one was taken away. Allocates nothing.
+pub fn nothing() -> RequestHeader {
+    RequestHeader::from(http::Request::new(()).into_parts().0)
+}
+
 /// Edits a request's head as plain parts. Pingora keeps a second map with the spelling of each name, which every edit
 /// of its own has to keep up; names have no case (RFC 9110 section 5.1), so that map is dropped, as HTTP/2 does.
 pub fn edit<T>(request: &mut RequestHeader, change: impl FnOnce(&mut Parts) -> T) -> T {
-    let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
-    let mut parts = Parts::from(std::mem::replace(request, empty));
+    let mut parts = Parts::from(std::mem::replace(request, nothing()));
     let result = change(&mut parts);
     *request = RequestHeader::from(parts);
     result

@@ -160,12 +160,24 @@ const ATTACKS: [(&str, &str, &str, &str); 5] = [
     ("POST", "/orders", JSON, r#"{"id":"1' UNION SELECT password FROM users --"}"#),
 ];
 
+#[track_caller]
+fn refuses_attacks(edge: &Edge) {
+    for (method, target, kind, body) in ATTACKS {
+        assert_eq!(send(edge, method, target, kind, body), blocked(), "{method} {target} {body}");
+    }
+}
+
+#[track_caller]
+fn lets_a_shop_work(edge: &Edge) {
+    for (method, target, kind, body) in GOOD {
+        assert_eq!(send(edge, method, target, kind, body), passed(), "{method} {target} {body}");
+    }
+}
+
 #[test]
 fn attacks_reach_no_backend_and_a_shops_traffic_does() {
     let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m }", Path::new("/nowhere"));
-    for (method, target, kind, body) in ATTACKS {
-        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
-    }
+    refuses_attacks(&edge);
     assert_eq!(send(&edge, "GET", "/.env", "", ""), blocked());
     assert_eq!(origin.connections(), 0);
     for (method, target, kind, body) in GOOD {
@@ -199,14 +211,10 @@ fn what_was_found_is_told_without_secrets() {
 #[test]
 fn without_rules_the_starter_pack_protects_a_shop() {
     let (edge, origin) = running("{ max_time: 1m }", Path::new("/nowhere"));
-    for (method, target, kind, body) in ATTACKS {
-        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
-    }
+    refuses_attacks(&edge);
     assert_eq!(send(&edge, "GET", "/show?file=..%2f..%2f..%2fetc%2fpasswd", "", ""), blocked());
     assert_eq!(origin.connections(), 0);
-    for (method, target, kind, body) in GOOD {
-        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
-    }
+    lets_a_shop_work(&edge);
     let line = edge.logged("a refusal", |line| line["path"] == "/search");
     let why = line["why"].as_str().unwrap();
     assert!(why.starts_with("score ") && why.contains("9502110 ARGS:q") && !why.contains("9599"), "{why}");
@@ -216,12 +224,8 @@ fn without_rules_the_starter_pack_protects_a_shop() {
 fn the_core_rule_set_and_the_starter_pack_work_together() {
     let Some(crs) = crs() else { return };
     let (edge, _origin) = running("{ rules: [crs, starter], max_time: 1m }", &crs.canonicalize().unwrap());
-    for (method, target, kind, body) in ATTACKS {
-        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
-    }
-    for (method, target, kind, body) in GOOD {
-        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
-    }
+    refuses_attacks(&edge);
+    lets_a_shop_work(&edge);
 }
 
 #[test]
@@ -258,14 +262,10 @@ fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
 fn the_core_rule_set_protects_a_shop() {
     let Some(crs) = crs() else { return };
     let (edge, origin) = running("{ rules: [crs], paranoia: 1, max_time: 1m }", &crs.canonicalize().unwrap());
-    for (method, target, kind, body) in ATTACKS {
-        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
-    }
+    refuses_attacks(&edge);
     assert_eq!(send(&edge, "GET", "/show?file=..%2f..%2f..%2fetc%2fpasswd", "", ""), blocked());
     assert_eq!(origin.connections(), 0);
-    for (method, target, kind, body) in GOOD {
-        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
-    }
+    lets_a_shop_work(&edge);
     let line = edge.logged("a refusal", |line| line["path"] == "/search");
     assert!(line["why"].as_str().unwrap().starts_with("score "), "{line}");
 }
@@ -278,13 +278,9 @@ fn the_core_rule_set_of_the_system_protects_a_shop() {
         return;
     }
     let (edge, origin) = running("{ rules: [crs], max_time: 1m }", directory);
-    for (method, target, kind, body) in ATTACKS {
-        assert_eq!(send(&edge, method, target, kind, body), blocked(), "{method} {target} {body}");
-    }
+    refuses_attacks(&edge);
     assert_eq!(origin.connections(), 0);
-    for (method, target, kind, body) in GOOD {
-        assert_eq!(send(&edge, method, target, kind, body), passed(), "{method} {target} {body}");
-    }
+    lets_a_shop_work(&edge);
 }
 
 #[test]

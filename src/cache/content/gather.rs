@@ -36,13 +36,8 @@ impl Gather {
 
     /// Bytes so far.
     #[must_use]
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.length
-    }
-
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// All of it.
@@ -67,7 +62,7 @@ mod tests {
         let budget = Arc::new(Budget::new(10));
         let mut gather = Gather::new(8, budget.clone());
         assert!(gather.push(b"abc") && gather.push(b"") && gather.push(b"de"));
-        assert_eq!((gather.len(), budget.used()), (5, 5));
+        assert_eq!((gather.length(), budget.used()), (5, 5));
         assert!(!gather.push(b"more"), "beyond the limit");
         let mut other = Gather::new(8, budget.clone());
         assert!(!other.push(b"123456"), "beyond the budget");

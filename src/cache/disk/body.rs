@@ -139,13 +139,8 @@ impl Reader {
 
     /// Bytes of the body.
     #[must_use]
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.length
-    }
-
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// The first piece of a range of bytes, up to 64 KiB, checked; empty where the range is.

@@ -50,13 +50,8 @@ impl Incoming {
 
     /// Bytes so far.
     #[must_use]
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.length
-    }
-
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
     }
 
     /// Appends to the body.

@@ -277,8 +277,8 @@ impl Store {
             Body::Outside(outside, length) => {
                 let reader = self.disk.body(&key, &place, outside, length)?;
                 let mut body = Vec::new();
-                while (body.len() as u64) < reader.len() {
-                    let rest = body.len() as u64..reader.len();
+                while (body.len() as u64) < reader.length() {
+                    let rest = body.len() as u64..reader.length();
                     body.extend_from_slice(&reader.read(&rest, Patience::Any).ok()?);
                 }
                 body

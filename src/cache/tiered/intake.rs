@@ -154,7 +154,7 @@ impl Writing {
         let metadata = metadata(key, &stored);
         let finished = spawn_blocking(move || {
             let incoming = written(incoming, &waiting)?;
-            let bytes = incoming.len();
+            let bytes = incoming.length();
             incoming.finish(metadata)?;
             disk.flush();
             io::Result::Ok(bytes)

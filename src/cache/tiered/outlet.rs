@@ -46,7 +46,7 @@ impl Outlet {
     pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
             let range = match self.portions.front_mut()? {
-                Portion::Part(range) if range.start < range.end.min(self.outside.len()) => range,
+                Portion::Part(range) if range.start < range.end.min(self.outside.length()) => range,
                 Portion::Part(_) => {
                     self.portions.pop_front();
                     continue;

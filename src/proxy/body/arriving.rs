@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use pingora::http::RequestHeader;
 use pingora_core::{Error, Result};
 use pingora_proxy::Session;
 
@@ -14,6 +13,7 @@ use crate::filters::chain::{Decision, Outcome};
 use crate::filters::{self, Beginning, Exchange, Reading, Refusal};
 use crate::proxy::connection::Connection;
 use crate::proxy::context::Context;
+use crate::proxy::forward;
 use crate::proxy::rescue::refused;
 
 /// Passes the head through the filters.
@@ -29,8 +29,7 @@ pub async fn ask_filters(session: &mut Session, ctx: &mut Context) -> Result<Out
     let (length, most) = (length(session), most(ctx));
     let waits = waits_to_be_asked(session.req_header());
     // Filters have it while the session is read; how the body is framed, Pingora has noted.
-    let stand_in = RequestHeader::build_no_case("GET", b"/", Some(0))?;
-    let mut request = std::mem::replace(session.req_header_mut(), stand_in);
+    let mut request = std::mem::replace(session.req_header_mut(), forward::nothing());
     let (body, connection) = (&mut ctx.body, ctx.connection.as_deref());
     let mut coming = Coming { session, body, connection, length, most, waits, ended: None };
     let outcome = {

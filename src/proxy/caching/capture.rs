@@ -132,14 +132,13 @@ pub fn passes(piece: Option<&[u8]>, end: bool, ctx: &mut Context) {
         ctx.capture = None;
         return;
     }
-    let is_whole = kept.length.is_none_or(|length| length == kept.gather.len());
-    if !(end && is_whole || kept.length == Some(kept.gather.len())) {
+    let is_whole = kept.length.is_none_or(|length| length == kept.gather.length());
+    if !(end && is_whole || kept.length == Some(kept.gather.length())) {
         return;
     }
     let (Some(capture), Some(plan)) = (ctx.capture.take(), ctx.slots.plan()) else { return };
     let (Some(kept), Some(place)) = (capture.kept, &plan.place) else { return };
     let Kept { status, fields, requested_at, received_at, asked_in, gather, .. } = kept;
     let response = Received { status, headers: &fields, requested_at, received_at };
-    let (settings, key, url, asked) = (&plan.settings, &place.key, place.url.as_str(), &place.fields);
-    Spot { settings, key, url, asked, asked_in }.put(&response, gather.finish());
+    Spot { asked_in, ..Spot::of(plan, place) }.put(&response, gather.finish());
 }

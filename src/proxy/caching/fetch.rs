@@ -18,7 +18,7 @@ use super::keep::Spot;
 use crate::cache::content::{Content, Fill, Reader};
 use crate::cache::flights::Leader;
 use crate::cache::freshness::{Freshness, Received};
-use crate::cache::memory::{Source, Stored};
+use crate::cache::memory::Stored;
 use crate::cache::purge::Epoch;
 use crate::cache::shared::{Coming, Landing, is_of_use};
 use crate::cache::store::{self, Asked, Audience, Refusal};
@@ -175,7 +175,7 @@ impl Fetch {
         let keep = self.keep(&response, &told, None);
         let directives = ResponseDirectives::read(&fields);
         let tags = tags::read(&fields, &self.settings.tags).unwrap_or_default();
-        let renewed = self.stored(&response, &directives, &tags, content);
+        let renewed = self.spot().stored(&response, &directives, &tags, content);
         let found = match (renewed, keep) {
             (Some(stored), Ok(_)) => {
                 self.settings.shared.store.update(self.key, &found, stored.clone());
@@ -313,17 +313,6 @@ impl Fetch {
             return Err("too_large");
         }
         Ok(Keep { directives, selector })
-    }
-
-    fn stored(
-        &self,
-        response: &Received<'_>,
-        directives: &ResponseDirectives,
-        tags: &[u64],
-        content: Content,
-    ) -> Option<Arc<Stored>> {
-        let source = Source { url: &self.url, tags, request: &self.asked, asked_in: self.asked_in };
-        Stored::new(&source, response, directives, &self.settings.rules, content)
     }
 }
 

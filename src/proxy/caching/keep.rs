@@ -10,7 +10,7 @@ use crate::cache::memory::{Source, Stored};
 use crate::cache::part::Piece;
 use crate::cache::purge::Epoch;
 use crate::cache::{Key, ResponseDirectives, tags};
-use crate::filters::cache::Settings;
+use crate::filters::cache::{Place, Plan, Settings};
 
 /// Where a response goes.
 pub struct Spot<'a> {
@@ -24,7 +24,13 @@ pub struct Spot<'a> {
     pub asked_in: Epoch,
 }
 
-impl Spot<'_> {
+impl<'a> Spot<'a> {
+    /// Where the answer to a planned request goes.
+    pub fn of(plan: &'a Plan, place: &'a Place) -> Self {
+        let Place { key, url, fields } = place;
+        Self { settings: &plan.settings, key, url, asked: fields, asked_in: plan.asked_in }
+    }
+
     /// Stores a response that may be stored.
     pub fn put(&self, response: &Received<'_>, content: Content) {
         if let Some(stored) = self.make(response, content) {
@@ -39,8 +45,19 @@ impl Spot<'_> {
         let response = Received { status: piece.status, headers: &piece.fields, ..*response };
         let directives = ResponseDirectives::read(&piece.fields);
         let tags = tags::read(&piece.fields, &self.settings.tags)?;
-        let source = Source { url: self.url, tags: &tags, request: self.asked, asked_in: self.asked_in };
-        Stored::new(&source, &response, &directives, &self.settings.rules, piece.content)
+        self.stored(&response, &directives, &tags, piece.content)
+    }
+
+    /// What is to be stored of a response as it is.
+    pub fn stored(
+        &self,
+        response: &Received<'_>,
+        directives: &ResponseDirectives,
+        tags: &[u64],
+        content: Content,
+    ) -> Option<Arc<Stored>> {
+        let source = Source { url: self.url, tags, request: self.asked, asked_in: self.asked_in };
+        Stored::new(&source, response, directives, &self.settings.rules, content)
     }
 
     /// What a part may be put to; what is on disk alone is not read for that.

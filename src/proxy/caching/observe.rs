@@ -4,11 +4,12 @@ use http::{HeaderMap, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::capture;
+use super::keep::Spot;
 use super::serve::tell;
 use crate::cache::freshness::{Freshness, Received, Verdict};
 use crate::cache::invalidate::invalidated;
 use crate::cache::key::Target;
-use crate::cache::memory::{Source, Stored};
+use crate::cache::memory::Stored;
 use crate::cache::purge::{How, Scope};
 use crate::cache::status::{Forward, Handled, Report};
 use crate::cache::store::{Asked, may_store};
@@ -104,8 +105,7 @@ fn renewed(
     let directives = ResponseDirectives::read(fields);
     may_store(&asked(plan, place), &plan.wants, &response, &directives, &plan.settings.rules).ok()?;
     let tags = tags::read(fields, &plan.settings.tags)?;
-    let source = Source { url: &place.url, tags: &tags, request: &place.fields, asked_in: plan.asked_in };
-    Stored::new(&source, &response, &directives, &plan.settings.rules, stored.content.clone())
+    Spot::of(plan, place).stored(&response, &directives, &tags, stored.content.clone())
 }
 
 /// A response that could be stored was asked for alone, because the one before could not: the next one is waited for again.

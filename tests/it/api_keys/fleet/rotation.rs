@@ -27,22 +27,34 @@ fn a_rotation_under_load_refuses_nobody_and_a_key_in_use_anywhere_is_not_retired
     let mut threads =
         vec![load(one.address("listen"), &old, &stop), load(two.address("listen"), &old, &stop)];
     let fresh = printed(&keys(&redis, &["rotate", "partner-a", "--overlap", "30d"]));
+    let mut total = 0;
     for edge in [&one, &two] {
         follows(edge, &redis);
         threads.push(load(edge.address("listen"), &fresh, &stop));
-        soon("users of the old key to be told", || ask(edge, "/", &old).header("deprecation").is_some());
+        soon("users of the old key to be told", || {
+            total += 1;
+            ask(edge, "/", &old).header("deprecation").is_some()
+        });
     }
     soon("some load", || origin.count() > 300);
     stop.store(true, Ordering::Release);
-    let statuses: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    let refused = statuses.iter().filter(|status| **status != 200).count();
-    println!("{} requests over the rotation, {refused} refused", statuses.len());
+    let [first, second, rest @ ..] =
+        &*threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    else {
+        unreachable!("two threads ask with the old key, and two with the new one")
+    };
+    total += first.len() + second.len();
+    let all = total + rest.iter().map(Vec::len).sum::<usize>();
+    let refused = [first, second].into_iter().chain(rest).flatten().filter(|status| **status != 200).count();
+    println!("{all} requests over the rotation, {refused} refused");
     assert_eq!(refused, 0);
-    assert!(statuses.len() > 100, "{}", statuses.len());
+    assert!(all > 100, "{all}");
 
-    let total = eventually("both to know all uses", || {
-        let (one, two) = (uses(&one, &old), uses(&two, &old));
-        (one == two && one > 0).then_some(one)
+    for edge in [&one, &two] {
+        soon("both to know all uses", || uses(edge, &old) == total as u64);
+    }
+    soon("all uses to be written down", || {
+        redis.ask(&["HGET", "edgeward:keys:uses", id(&old)]) == total.to_string()
     });
     let kept = keys(&redis, &["retire", id(&old)]);
     assert_eq!((kept.status.code(), kept.stdout.len()), (Some(1), 0), "{kept:?}");
