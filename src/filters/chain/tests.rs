@@ -280,7 +280,7 @@ fn a_shadow_refuses_a_body_once() {
 
     // In force, the same filter ends the exchange, and the next one sees nothing.
     let (chain, calls) = Builder::default().with("a", refuses, false).filter("b", Act::Pass).build();
-    let mut body = Some(Bytes::from("-"));
+    let (mut shadows, mut body) = (Shadows::default(), Some(Bytes::from("-")));
     let decision = run(chain.request_body(&mut exchange, &mut shadows, &mut body, false)).0.unwrap_err();
     assert_eq!((decision.filter, decision.refusal.reason), ("a", "too_much"));
     assert_eq!(calls().len(), 1);
