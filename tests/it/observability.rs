@@ -259,7 +259,7 @@ fn every_family_of_the_reference_is_there() {
     ] {
         assert!(text.contains(&format!("# TYPE edgeward_{family} ")), "{family}");
     }
-    assert_eq!(edge.metrics().value("edgeward_reloads_total{outcome=\"success\"}"), Some(1.0));
+    edge.wait_for_metric("edgeward_reloads_total{outcome=\"success\"}", 1.0);
 }
 
 #[test]

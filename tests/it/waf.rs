@@ -309,7 +309,7 @@ fn in_shadow_an_attack_passes_and_is_counted() {
     assert_eq!(origin.count(), 2);
     let line = edge.logged("the search", |line| line["path"] == "/search");
     assert_eq!(line["shadow_refusals"][0], "waf:waf_blocked");
-    assert_eq!(edge.metrics().sum("edgeward_shadow_refusals_total", &["waf_blocked"]), 2.0);
+    edge.wait_for_sum("edgeward_shadow_refusals_total", &["waf_blocked"], 2.0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::{ask, id, new, origin, printed};
 use crate::harness::tools::edgeward;
-use crate::harness::{Edge, Origin, Redis, Setup, eventually, soon};
+use crate::harness::{Edge, Origin, Redis, Setup, soon};
 
 /// One process of the fleet, with a consumer of its own whose key is `made-elsewhere`.
 const POLICY: &str = r#"

@@ -202,7 +202,7 @@ fn what_the_cache_did_is_logged_and_counted() {
     assert_eq!((&miss["upstream_status"], &miss["backend"].is_string()), (&200.into(), &true));
     let hit = edge.logged("the hit", |line| line["cache"] == "hit");
     assert!(hit["upstream_status"].is_null() && hit["backend"].is_null(), "{hit}");
-    assert_eq!(edge.metrics().value("edgeward_cache_stored_total"), Some(1.0));
+    edge.wait_for_metric("edgeward_cache_stored_total", 1.0);
     assert_eq!(edge.metrics().value("edgeward_upstream_requests_total{backend=\"b\"}"), None);
 }
 

@@ -160,7 +160,7 @@ fn a_stranger_cannot_crowd_out_other_variants_for_ever() {
         get_with(&edge, "/", &[("x-any", &number.to_string())]);
     }
     assert_eq!(count.load(Ordering::Acquire), 200);
-    assert_eq!(edge.metrics().value("edgeward_cache_entries"), Some(1.0));
+    edge.wait_for_metric("edgeward_cache_entries", 1.0);
     get(&edge, "/");
     assert!(is_hit(&get(&edge, "/")));
 }

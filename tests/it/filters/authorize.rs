@@ -71,7 +71,7 @@ fn the_log_says_which_rule_and_what_was_missing() {
     assert_eq!(why("/users/alice/a"), "rules[1]: basic_auth.user is absent");
     assert_eq!(why("/users/alice/b"), "rules[0]: only staff deletes");
     let labels = ["route=\"users\"", "filter=\"authorize\"", "reason=\"authorize_denied\""];
-    assert_eq!(edge.metrics().sum("edgeward_refusals_total", &labels), 1.0);
+    edge.wait_for_sum("edgeward_refusals_total", &labels, 1.0);
 }
 
 #[test]

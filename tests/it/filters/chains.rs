@@ -70,7 +70,7 @@ fn an_enforced_filter_is_counted_and_logged_by_its_reason() {
     let line = edge.logged("403", |line| line["status"] == 403);
     assert_eq!((&line["filter"], &line["reason"]), (&"ip_access".into(), &"ip_access".into()));
     let labels = ["route=\"app\"", "filter=\"ip_access\"", "reason=\"ip_access\""];
-    assert_eq!(edge.metrics().sum("edgeward_refusals_total", &labels), 1.0);
+    edge.wait_for_sum("edgeward_refusals_total", &labels, 1.0);
 }
 
 #[test]

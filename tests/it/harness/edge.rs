@@ -176,6 +176,15 @@ impl Edge {
         });
     }
 
+    /// Waits until all series of a metric whose labels hold these texts add up to a value: what an answer adds is counted
+    /// after it has been sent.
+    pub fn wait_for_sum(&self, metric: &str, labels: &[&str], value: f64) {
+        let sum = || self.metrics().sum(metric, labels);
+        eventually(&format!("{metric} of {labels:?} = {value}, last seen {}", sum()), || {
+            (sum() == value).then_some(())
+        });
+    }
+
     /// The lines of `access.log`, which the policy must name: `access_log: { to: access.log }`.
     pub fn access_log(&self) -> Vec<Value> {
         self.lines("access.log")

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Site, bearer, origin, policy, told};
 use crate::harness::issuer::{base64url, claims, now};
-use crate::harness::{Edge, Origin, Signer, TokenIssuer, soon};
+use crate::harness::{Edge, Origin, Signer, TokenIssuer};
 
 const ORDERS: &str = "audience: orders-api";
 
@@ -30,10 +30,7 @@ fn the_issuer_of_the_design_works_as_written() {
     assert_eq!(site.origin.count(), 1);
     let line = site.edge.logged("the caller", |line| line["consumer"] == "user-1");
     assert_eq!(line["status"], 200);
-    assert_eq!(
-        site.edge.metrics().sum("edgeward_refusals_total", &["filter=\"jwt\"", "reason=\"scope_missing\""]),
-        1.0
-    );
+    site.edge.wait_for_sum("edgeward_refusals_total", &["filter=\"jwt\"", "reason=\"scope_missing\""], 1.0);
 }
 
 #[test]
@@ -326,6 +323,5 @@ fn expressions_after_the_filter_know_the_claims() {
 fn shadow_lets_pass_and_counts() {
     let site = Site::new(ORDERS, "{ jwt: { issuer: corp, mode: shadow } }");
     assert_eq!(super::ask(&site.edge, "/orders/7", &[]).status, 200);
-    let shadows = || site.edge.metrics().sum("edgeward_shadow_refusals_total", &["reason=\"token_missing\""]);
-    soon("the refusal to be counted", || shadows() == 1.0);
+    site.edge.wait_for_sum("edgeward_shadow_refusals_total", &["reason=\"token_missing\""], 1.0);
 }

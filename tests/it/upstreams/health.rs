@@ -120,7 +120,7 @@ fn a_backend_that_keeps_failing_is_left_out() {
         edge.client("listen").get("/");
     }
     assert_eq!((bad.count(), good.count()), (2, 18));
-    assert_eq!(edge.metrics().sum("edgeward_upstream_ejections_total", &[]), 1.0);
+    edge.wait_for_sum("edgeward_upstream_ejections_total", &[], 1.0);
     assert_eq!(edge.metrics().value(&up(bad.address())), Some(0.0));
     let edge = before(&all, ", eject: off");
     for _ in 0..20 {

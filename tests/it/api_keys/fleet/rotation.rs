@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{eventually, follows, keys, member, status, stderr};
+use super::{follows, keys, member, status, stderr};
 use crate::api_keys::rotation::load;
 use crate::api_keys::{ask, id, origin, printed};
 use crate::harness::{Edge, Redis, soon};
