@@ -25,7 +25,7 @@ pub struct Facts {
     /// `https` or `http`, as the client spoke it to us.
     pub scheme: &'static str,
     /// Lower-case host without port, as routing saw it; empty where HTTP/1.0 gave none.
-    pub host: Box<str>,
+    pub host: Arc<str>,
     /// The route's name.
     pub route: Arc<str>,
     /// Identifies the request in logs and answers.

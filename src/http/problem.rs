@@ -26,7 +26,8 @@ pub struct Problem<'a> {
     pub status: StatusCode,
     /// The stable `snake_case` reason, the same as in metrics and logs.
     pub reason: &'a str,
-    pub request_id: &'a str,
+    /// `None` where there is no request.
+    pub request_id: Option<&'a str>,
     /// One sentence for people; nothing of the inside.
     pub detail: Option<&'a str>,
     /// A URI reference of this occurrence.
@@ -43,7 +44,7 @@ impl Problem<'_> {
             (b"\",\"title\":\"", Some(title)),
             (b"\",\"detail\":\"", self.detail),
             (b"\",\"instance\":\"", self.instance),
-            (b"\",\"request_id\":\"", Some(self.request_id)),
+            (b"\",\"request_id\":\"", self.request_id),
         ];
         let length =
             members.iter().map(|(key, value)| value.map_or(0, |text| key.len() + escaped_length(text)));

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>, §3.2 to §3.4 and §4.
 
+use crate::values::digits;
+
 /// The random-trace-id flag of Trace Context level 2; it belongs to the trace and is passed on.
 const RANDOM: u8 = 0b10;
 const SAMPLED: u8 = 0b01;
@@ -74,18 +76,26 @@ impl TraceParent {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 55] {
         let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        let ids =
-            [(3, 32, self.trace_id), (36, 16, u128::from(self.span_id)), (53, 2, u128::from(self.flags))];
-        for (from, length, id) in ids {
-            let mut left = id;
-            for digit in out.iter_mut().skip(from).take(length).rev() {
-                let [low, ..] = (left & 0xf).to_le_bytes();
-                *digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
-                left >>= 4;
+        let [.., tens, ones] = digits::hex(u64::from(self.flags));
+        let (high, low) = halves(self.trace_id);
+        let parts: [(usize, &[u8]); 4] = [
+            (3, &digits::hex(high)),
+            (19, &digits::hex(low)),
+            (36, &digits::hex(self.span_id)),
+            (53, &[tens, ones]),
+        ];
+        for (from, digits) in parts {
+            if let Some(place) = out.get_mut(from..from + digits.len()) {
+                place.copy_from_slice(digits);
             }
         }
         out
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
+const fn halves(id: u128) -> (u64, u64) {
+    ((id >> 64) as u64, id as u64)
 }
 
 /// Reads exactly `length` lower-case hexadecimal digits.

@@ -13,6 +13,7 @@ use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
 use tokio::sync::Notify;
 
+use crate::http::head;
 use crate::net::forwarded;
 use crate::policy::Door;
 use crate::tls::TlsFacts;
@@ -56,8 +57,8 @@ pub struct Connection {
     pub forwarded_for: HeaderValue,
     /// What TLS found out.
     pub tls: Option<Arc<TlsFacts>>,
-    /// The authority that was named last, as a value of `Host`: most connections name one.
-    host: Mutex<HeaderValue>,
+    /// What was named last: most connections name one host.
+    named: Mutex<Named>,
     activity: AtomicU8,
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
@@ -77,6 +78,15 @@ pub struct Connection {
     dated: AtomicBool,
 }
 
+/// Whom a request is for.
+#[derive(Clone)]
+pub struct Named {
+    /// As the client wrote it, as a value of `Host`.
+    pub authority: HeaderValue,
+    /// The host: lower-case, without port and final dot; empty if it is none.
+    pub host: Arc<str>,
+}
+
 /// A `Date` as it is written today: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date = [u8; 29];
 
@@ -90,7 +100,7 @@ impl Connection {
             client_ip,
             forwarded_for: forwarded::x_forwarded_for([], client_ip),
             tls,
-            host: Mutex::new(HeaderValue::from_static("")),
+            named: Mutex::new(Named { authority: HeaderValue::from_static(""), host: "".into() }),
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
@@ -126,11 +136,12 @@ impl Connection {
         Some(Arc::new(ProxyDigest { response: Box::new(unused), user_data: Some(Box::new(self.clone())) }))
     }
 
-    /// An authority as a value of `Host`; `None` if it cannot be one.
-    pub fn host(&self, authority: &str) -> Option<HeaderValue> {
-        let mut last = self.host.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last != *authority {
-            *last = HeaderValue::from_str(authority).ok()?;
+    /// What a client named, read; `None` if it cannot be a value of `Host`.
+    pub fn named(&self, authority: &[u8]) -> Option<Named> {
+        let mut last = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.authority.as_bytes() != authority {
+            let host = head::host(authority).into();
+            *last = Named { authority: HeaderValue::from_bytes(authority).ok()?, host };
         }
         Some(last.clone())
     }

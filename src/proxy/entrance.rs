@@ -11,7 +11,7 @@ use pingora::http::RequestHeader;
 use pingora_core::{Error, Result};
 use pingora_proxy::Session;
 
-use super::connection::Connection;
+use super::connection::{Connection, Named};
 use super::context::Context;
 use super::forward::edit;
 use super::guard::STAND_IN_TARGET;
@@ -83,8 +83,8 @@ fn understand(
         return Err(bad(501, "connect"));
     }
     check_child(&ctx.snapshot.forwarding, connection, &request.headers)?;
-    let host = host(&request.uri, &request.headers);
-    let authority = authority(request, connection)?;
+    let in_target = request.uri.authority().is_some();
+    let named = named(request, connection)?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
     let sent =
         request.uri.path_and_query().filter(|sent| target.as_ref().is_some_and(|target| target != *sent));
@@ -93,17 +93,19 @@ fn understand(
         if let Some(target) = target {
             parts.uri = Uri::from(target);
         }
-        if let Some(authority) = authority {
-            parts.headers.insert(header::HOST, authority);
+        if in_target {
+            // To stand in `Host` from here on: one name for one thing. It says the same as a `Host` that came too, or the
+            // head would not have passed.
+            parts.headers.insert(header::HOST, named.authority);
         }
         if !http2 {
             settle_upgrade(parts);
         }
         remove_vouched(&mut parts.headers, &ctx.snapshot.vouched);
     });
-    find_route(ctx, request, &host);
+    find_route(ctx, request, &named.host);
     ctx.facts.route = ctx.route.name.clone();
-    ctx.facts.host = host.into();
+    ctx.facts.host = named.host;
     ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
 }
@@ -162,16 +164,14 @@ fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
     name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
 }
 
-/// The host as HTTP/2 names it, to stand in `Host` from here on, as HTTP/1 has it: one name for one thing. It says the
-/// same as a `Host` that came too, or the head would not have passed.
-fn authority(request: &RequestHeader, connection: &Connection) -> Result<Option<HeaderValue>, Decision> {
-    match request.uri.authority() {
-        Some(authority) => connection.host(authority.as_str()).map(Some).ok_or_else(|| bad(400, "bad_host")),
-        None if request.version == Version::HTTP_2 && !request.headers.contains_key(header::HOST) => {
-            Err(bad(400, "missing_host"))
-        }
-        None => Ok(None),
+/// Whom the request is for, as its target or its `Host` says; nobody where HTTP/1.0 does not say it.
+fn named(request: &RequestHeader, connection: &Connection) -> Result<Named, Decision> {
+    let target = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let given = target.or_else(|| request.headers.get(header::HOST).map(HeaderValue::as_bytes));
+    if given.is_none() && request.version == Version::HTTP_2 {
+        return Err(bad(400, "missing_host"));
     }
+    connection.named(given.unwrap_or_default()).ok_or_else(|| bad(400, "bad_host"))
 }
 
 fn find_route(ctx: &mut Context, request: &RequestHeader, host: &str) {
@@ -203,13 +203,6 @@ fn preflight(request: &RequestHeader) -> Option<Method> {
 
 fn bad(status: u16, reason: &'static str) -> Decision {
     decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason)
-}
-
-/// The host asked for: lower-case, without port and final dot.
-fn host(uri: &Uri, headers: &HeaderMap) -> String {
-    let given = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let given = given.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
-    head::host(given)
 }
 
 /// The one path that routing, filters and upstream all see; `None` where the client's is it already.

@@ -30,6 +30,7 @@ use crate::policy::{Action, Filled, Snapshot};
 use crate::state::State;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Protocol, Reached};
+use crate::values::digits;
 
 /// What all requests share.
 pub struct Gateway {
@@ -64,6 +65,11 @@ pub fn proxy(gateway: Gateway, workers: usize) -> HttpProxy<Gateway> {
 impl Gateway {
     fn now_ns(&self) -> u64 {
         self.state.clock.nanos()
+    }
+
+    /// Whether connections are to end after their present request. Takes no lock until that was ever said.
+    fn is_draining(&self) -> bool {
+        self.draining.has_changed().unwrap_or(true) && *self.draining.borrow()
     }
 
     /// Whatever does not go to an upstream ends here.
@@ -127,12 +133,8 @@ fn unrouted(allowed: &[Method]) -> Decision {
 
 /// 128 bits at random: nobody else's, and telling nothing.
 fn request_id() -> Box<str> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(fastrand::u128(..).to_ne_bytes()) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-    std::str::from_utf8(&text).unwrap_or_default().into()
+    let text = [digits::hex(fastrand::u64(..)), digits::hex(fastrand::u64(..))];
+    std::str::from_utf8(text.as_flattened()).unwrap_or_default().into()
 }
 
 #[async_trait]
@@ -194,7 +196,7 @@ impl ProxyHttp for Gateway {
         if caching::begin(session, ctx) {
             return Ok(());
         }
-        entrance::enter(session, ctx, *self.draining.borrow())
+        entrance::enter(session, ctx, self.is_draining())
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
@@ -316,7 +318,7 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() {
             return Ok(());
         }
-        if *self.draining.borrow() {
+        if self.is_draining() {
             // The request may have come before that was so.
             session.set_keepalive(None);
         }

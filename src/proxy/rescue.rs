@@ -127,7 +127,7 @@ pub async fn refuse(session: &mut Session, ctx: &mut Context, mut decision: Deci
     let problem = Problem {
         status: refusal.status,
         reason: refusal.reason,
-        request_id: &ctx.facts.request_id,
+        request_id: Some(&ctx.facts.request_id),
         detail: refusal.detail.as_deref(),
         instance: None,
     };

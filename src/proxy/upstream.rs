@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
@@ -129,9 +131,20 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     if let Some(timeout) = ctx.route.timeout {
         peer.options.read_timeout = Some(timeout);
     }
+    if !ctx.facts.has_body && !session.is_upgrade_req() && is_taken_at_once(session.req_header()) {
+        // There is nothing to wait for, and each write would set a timer.
+        peer.options.write_timeout = None;
+    }
     attempts.backend = Some(pick.backend().label.clone());
     attempts.current = Some(pick);
     Ok(peer)
+}
+
+/// Whether a head is so small that the kernel takes all of it, with what is added here, whatever the backend reads: an
+/// unused send buffer holds more than 4 KiB on any system.
+fn is_taken_at_once(head: &RequestHeader) -> bool {
+    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    head.raw_path().len() + head.headers.iter().map(bytes).sum::<usize>() < 2048
 }
 
 /// The present try failed: what is learnt from it, and whether there may be another.

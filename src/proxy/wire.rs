@@ -121,6 +121,16 @@ impl Socket {
         }
     }
 
+    /// Whether all of it was taken.
+    async fn write(&mut self, words: &[u8]) -> bool {
+        let written = match self {
+            Self::Tcp(tcp) => tcp.write_all(words).await,
+            Self::Unix(unix) => unix.write_all(words).await,
+            Self::Closed => return false,
+        };
+        written.is_ok()
+    }
+
     /// Says that no more will be sent, and reads what still comes until the client has understood.
     async fn drain(&mut self) {
         if poll_fn(|cx| self.poll_shutdown(cx)).await.is_err() {
@@ -152,6 +162,19 @@ impl Remains {
         if let Some(Socket::Tcp(tcp)) = socket {
             // Without it, the socket is closed all the same, but the kernel goes on to offer what is left.
             drop(tcp.set_zero_linger());
+        }
+    }
+
+    /// Sends a few last words in the clear, reads what still comes for a while, and closes the socket.
+    pub async fn say(&self, words: &[u8]) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut socket) = socket {
+            let last_words = async {
+                if socket.write(words).await {
+                    socket.drain().await;
+                }
+            };
+            drop(tokio::time::timeout(LINGER, last_words).await);
         }
     }
 

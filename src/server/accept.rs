@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use pingora_core::protocols::{Ssl, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::serve::serve;
 use super::sockets::Listener;
+use crate::http::problem::{CONTENT_TYPE, Problem, phrase};
 use crate::net::proxy_protocol::{self, Parsed};
 use crate::net::{IpSet, ListenAddress};
 use crate::policy::Door;
@@ -123,21 +125,49 @@ async fn arrive(
         let connection = Connection::new(door.clone(), peer_ip, client_ip, None);
         return Ok((Box::new(Guard::new(wire, connection.clone())), connection, remains));
     };
-    let stream =
-        acceptor.accept(wire.with_read_ahead(), within).await.map_err(|error| failed(door, &error))?;
+    let stream = match acceptor.accept(wire.with_read_ahead(), within).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            if error.reason == Reason::PlainHttp {
+                remains.say(&told_to_use_tls()).await;
+            }
+            return Err(failed(door, &error));
+        }
+    };
     let digest = stream.get_ssl_digest();
     let facts = digest.and_then(|digest| digest.extension.get::<TlsFacts>().cloned()).map(Arc::new);
     let connection = Connection::new(door.clone(), peer_ip, client_ip, facts);
     Ok((Box::new(Guard::new(stream, connection.clone())), connection, remains))
 }
 
+/// What a client hears that speaks plain HTTP where TLS is spoken. There is no request that it could be the answer to, so it has no
+/// id and stands in no access log; the handshake counts as failed.
+fn told_to_use_tls() -> Vec<u8> {
+    let problem = Problem {
+        status: StatusCode::BAD_REQUEST,
+        reason: "plain_http",
+        request_id: None,
+        detail: Some("this port speaks HTTPS"),
+        instance: None,
+    };
+    let body = problem.to_json();
+    let head = format!(
+        "HTTP/1.1 400 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        phrase(problem.status),
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
+}
+
 fn failed(door: &Door, error: &HandshakeError) -> CloseReason {
     let (failure, reason) = match error.reason {
         Reason::Timeout => (HandshakeFailure::Timeout, CloseReason::Timeout),
         Reason::Closed => (HandshakeFailure::Closed, CloseReason::Client),
-        Reason::NotTls | Reason::NoSharedCipher | Reason::ProtocolVersion | Reason::NoApplicationProtocol => {
-            (HandshakeFailure::Protocol, CloseReason::Protocol)
-        }
+        Reason::PlainHttp
+        | Reason::NotTls
+        | Reason::NoSharedCipher
+        | Reason::ProtocolVersion
+        | Reason::NoApplicationProtocol => (HandshakeFailure::Protocol, CloseReason::Protocol),
         _ => (HandshakeFailure::Other, CloseReason::Protocol),
     };
     door.metrics.handshake_failed(failure);

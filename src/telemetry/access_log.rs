@@ -5,7 +5,6 @@
 //! named, and those that carry credentials cannot be named.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -196,14 +195,7 @@ impl AccessLog {
 
     /// Writes one line. Never waits; the line is dropped and counted if the writer is full.
     pub fn write(&self, record: &AccessRecord<'_>) {
-        thread_local! {
-            static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-        }
-        let mut line = BUFFER.take();
-        line.clear();
-        self.render(record, &mut line);
-        self.writer.append(&line);
-        BUFFER.set(line);
+        self.writer.append_rendered(|out| self.render(record, out));
     }
 
     /// Appends the line of a record, without a line end.

@@ -31,6 +31,7 @@ use process::Process;
 use writers::Writers;
 
 mod cache;
+mod durations;
 mod families;
 mod handles;
 mod keys;

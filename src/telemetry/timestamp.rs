@@ -1,6 +1,7 @@
 //! RFC 3339 timestamps in UTC with milliseconds, e.g. `2026-01-02T03:04:05.678Z`: always 24 bytes, so that log
 //! lines sort as text. The calendar is the proleptic Gregorian one; leap seconds do not exist in Unix time.
 
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::values::digits;
@@ -16,18 +17,37 @@ pub fn unix_ms(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A second as text, up to the point before its milliseconds: `2026-01-02T03:04:05.`
+type Second = [u8; 20];
+
 /// Appends the moment `unix_ms` milliseconds after the Unix epoch. Moments after the year 9999 are written as its end.
 pub fn push_rfc3339(out: &mut Vec<u8>, unix_ms: u64) {
+    thread_local! {
+        /// The second asked for last: thousands of requests share one.
+        static LAST: Cell<(u64, Second)> = const { Cell::new((0, *b"1970-01-01T00:00:00.")) };
+    }
     let unix_ms = unix_ms.min(LAST_MS);
+    let (mut second, mut text) = LAST.get();
+    if second != unix_ms / 1000 {
+        (second, text) = (unix_ms / 1000, render(unix_ms));
+        LAST.set((second, text));
+    }
+    out.extend_from_slice(&text);
+    digits::push_padded(out, unix_ms % 1000, 3);
+    out.push(b'Z');
+}
+
+fn render(unix_ms: u64) -> Second {
+    let mut out = Vec::with_capacity(32);
     let (year, month, day) = civil_from_days(unix_ms / DAY_MS);
-    digits::push_padded(out, year, 4);
+    digits::push_padded(&mut out, year, 4);
     for (separator, number) in [(b'-', month), (b'-', day)] {
         out.push(separator);
-        digits::push_padded(out, number, 2);
+        digits::push_padded(&mut out, number, 2);
     }
     out.push(b'T');
-    push_time_of_day(out, unix_ms);
-    out.push(b'Z');
+    push_time_of_day(&mut out, unix_ms);
+    out.first_chunk().copied().unwrap_or_default()
 }
 
 /// Appends the UTC time of day alone, e.g. `03:04:05.678`.

@@ -153,17 +153,24 @@ impl LineWriter {
     /// Queues `record` as one line; the line end is added. Never waits for the destination: with no room left the
     /// record is dropped and counted. A record with a line end inside would read as two: callers escape them.
     pub fn append(&self, record: &[u8]) {
+        self.append_rendered(|out| out.extend_from_slice(record));
+    }
+
+    /// The same of what `render` puts behind the lines that wait already, so that it is copied nowhere. It must not come back
+    /// to this writer, whose buffer it has.
+    pub fn append_rendered(&self, render: impl FnOnce(&mut Vec<u8>)) {
         let shared = &*self.shared;
         let Some(mut queue) = shared.queue_of_this_thread() else { return };
         let before = queue.bytes.len();
-        let after = before + record.len() + 1;
+        render(&mut queue.bytes);
+        queue.bytes.push(b'\n');
+        let after = queue.bytes.len();
         if after > shared.shard_limit {
+            queue.bytes.truncate(before);
             drop(queue);
             shared.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        queue.bytes.extend_from_slice(record);
-        queue.bytes.push(b'\n');
         queue.lines += 1;
         drop(queue);
         let half = shared.shard_limit / 2;

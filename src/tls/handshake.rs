@@ -16,7 +16,9 @@ tokio::task_local! {
 /// Why a handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// What came was not TLS, e.g. plain HTTP.
+    /// What came was plain HTTP.
+    PlainHttp,
+    /// What came was neither that nor TLS.
     NotTls,
     /// The client speaks no version of TLS that the listener does.
     ProtocolVersion,
@@ -46,8 +48,8 @@ pub enum Reason {
 /// What BoringSSL writes into its errors, and what it means. The first that occurs counts, so what is particular comes
 /// before what is general.
 const MEANINGS: [(&str, Reason); 20] = [
-    ("HTTP_REQUEST", Reason::NotTls),
-    ("HTTPS_PROXY_REQUEST", Reason::NotTls),
+    ("HTTP_REQUEST", Reason::PlainHttp),
+    ("HTTPS_PROXY_REQUEST", Reason::PlainHttp),
     ("WRONG_VERSION_NUMBER", Reason::NotTls),
     ("_ALERT_", Reason::ClientAlert),
     ("UNSUPPORTED_PROTOCOL", Reason::ProtocolVersion),
@@ -72,6 +74,7 @@ impl Reason {
     /// The reason as metrics and logs name it.
     pub const fn label(self) -> &'static str {
         match self {
+            Self::PlainHttp => "plain_http",
             Self::NotTls => "not_tls",
             Self::ProtocolVersion => "protocol_version",
             Self::NoSharedCipher => "no_shared_cipher",

@@ -1,4 +1,4 @@
-//! Decimal digits without a formatter and without an allocation, for what every request writes.
+//! Digits without a formatter and without an allocation, for what every request writes.
 
 use std::net::IpAddr;
 
@@ -31,6 +31,27 @@ pub fn push(out: &mut Vec<u8>, number: u64) {
 /// Appends `number` in decimal, with leading zeros up to `width` digits, 20 at most.
 pub fn push_padded(out: &mut Vec<u8>, number: u64, width: usize) {
     out.extend_from_slice(decimal(number, width, &mut Buffer::default()));
+}
+
+/// All 16 hexadecimal digits of a number, letters in lower case. Without a branch or a table: ids of requests and traces are
+/// random, and a branch on each digit is foretold wrongly as often as not.
+#[must_use]
+pub fn hex(number: u64) -> [u8; 16] {
+    let mut out = [0; 16];
+    let (high, low) = out.split_at_mut(8);
+    high.copy_from_slice(&hex_of_half(number >> 32));
+    low.copy_from_slice(&hex_of_half(number & 0xffff_ffff));
+    out
+}
+
+/// The same of 32 bits. Each half digit gets a byte of its own, and all eight become letters or digits at once.
+const fn hex_of_half(number: u64) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let spread = (number | number << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread << 4) & (0x0f * ONES);
+    let letters = (spread + 6 * ONES) >> 4 & ONES;
+    (spread + b'0' as u64 * ONES + letters * (b'a' - b'9' - 1) as u64).to_be_bytes()
 }
 
 /// Appends an address as text, an IPv6 one in the shape of RFC 5952.
@@ -72,6 +93,13 @@ mod tests {
         assert_eq!(text(|out| push_padded(out, 7, 3)), "=007");
         assert_eq!(text(|out| push_padded(out, 0, 2)), "=00");
         assert_eq!(text(|out| push_padded(out, 12_345, 3)), "=12345");
+    }
+
+    #[test]
+    fn writes_hexadecimal_as_the_standard_library_does() {
+        for number in [0, 1, 9, 10, 15, 16, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX] {
+            assert_eq!(hex(number), *format!("{number:016x}").as_bytes());
+        }
     }
 
     #[test]

@@ -283,12 +283,15 @@ fn failures(edge: &Edge, reason: &str) -> String {
 }
 
 #[test]
-fn cleartext_on_a_tls_port_is_no_request() {
+fn who_speaks_plain_http_to_a_tls_port_is_told_so() {
     let edge = one(&Authority::new("ours"), "");
-    let mut client = edge.client("tls");
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(client.try_response("GET").is_err());
-    edge.wait_for_metric(&failures(&edge, "protocol"), 1.0);
+    let told = edge.client("tls").get("/");
+    assert_eq!((told.status, told.reason().as_str()), (400, "plain_http"));
+    assert_eq!(told.header("connection"), Some("close"));
+    let mut other = edge.client("tls");
+    other.send("SSH-2.0-OpenSSH_9.2\r\n");
+    assert!(other.try_response("GET").is_err());
+    edge.wait_for_metric(&failures(&edge, "protocol"), 2.0);
 }
 
 #[test]

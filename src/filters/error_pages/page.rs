@@ -79,8 +79,13 @@ impl Page {
         let title = problem::phrase(status);
         let (content_type, body) = match format {
             Format::Problem => {
-                let document =
-                    problem::Problem { status, reason: MASKED, request_id, detail: None, instance: None };
+                let document = problem::Problem {
+                    status,
+                    reason: MASKED,
+                    request_id: Some(request_id),
+                    detail: None,
+                    instance: None,
+                };
                 (problem::CONTENT_TYPE, document.to_json())
             }
             Format::Text => {

@@ -113,7 +113,7 @@ pub(super) struct About {
     time_ms: u64,
     client_ip: IpAddr,
     method: Box<str>,
-    host: Box<str>,
+    host: Arc<str>,
     path: Box<str>,
     route: Arc<str>,
 }
@@ -138,7 +138,7 @@ impl About {
             time_ms: unix_ms(facts.time),
             client_ip: facts.client_ip,
             method: request.method.as_str().into(),
-            host: facts.host.clone(),
+            host: Arc::clone(&facts.host),
             path: request.uri.path().into(),
             route: Arc::clone(&facts.route),
         }
@@ -168,7 +168,7 @@ impl Finding<'_> {
         let mut line = JsonLine::new(out);
         line.time("time", about.time_ms).str("event", "waf").str("request_id", self.request_id);
         line.ip("client_ip", about.client_ip);
-        for (key, text) in [("method", &about.method), ("host", &about.host), ("path", &about.path)] {
+        for (key, text) in [("method", &*about.method), ("host", &*about.host), ("path", &*about.path)] {
             line.display(key, format_args!("{text}"), TEXT_BYTES);
         }
         line.str("route", &about.route).str("decision", self.decision);

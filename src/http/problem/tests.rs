@@ -3,7 +3,7 @@ use super::*;
 const PLAIN: Problem<'_> = Problem {
     status: StatusCode::FORBIDDEN,
     reason: "ip_access",
-    request_id: "7f3a",
+    request_id: Some("7f3a"),
     detail: None,
     instance: None,
 };

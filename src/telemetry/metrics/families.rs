@@ -4,16 +4,10 @@ use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::durations::{self, DurationsVec};
 use super::labels::Label;
-
-/// Upper bounds in seconds: from a proxy's own work to the longest default timeout.
-const BUCKETS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// A family with `N` labels. That the number is in the type is what makes [`Self::with`] safe to call.
 pub(super) struct Family<V, const N: usize>(V);
@@ -47,9 +41,8 @@ impl Factory<'_> {
         self.family(GaugeVec::new(Opts::new(name, help), &labels)?)
     }
 
-    fn durations<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<HistogramVec, N> {
-        let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-        self.family(HistogramVec::new(options, &labels)?)
+    fn durations<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<DurationsVec, N> {
+        self.family(durations::Builder::family(name, help, &labels)?)
     }
 
     fn family<V: Collector + Clone + 'static, const N: usize>(&self, family: V) -> Made<V, N> {
@@ -88,13 +81,13 @@ pub(super) struct Families {
 
     pub(super) requests_in_flight: IntGauge,
     pub(super) requests: Family<IntCounterVec, 3>,
-    pub(super) request_duration: Family<HistogramVec, 1>,
+    pub(super) request_duration: Family<DurationsVec, 1>,
     pub(super) request_bytes: Family<IntCounterVec, 1>,
     pub(super) response_bytes: Family<IntCounterVec, 1>,
     pub(super) refusals: Family<IntCounterVec, 3>,
     pub(super) shadow_refusals: Family<IntCounterVec, 3>,
 
-    pub(super) upstream_duration: Family<HistogramVec, 1>,
+    pub(super) upstream_duration: Family<DurationsVec, 1>,
     pub(super) upstream_retries: Family<IntCounterVec, 2>,
     pub(super) upstream_requests: Family<IntCounterVec, 3>,
     pub(super) backend_up: Family<IntGaugeVec, 2>,

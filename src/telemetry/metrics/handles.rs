@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
 
+use super::durations::Durations;
 use super::families::{Families, Family, Ledger, PerLabel};
 use super::labels::{
     CacheOutcome, CheckOutcome, CloseReason, FetchOutcome, HandshakeFailure, Label, Method, RetryOutcome,
@@ -68,7 +69,7 @@ pub struct RouteSeries {
 }
 
 struct RouteTotals {
-    duration: Histogram,
+    duration: Durations,
     bytes_in: IntCounter,
     bytes_out: IntCounter,
 }
@@ -98,8 +99,10 @@ impl RouteSeries {
             .inc();
         }
         let totals = self.totals.get_or_init(|| self.make_totals());
-        totals.duration.observe(request.duration.as_secs_f64());
-        totals.bytes_in.inc_by(request.bytes_in);
+        totals.duration.observe(request.duration);
+        if request.bytes_in > 0 {
+            totals.bytes_in.inc_by(request.bytes_in);
+        }
         totals.bytes_out.inc_by(request.bytes_out);
     }
 
@@ -181,7 +184,7 @@ pub struct UpstreamSeries {
     families: Arc<Families>,
     ledger: Ledger,
     backends: Leases<BackendSeries>,
-    duration: Histogram,
+    duration: Durations,
     retries: PerLabel<RetryOutcome>,
 }
 
@@ -208,7 +211,7 @@ impl UpstreamSeries {
 
     /// Counts the time that a request spent on the upstream.
     pub fn finished(&self, duration: Duration) {
-        self.duration.observe(duration.as_secs_f64());
+        self.duration.observe(duration);
     }
 
     /// Counts a wish to retry.

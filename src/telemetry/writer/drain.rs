@@ -18,7 +18,7 @@ pub(super) struct Drain {
     batch_lines: u64,
     /// How much of the batch the sink has taken; may stand inside a line after an error.
     taken: usize,
-    /// Changes places with a shard's buffer, so that a shard is held for a moment only and memory is reused.
+    /// Empty. Changes places with a shard's buffer, so that a shard is held for a moment only and memory is reused.
     spare: Vec<u8>,
     reopen_due: bool,
 }
@@ -103,8 +103,12 @@ impl Drain {
             mem::swap(&mut queue.bytes, &mut self.spare);
             self.batch_lines += mem::take(&mut queue.lines);
             drop(queue);
-            self.batch.extend_from_slice(&self.spare);
-            self.spare.clear();
+            if self.batch.is_empty() {
+                mem::swap(&mut self.batch, &mut self.spare);
+            } else {
+                self.batch.extend_from_slice(&self.spare);
+                self.spare.clear();
+            }
         }
     }
 

@@ -223,7 +223,8 @@ async fn says_why_a_handshake_failed() {
         drop(near);
         acceptor.accept(far, Duration::from_secs(10)).await.unwrap_err().reason
     };
-    assert_eq!(after(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, Reason::NotTls);
+    assert_eq!(after(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, Reason::PlainHttp);
+    assert_eq!(after(b"CONNECT a:443 HTTP/1.1\r\n\r\n").await, Reason::PlainHttp);
     assert_eq!(after(b"SSH-2.0-OpenSSH_9.2\r\n").await, Reason::NotTls);
     assert_eq!(after(b"").await, Reason::Closed);
     assert_eq!(after(&[0x16, 3, 1, 0, 60, 1]).await, Reason::Closed);
