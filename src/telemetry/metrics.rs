@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::{Encoder, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder};
 
 pub use cache::CacheMetrics;
 pub use handles::{
@@ -28,6 +28,7 @@ use super::writer::LineWriter;
 use families::Families;
 use lease::Leases;
 use process::Process;
+use tally::Tally;
 use writers::Writers;
 
 mod cache;
@@ -38,6 +39,8 @@ mod keys;
 mod labels;
 mod lease;
 mod process;
+mod shards;
+mod tally;
 mod writers;
 
 /// The media type of what [`Metrics::encode`] makes.
@@ -206,7 +209,7 @@ impl Metrics {
 
 /// A request in flight.
 #[must_use = "the request counts as finished when this is dropped"]
-pub struct InFlight(IntGauge);
+pub struct InFlight(Tally);
 
 impl Drop for InFlight {
     fn drop(&mut self) {

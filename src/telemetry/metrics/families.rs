@@ -4,10 +4,12 @@ use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
-use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::proto::MetricType;
+use prometheus::{Gauge, GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::durations::{self, DurationsVec};
 use super::labels::Label;
+use super::tally::{self, Tally, TallyVec};
 
 /// A family with `N` labels. That the number is in the type is what makes [`Self::with`] safe to call.
 pub(super) struct Family<V, const N: usize>(V);
@@ -29,8 +31,8 @@ impl<T: MetricVecBuilder, const N: usize> Family<MetricVec<T>, N> {
 struct Factory<'a>(&'a Registry);
 
 impl Factory<'_> {
-    fn counters<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<IntCounterVec, N> {
-        self.family(IntCounterVec::new(Opts::new(name, help), &labels)?)
+    fn counters<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<TallyVec, N> {
+        self.family(tally::Builder::family(MetricType::COUNTER, name, help, &labels)?)
     }
 
     fn gauges<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<IntGaugeVec, N> {
@@ -43,6 +45,11 @@ impl Factory<'_> {
 
     fn durations<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<DurationsVec, N> {
         self.family(durations::Builder::family(name, help, &labels)?)
+    }
+
+    /// A gauge of requests, without labels.
+    fn level(&self, name: &str, help: &str) -> Result<Tally, prometheus::Error> {
+        Ok(self.family(tally::Builder::family(MetricType::GAUGE, name, help, &[])?)?.with([]))
     }
 
     fn family<V: Collector + Clone + 'static, const N: usize>(&self, family: V) -> Made<V, N> {
@@ -62,49 +69,49 @@ type Made<V, const N: usize> = Result<Family<V, N>, prometheus::Error>;
 pub(super) struct Families {
     pub(super) build_info: Family<IntGaugeVec, 3>,
     pub(super) policy_info: Family<IntGaugeVec, 1>,
-    pub(super) reloads: Family<IntCounterVec, 1>,
+    pub(super) reloads: Family<TallyVec, 1>,
     pub(super) last_reload: Gauge,
     pub(super) last_reload_success: IntGauge,
     pub(super) certificate_expiry: Family<GaugeVec, 1>,
 
     pub(super) key_expiry: Family<IntGaugeVec, 2>,
-    pub(super) deprecated_key_uses: Family<IntCounterVec, 2>,
-    pub(super) key_store_reloads: Family<IntCounterVec, 1>,
-    pub(super) key_usage_writes: Family<IntCounterVec, 1>,
-    pub(super) notices: Family<IntCounterVec, 1>,
+    pub(super) deprecated_key_uses: Family<TallyVec, 2>,
+    pub(super) key_store_reloads: Family<TallyVec, 1>,
+    pub(super) key_usage_writes: Family<TallyVec, 1>,
+    pub(super) notices: Family<TallyVec, 1>,
     pub(super) notices_waiting: IntGauge,
 
     pub(super) connections: Family<IntGaugeVec, 1>,
-    pub(super) connections_accepted: Family<IntCounterVec, 1>,
-    pub(super) connections_closed: Family<IntCounterVec, 2>,
-    pub(super) handshake_failures: Family<IntCounterVec, 2>,
+    pub(super) connections_accepted: Family<TallyVec, 1>,
+    pub(super) connections_closed: Family<TallyVec, 2>,
+    pub(super) handshake_failures: Family<TallyVec, 2>,
 
-    pub(super) requests_in_flight: IntGauge,
-    pub(super) requests: Family<IntCounterVec, 3>,
+    pub(super) requests_in_flight: Tally,
+    pub(super) requests: Family<TallyVec, 3>,
     pub(super) request_duration: Family<DurationsVec, 1>,
-    pub(super) request_bytes: Family<IntCounterVec, 1>,
-    pub(super) response_bytes: Family<IntCounterVec, 1>,
-    pub(super) refusals: Family<IntCounterVec, 3>,
-    pub(super) shadow_refusals: Family<IntCounterVec, 3>,
+    pub(super) request_bytes: Family<TallyVec, 1>,
+    pub(super) response_bytes: Family<TallyVec, 1>,
+    pub(super) refusals: Family<TallyVec, 3>,
+    pub(super) shadow_refusals: Family<TallyVec, 3>,
 
     pub(super) upstream_duration: Family<DurationsVec, 1>,
-    pub(super) upstream_retries: Family<IntCounterVec, 2>,
-    pub(super) upstream_requests: Family<IntCounterVec, 3>,
+    pub(super) upstream_retries: Family<TallyVec, 2>,
+    pub(super) upstream_requests: Family<TallyVec, 3>,
     pub(super) backend_up: Family<IntGaugeVec, 2>,
-    pub(super) ejections: Family<IntCounterVec, 2>,
-    pub(super) health_checks: Family<IntCounterVec, 3>,
+    pub(super) ejections: Family<TallyVec, 2>,
+    pub(super) health_checks: Family<TallyVec, 3>,
 
     pub(super) issuer_keys: Family<IntGaugeVec, 1>,
     pub(super) issuer_keys_age: Family<GaugeVec, 1>,
-    pub(super) issuer_fetches: Family<IntCounterVec, 2>,
+    pub(super) issuer_fetches: Family<TallyVec, 2>,
 
     pub(super) redis_up: Family<IntGaugeVec, 1>,
-    pub(super) redis_commands: Family<IntCounterVec, 2>,
+    pub(super) redis_commands: Family<TallyVec, 2>,
 
-    pub(super) waf_matches: Family<IntCounterVec, 1>,
-    pub(super) response_findings: Family<IntCounterVec, 3>,
+    pub(super) waf_matches: Family<TallyVec, 1>,
+    pub(super) response_findings: Family<TallyVec, 3>,
 
-    pub(super) cache_requests: Family<IntCounterVec, 2>,
+    pub(super) cache_requests: Family<TallyVec, 2>,
     pub(super) cache_entries: IntGauge,
     pub(super) cache_bytes: IntGauge,
     pub(super) cache_coming: IntGauge,
@@ -119,7 +126,7 @@ pub(super) struct Families {
     pub(super) cache_disk_writes: IntCounter,
     pub(super) cache_disk_evictions: IntCounter,
     pub(super) cache_disk_corrupt: IntCounter,
-    pub(super) cache_disk_bypasses: Family<IntCounterVec, 1>,
+    pub(super) cache_disk_bypasses: Family<TallyVec, 1>,
     pub(super) cache_purges_sent: IntCounter,
     pub(super) cache_purges_received: IntCounter,
     pub(super) cache_purges_missed: IntCounter,
@@ -167,8 +174,7 @@ impl Families {
             handshake_failures: make.counters("edgeward_handshake_failures_total",
                 "TLS handshakes with clients that failed, by reason.", ["listener", "reason"])?,
 
-            requests_in_flight: make.single(IntGauge::new("edgeward_requests_in_flight",
-                "Requests that are not finished.")?)?,
+            requests_in_flight: make.level("edgeward_requests_in_flight", "Requests that are not finished.")?,
             requests: make.counters("edgeward_requests_total",
                 "Finished requests by route, method and class of the status sent.", ["route", "method", "status_class"])?,
             request_duration: make.durations("edgeward_request_duration_seconds",
@@ -284,7 +290,7 @@ impl Ledger {
     /// A counter for each value of a label, which comes last in the family.
     pub(super) fn per_label<'n, L: Label, const N: usize>(
         &self,
-        family: &Family<IntCounterVec, N>,
+        family: &Family<TallyVec, N>,
         labels: impl Fn(&'static str) -> [&'n str; N],
     ) -> PerLabel<L> {
         let counter = |value: &L| self.series(family, labels(value.as_str()));
@@ -301,7 +307,7 @@ impl Ledger {
 
 /// A counter for each value of a label, found by its index.
 pub(super) struct PerLabel<L> {
-    counters: Box<[IntCounter]>,
+    counters: Box<[Tally]>,
     label: PhantomData<fn(L)>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntGauge};
 
 use super::durations::Durations;
 use super::families::{Families, Family, Ledger, PerLabel};
@@ -12,6 +12,7 @@ use super::labels::{
     StatusClass, UpstreamOutcome,
 };
 use super::lease::{Lease, Leases, Retire};
+use super::tally::{Tally, TallyVec};
 use super::unix_seconds;
 
 /// A lease of a route's series.
@@ -60,7 +61,7 @@ pub struct RouteSeries {
     name: String,
     families: Arc<Families>,
     ledger: Ledger,
-    requests: [OnceLock<IntCounter>; REQUEST_SERIES],
+    requests: [OnceLock<Tally>; REQUEST_SERIES],
     totals: OnceLock<RouteTotals>,
     refusals: Refusals,
     shadow_refusals: Refusals,
@@ -70,8 +71,8 @@ pub struct RouteSeries {
 
 struct RouteTotals {
     duration: Durations,
-    bytes_in: IntCounter,
-    bytes_out: IntCounter,
+    bytes_in: Tally,
+    bytes_out: Tally,
 }
 
 impl RouteSeries {
@@ -130,7 +131,7 @@ impl RouteSeries {
         cached.inc(outcome);
     }
 
-    fn refusal_series(&self, family: &Family<IntCounterVec, 3>, [filter, reason]: [&str; 2]) -> IntCounter {
+    fn refusal_series(&self, family: &Family<TallyVec, 3>, [filter, reason]: [&str; 2]) -> Tally {
         self.ledger.series(family, [&self.name, filter, reason])
     }
 
@@ -151,11 +152,11 @@ struct Refusals(RwLock<Vec<Refusal>>);
 struct Refusal {
     filter: Box<str>,
     reason: &'static str,
-    count: IntCounter,
+    count: Tally,
 }
 
 impl Refusals {
-    fn count(&self, filter: &str, reason: &'static str, by: u64, make: impl FnOnce([&str; 2]) -> IntCounter) {
+    fn count(&self, filter: &str, reason: &'static str, by: u64, make: impl FnOnce([&str; 2]) -> Tally) {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(refusal) = find(&known, filter, reason) {
             return refusal.count.inc_by(by);
@@ -225,7 +226,7 @@ pub struct BackendSeries {
     ledger: Ledger,
     up: IntGauge,
     requests: PerLabel<UpstreamOutcome>,
-    ejections: IntCounter,
+    ejections: Tally,
     health_checks: PerLabel<CheckOutcome>,
 }
 
@@ -266,7 +267,7 @@ impl BackendSeries {
 pub struct ListenerSeries {
     ledger: Ledger,
     open: IntGauge,
-    accepted: IntCounter,
+    accepted: Tally,
     closed: PerLabel<CloseReason>,
     handshake_failures: PerLabel<HandshakeFailure>,
 }
@@ -354,8 +355,8 @@ impl IssuerSeries {
 pub struct RedisSeries {
     ledger: Ledger,
     up: IntGauge,
-    good: IntCounter,
-    bad: IntCounter,
+    good: Tally,
+    bad: Tally,
 }
 
 impl RedisSeries {
