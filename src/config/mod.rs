@@ -18,7 +18,7 @@ pub mod yaml;
 pub use diagnostic::{Diagnostic, Diagnostics, Issue, Target};
 pub use node::Node;
 pub use path::{Path, Segment};
-pub use read::read;
+pub use read::{Outcome, read};
 pub use yaml::Document;
 
 #[cfg(test)]

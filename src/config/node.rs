@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, SeqAccess, V
 
 use super::diagnostic::{Issue, Target};
 use super::path::Path;
-use super::read::read;
+use super::read::{Outcome, read};
 use super::tree::{Build, Tree, Watch, path_from_tree};
 use crate::values::Problem;
 use crate::values::yaml::DEEPEST;
@@ -80,9 +80,14 @@ impl Node {
     /// A value may come back although issues were added: it is what remains without the faulty parts, good
     /// for finding more issues and for nothing else.
     pub fn read<T: DeserializeOwned>(&self, issues: &mut Vec<Issue>) -> Option<T> {
-        let (value, found) = read(self);
+        self.read_part(issues).value()
+    }
+
+    /// The same, and whether all of it was read.
+    pub fn read_part<T: DeserializeOwned>(&self, issues: &mut Vec<Issue>) -> Outcome<T> {
+        let (outcome, found) = read(self);
         issues.extend(found);
-        value
+        outcome
     }
 
     /// An issue with the whole of it.

@@ -2,8 +2,9 @@
 //! thing.
 //!
 //! serde stops at the first error. So the faulty part is reported and taken out, and the rest read again,
-//! until what is left reads well or nothing is left. What only fails because a part was taken out is not
-//! reported: a key reported as wrong is not missing too.
+//! until what is left reads well or nothing is left. A misspelt key is read again as the one that was meant, so that
+//! what is wrong below it is found too. What only fails because a part was taken out is not reported: a key
+//! reported as wrong is not missing too.
 
 use serde::de::DeserializeOwned;
 
@@ -18,15 +19,33 @@ use crate::values::nearest::nearest;
 /// Issues reported of one value. Reading again costs the whole value each time.
 const MOST_ISSUES: usize = 100;
 
-/// Reads `node` as a `T`, with everything that is wrong with it.
-///
-/// Without issues there is a value. With issues there is one if the rest of the node makes a `T` without its
-/// faulty parts; such a value is good for finding more issues and for nothing else. Of several required keys
-/// that one map lacks, the first is reported.
-pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
+/// What a part of a document makes.
+pub enum Outcome<T> {
+    /// All of it was read. With issues, there are misspelt keys, which were read as what they were meant to be: the value is good
+    /// for finding more issues.
+    Whole(T),
+    /// What is left without its faulty parts, good for finding issues that have nothing to do with those.
+    Rest(T),
+    /// The rest makes nothing.
+    Nothing,
+}
+
+impl<T> Outcome<T> {
+    /// The value, whole or not.
+    pub fn value(self) -> Option<T> {
+        match self {
+            Self::Whole(value) | Self::Rest(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// Reads `node` as a `T`, with everything that is wrong with it. Of several required keys that one map lacks, the first is
+/// reported.
+pub fn read<T: DeserializeOwned>(node: &Node) -> (Outcome<T>, Vec<Issue>) {
     let mut attempt = Attempt { root: node.path(), issues: Vec::new(), removed: Vec::new() };
     let (kind, issue) = match parse(node.tree(), node.path()) {
-        Ok(value) => return (Some(value), Vec::new()),
+        Ok(value) => return (Outcome::Whole(value), Vec::new()),
         Err(fault) => *fault,
     };
     let mut rest = node.tree().clone();
@@ -47,7 +66,12 @@ pub fn read<T: DeserializeOwned>(node: &Node) -> (Option<T>, Vec<Issue>) {
     if attempt.issues.len() >= MOST_ISSUES {
         attempt.issues.push(node.issue(format_args!("more is wrong than these {MOST_ISSUES} issues")));
     }
-    (value, attempt.issues)
+    let outcome = match value {
+        Some(value) if attempt.removed.is_empty() => Outcome::Whole(value),
+        Some(value) => Outcome::Rest(value),
+        None => Outcome::Nothing,
+    };
+    (outcome, attempt.issues)
 }
 
 fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, Box<(Kind, Issue)>> {
@@ -58,25 +82,26 @@ fn parse<T: DeserializeOwned>(tree: &Tree, path: &Path) -> Result<T, Box<(Kind, 
 struct Attempt<'a> {
     root: &'a Path,
     issues: Vec<Issue>,
-    /// What was taken out, and the keys that misspelt ones were meant to be.
+    /// What was taken out.
     removed: Vec<Path>,
 }
 
 impl Attempt<'_> {
-    /// Reports an issue unless it follows from an earlier one, and takes the faulty part out. False if
+    /// Reports an issue unless it follows from an earlier one, and mends the faulty part or takes it out. False if
     /// nothing is left.
     fn take_out(&mut self, rest: &mut Tree, kind: &Kind, issue: Issue) -> bool {
-        let faulty = issue.path.clone();
-        if let (Kind::Unknown { found, names }, Target::Key) = (kind, issue.target)
-            && let (Some(meant), Some(map)) = (nearest(found, names.iter().copied()), faulty.parent())
-        {
-            self.removed.push(map.key(meant));
-        }
+        let (faulty, target) = (issue.path.clone(), issue.target);
         if !self.follows(kind, &faulty) {
             self.issues.push(issue);
         }
         let root_length = self.root.segments().len();
         let inside = faulty.segments().get(root_length..).unwrap_or_default();
+        if let (Kind::Unknown { found, names }, Target::Key) = (kind, target)
+            && let Some(meant) = nearest(found, names.iter().copied())
+            && rest.rename(inside, meant)
+        {
+            return true;
+        }
         let taken_out = rest.remove(inside);
         self.removed.push(faulty);
         taken_out

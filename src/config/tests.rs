@@ -200,7 +200,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("upstreams: { a: { backends: [], balance: 5 } }", &[r#"1:42: upstreams.a.balance: expected one of round_robin, p2c_ewma, least_connections, found 5: write "5""#]),
     ("upstreams: { a: { backends: [], balance: { round_robin: {} } } }", &[r#"1:33: upstreams.a.balance: "round_robin" takes no settings: write round_robin alone"#]),
     ("upstreams: { a: { backends: [], health_check: http } }", &[r#"1:47: upstreams.a.health_check: "http" needs settings: write { http: … }"#]),
-    ("upstreams: { a: { backends: [], health_check: { htp: {} } } }", &[r#"1:49: upstreams.a.health_check: unknown key "htp", did you mean "http"?"#]),
+    ("upstreams: { a: { backends: [], health_check: { htp: {} } } }", &[r#"1:49: upstreams.a.health_check: unknown key "htp", did you mean "http"?"#, r#"1:49: upstreams.a.health_check.http: missing key "path""#]),
     ("upstreams: { a: { backends: [], health_check: { http: { pth: /x } } } }", &[r#"1:57: upstreams.a.health_check.http: unknown key "pth", did you mean "path"?"#]),
     ("upstreams: { a: { backends: [], health_check: { http: {}, tcp: {} } } }", &["1:33: upstreams.a.health_check: expected exactly one of tcp, http, command, found 2 keys"]),
     ("upstreams: { a: { backends: [], health_check: { command: [a, 1] } } }", &[r#"1:62: upstreams.a.health_check.command[1]: expected a string, found 1: write "1""#]),

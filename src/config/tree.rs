@@ -69,6 +69,28 @@ impl Tree {
         }
     }
 
+    /// Gives the value at `path`, which ends with a key, another key. False where there is none, or one has that key already.
+    pub(super) fn rename(&mut self, path: &[Segment], to: &str) -> bool {
+        match (self, path) {
+            (Self::Map(entries), [Segment::Key(from)]) => {
+                if entries.iter().any(|(name, _)| name == to) {
+                    return false;
+                }
+                let entry = entries.iter_mut().find(|(name, _)| name == from);
+                entry.map(|(name, _)| to.clone_into(name)).is_some()
+            }
+            (Self::Map(entries), [Segment::Key(key), rest @ ..]) => entries
+                .iter_mut()
+                .find(|(name, _)| name == key)
+                .is_some_and(|(_, child)| child.rename(rest, to)),
+            (Self::List(items), [Segment::Index(index), rest @ ..]) => items
+                .iter_mut()
+                .find(|(position, _)| position == index)
+                .is_some_and(|(_, child)| child.rename(rest, to)),
+            _ => false,
+        }
+    }
+
     /// The same value as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;

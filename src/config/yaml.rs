@@ -18,6 +18,7 @@ use super::diagnostic::{Diagnostics, Target};
 use super::node::Node;
 use super::path::{Path, Segment};
 use super::tree::{Build, Tree, Watch};
+use crate::values::nearest::nearest;
 use crate::values::yaml::{self, DEEPEST, LARGEST_BYTES, first_document, syntax_message};
 
 /// A parsed policy file: one YAML document, UTF-8 with or without a byte order mark.
@@ -123,23 +124,36 @@ impl Document {
     /// A map, a list or nothing is pointed at by its key, if it has one: that is on the line where a reader
     /// looks for it. Costs a parse of the whole document.
     pub fn locate(&self, path: &Path, target: Target) -> Position {
-        let mut segments = path.segments();
-        let mut target = target;
-        let value = loop {
-            match (self.root.tree().get(segments), segments.split_last()) {
-                (Some(value), _) => break value,
-                (None, Some((_, parent))) => (segments, target) = (parent, Target::Value),
-                (None, None) => break self.root.tree(),
-            }
-        };
+        let (segments, value) = self.written_at(path);
+        let target = if segments.len() < path.segments().len() { Target::Value } else { target };
         let has_key = matches!(segments.last(), Some(Segment::Key(_)));
         let at_key = has_key && (target == Target::Key || !value.is_scalar() || *value == Tree::Null);
         let written = RefCell::default();
-        let seek = Seek { path: segments, at_key, written: &written };
+        let seek = Seek { path: &segments, at_key, written: &written };
         match first_document(&self.text, |document| seek.deserialize(document)) {
             Err(error) => position(&error, written.take()),
             Ok(never) => match never {},
         }
+    }
+
+    /// As far as the document has it, a path as it is written there, and what stands at its end. A key that is not there may be
+    /// there misspelt.
+    fn written_at(&self, path: &Path) -> (Vec<Segment>, &Tree) {
+        let (mut segments, mut here) = (Vec::new(), self.root.tree());
+        for segment in path.segments() {
+            let step = match (here.get(std::slice::from_ref(segment)), segment, here) {
+                (Some(child), ..) => Some((segment.clone(), child)),
+                (None, Segment::Key(key), Tree::Map(entries)) => entries
+                    .iter()
+                    .find(|(name, _)| nearest(name, [key.as_str()]).is_some())
+                    .map(|(name, child)| (Segment::Key(name.clone()), child)),
+                _ => None,
+            };
+            let Some((written, child)) = step else { break };
+            segments.push(written);
+            here = child;
+        }
+        (segments, here)
     }
 }
 

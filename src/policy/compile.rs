@@ -26,7 +26,7 @@ use crate::cache::keeper::Attendant;
 use crate::cache::shared::Sweeper;
 use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
-use crate::config::{Diagnostics, Document, Issue, Node, Path, Target};
+use crate::config::{Diagnostics, Document, Issue, Node, Outcome, Path, Target};
 use crate::consumers::{Consumers, Kept, Parts};
 use crate::filters::chain::Chain;
 use crate::filters::{Expressions, Spec, cache, waf};
@@ -370,14 +370,15 @@ impl Compiler<'_> {
         expressions: Expressions<'_>,
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
-        let (mut specs, mut fingerprints) = (Vec::new(), Vec::new());
+        let (mut specs, mut fingerprints, mut rests) = (Vec::new(), Vec::new(), Vec::new());
         for node in &policy.routes {
-            let before = self.issues.len();
-            let spec = node.read::<spec::Route>(&mut self.issues);
-            // What is left of a route that does not read well would only bring up what follows from that.
-            if let Some(spec) = spec.filter(|_| self.issues.len() == before) {
-                fingerprints.push(fingerprint(policy, node, &spec));
-                specs.push((node.path().clone(), spec));
+            match node.read_part::<spec::Route>(&mut self.issues) {
+                Outcome::Whole(spec) => {
+                    fingerprints.push(fingerprint(policy, node, &spec));
+                    specs.push((node.path().clone(), spec));
+                }
+                Outcome::Rest(spec) => rests.push(spec),
+                Outcome::Nothing => {}
             }
         }
         let waf = self.firewalls(&policy.waf);
@@ -398,8 +399,11 @@ impl Compiler<'_> {
             issues: &mut self.issues,
         };
         let metrics = &self.materials.metrics;
-        Routes { common: &policy.filters, services, names: &names, metrics, links }
-            .compile(&specs, &fingerprints)
+        Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(
+            &specs,
+            &fingerprints,
+            &rests,
+        )
     }
 
     /// The cache, if a route uses it, as large as the policy wants it, and what is to be done for it.

@@ -49,8 +49,19 @@ pub(super) struct Routed {
 }
 
 impl Routes<'_> {
-    /// Compiles all routes.
-    pub fn compile(mut self, specs: &[(Path, spec::Route)], fingerprints: &[[u8; 32]]) -> Routed {
+    /// Compiles all routes. Of those that did not read well, the rests are searched for more that is wrong: their filters are,
+    /// for whom a route takes and what it does would only be wrong because something is not there.
+    pub fn compile(
+        mut self,
+        specs: &[(Path, spec::Route)],
+        fingerprints: &[[u8; 32]],
+        rests: &[spec::Route],
+    ) -> Routed {
+        for rest in rests {
+            let lists = [self.common, &rest.filters];
+            let kinds = self.links.kinds(&lists);
+            self.links.chain(&rest.name, &kinds, &lists);
+        }
         let mut router = Router::default();
         let mut routes = Vec::with_capacity(specs.len());
         let mut names = HashMap::new();

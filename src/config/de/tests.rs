@@ -9,7 +9,7 @@ fn accepted<T: DeserializeOwned>(text: &str) -> T {
     let document = Document::parse("p.yaml", text.as_bytes()).unwrap();
     let (value, issues) = read(document.root());
     assert!(issues.is_empty(), "{issues:?}");
-    value.unwrap()
+    value.value().unwrap()
 }
 
 fn refused<T: DeserializeOwned>(text: &str) -> Vec<String> {

@@ -42,8 +42,8 @@ fn root(text: &str) -> Node {
 }
 
 fn read_all<T: DeserializeOwned>(text: &str) -> (Option<T>, Vec<String>) {
-    let (value, issues) = read(&root(text));
-    (value, issues.into_iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect())
+    let (outcome, issues) = read(&root(text));
+    (outcome.value(), issues.into_iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect())
 }
 
 #[test]
@@ -76,6 +76,18 @@ fn a_misspelt_key_is_not_missing_too() {
         issues,
         [r#"limti: unknown key "limti", did you mean "limit"?"#, r#"b: unknown key "b", expected limit"#]
     );
+    let (value, issues) = read_all::<Limited>("{ limti: x }");
+    assert!(value.is_none());
+    assert_eq!(
+        issues,
+        [
+            r#"limti: unknown key "limti", did you mean "limit"?"#,
+            r#"limit: expected a whole number from 0 to 255, found "x""#
+        ],
+        "it is read as what was meant"
+    );
+    let (_, issues) = read_all::<Limited>("{ limit: 1, limti: x }");
+    assert_eq!(issues, [r#"limti: unknown key "limti", did you mean "limit"?"#], "unless that is there too");
     let (_, issues) = read_all::<Limited>("{ other: 1 }");
     assert_eq!(issues, [r#"other: unknown key "other", expected limit"#, r#": missing key "limit""#]);
 }
