@@ -98,6 +98,10 @@ impl Filter for ResponseBody {
         Phases::REQUEST.and(Phases::RESPONSE).and(Phases::RESPONSE_BODY)
     }
 
+    fn wants_whole(&self) -> bool {
+        true
+    }
+
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
         // Two parts of an answer could each have half of what is looked for.
         exchange.request.remove_header(&RANGE);

@@ -27,6 +27,7 @@ use self::errand::{Failure, Parents, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;
+use super::forward;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Follower, Leader, Turn};
 use crate::cache::parents::Child;
@@ -44,6 +45,9 @@ use crate::telemetry::metrics::CacheOutcome;
 
 /// Answers with what the filter found.
 pub async fn hit(session: &mut Session, ctx: &mut Context, clock: &Clock) -> Result<()> {
+    if ctx.route.chain.wants_whole() {
+        forward::edit(session.req_header_mut(), |parts| validate::make_whole(&mut parts.headers));
+    }
     let Some(plan) = ctx.slots.plan() else { return Ok(()) };
     let (Course::Hit(found) | Course::Refresh(found)) = &plan.course else { return Ok(()) };
     let (found, settings) = (found.clone(), plan.settings.clone());
@@ -336,7 +340,7 @@ impl Asking<'_> {
         };
         let report = Report { handled, ttl, key: None, detail };
         let mut head = *head;
-        super::forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
+        forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
         if detail.is_some() {
             serve::untouched(session, ctx, head, content).await?;
         } else {

@@ -241,3 +241,29 @@ fn what_is_stored_is_looked_at_for_each_client() {
     }
     assert_eq!(origin.requests().len(), 3, "the rest came from the cache");
 }
+
+#[test]
+fn of_what_is_stored_no_part_is_cut_before_it_was_looked_at() {
+    let headers = [TEXT, ("cache-control", "max-age=60"), ("etag", "\"a\"")];
+    let origin = Origin::start(move |_| Reply::status(200, &headers, format!("card {PAN}.")));
+    for (filters, status, text) in [
+        ("{ cache: {} }, { response_body: {} }", 200, format!("card {SHORT}.")),
+        ("{ response_body: {} }, { cache: {} }", 200, format!("card {SHORT}.")),
+        ("{ cache: {} }, { response_body: { mode: shadow } }", 206, "card 41111111".to_owned()),
+    ] {
+        let edge = policy(filters, &origin.address().to_string(), "http1");
+        let range = [("range", "bytes=0-12"), ("if-range", "\"a\"")];
+        for _ in 0..2 {
+            let mut client = edge.client("listen").allow(&[
+                "cache-status",
+                "age",
+                "cache-control",
+                "etag",
+                "content-range",
+            ]);
+            let answer = client.request("GET", "/", &range, b"");
+            assert_eq!((answer.status, answer.text()), (status, text.clone()), "{filters}");
+        }
+    }
+    assert_eq!(origin.count(), 3, "the second time they came from the cache");
+}

@@ -35,8 +35,8 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 ///
 /// Nothing is stored that sets a cookie or is `private`. The answer to a request that proves who asks (by `Authorization`, or
 /// to a filter such as `jwt` or `api_key`) is stored for all only if the upstream says `public`, `s-maxage` or
-/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Name this filter after those
-/// that find out who calls, and after those that edit request headers.
+/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Filters that let in by who asks must
+/// stand before this one; name it after those that edit request headers, too.
 ///
 /// ```yaml
 /// - cache: { ttl: { "404": 10s }, stale_if_error: 1h }
