@@ -248,7 +248,7 @@ impl Asking<'_> {
     ) -> Result<bool> {
         let (Some(found), Some(plan)) = (&self.found, ctx.slots.plan()) else { return Ok(false) };
         let least = if status.is_none() { settings.rules.stale_if_unreachable } else { 0 };
-        if !found.freshness.stands_in_for_an_error(&plan.wants, least, self.clock.wall()) {
+        if !found.stands_in(&plan.wants, least, self.clock.wall()) {
             return Ok(false);
         }
         ctx.cache = Some(CacheOutcome::Stale);
@@ -379,6 +379,7 @@ impl Asking<'_> {
             asked_in: plan.asked_in,
             validated: self.found.clone(),
             replaced: None,
+            outlasts: false,
             leader,
             clock: self.clock.clone(),
             permit: None,

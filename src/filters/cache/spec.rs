@@ -46,7 +46,8 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 #[schemars(rename = "Cache")]
 pub struct Spec {
     /// How long responses are fresh that do not say it themselves, by status, by class (`5xx`) or by range (`400-499`). The
-    /// first that fits counts, exact statuses first. Default: none. Example: `{ "200": 1m, "404": 10s }`.
+    /// first that fits counts, exact statuses first; a 401 is meant by `401` alone, for the next client may have the credentials that
+    /// it asks for. Default: none. Example: `{ "200": 1m, "404": 10s }`.
     pub ttl: BTreeMap<String, DurationOrZero>,
     /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
     /// long at most. Default `1d`; `0s`: never.

@@ -66,6 +66,21 @@ fn a_stale_answer_is_given_while_a_fresh_one_is_fetched() {
     }
 }
 
+/// The policy may say for how long errors are remembered and that stale answers stand in for them: that goes together.
+#[test]
+fn an_error_that_is_remembered_is_not_what_others_get_where_a_stale_answer_stands_in() {
+    let filter = "{ ttl: { 5xx: 1h }, stale_if_error: 1h }";
+    let (edge, _origin) = cached(filter, failing("max-age=0", 503));
+    for _ in 0..3 {
+        assert_eq!(get(&edge, "/").text(), "good");
+    }
+    let (edge, origin) = cached(filter, |_: &Seen| Reply::status(503, &[], "bad"));
+    for _ in 0..2 {
+        assert_eq!(get(&edge, "/").status, 503);
+    }
+    assert_eq!(origin.count(), 1, "where there is nothing else, it is remembered");
+}
+
 #[test]
 fn a_head_has_the_whole_fetched_while_a_stale_answer_is_given() {
     let count = AtomicUsize::new(0);
