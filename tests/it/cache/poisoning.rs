@@ -113,7 +113,7 @@ fn pseudo_headers_say_what_they_say_to_the_key_and_to_the_origin() {
 fn cookies_apart_are_the_cookies_that_the_origin_sees() {
     let (edge, origin) = cached("{}", |request: &Seen| {
         let headers = [("cache-control", "max-age=60"), ("vary", "cookie")];
-        Reply::status(200, &headers, request.header("cookie").unwrap_or_default().to_owned())
+        Reply::status(200, &headers, request.header("cookie").unwrap_or_default())
     });
     assert_eq!(get_with(&edge, "/", &[("cookie", "a=1,b=2")]).text(), "a=1,b=2");
     let h2 = H2Client::cleartext(edge.address("h2c"));
