@@ -28,7 +28,8 @@ pub struct Rules {
     /// Responses that say nothing of their lifetime are fresh for a tenth of the time since they were last modified, at
     /// most this long (RFC 9111 §4.2.2). Zero: never.
     pub heuristic_max: u32,
-    /// How long responses of which status are fresh that say nothing of it. The first that fits counts.
+    /// How long responses of which status are fresh that say nothing of it. The first that fits counts; a 401 asks for
+    /// credentials that the next client may have, so only what names it alone fits it.
     pub default_lifetimes: Vec<(RangeInclusive<u16>, u32)>,
     /// What responses that do not say `stale-while-revalidate` are taken to say.
     pub stale_while_revalidate: u32,
@@ -232,7 +233,10 @@ pub fn lifetime(response: &Received<'_>, directives: &ResponseDirectives, rules:
     let expires = || if directives.targeted { None } else { expires(response) };
     told.or_else(expires).or_else(|| {
         let status = response.status.as_u16();
-        let default = rules.default_lifetimes.iter().find(|(statuses, _)| statuses.contains(&status));
+        let fits = |statuses: &RangeInclusive<u16>| {
+            statuses.contains(&status) && (status != 401 || statuses.start() == statuses.end())
+        };
+        let default = rules.default_lifetimes.iter().find(|(statuses, _)| fits(statuses));
         default.map(|(_, lifetime)| *lifetime).or_else(|| heuristic(response, directives, rules))
     })
 }

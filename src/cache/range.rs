@@ -30,13 +30,13 @@ pub enum Parts {
 
 impl Parts {
     /// For a GET, the stored response's status and fields, and the length of its content in bytes. Only whole
-    /// representations, that is responses of status 200, have parts; a `Range` that nobody can read counts for nothing
-    /// (RFC 9110 §14.2). Conditions other than `If-Range` come before this.
+    /// representations, that is responses of status 200, have parts, and of no bytes there are none; a `Range` that nobody
+    /// can read counts for nothing (RFC 9110 §14.2). Conditions other than `If-Range` come before this.
     #[must_use]
     pub fn select(request: &HeaderMap, status: StatusCode, fields: &HeaderMap, length: u64) -> Self {
         let mut ranges = request.get_all(RANGE).iter();
         let (Some(ranges), None) = (ranges.next(), ranges.next()) else { return Self::Whole };
-        if status != StatusCode::OK || !is_unchanged(request, fields) {
+        if status != StatusCode::OK || length == 0 || !is_unchanged(request, fields) {
             return Self::Whole;
         }
         let Some(asked) = parse(ranges.as_bytes(), length) else { return Self::Whole };

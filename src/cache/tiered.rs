@@ -27,7 +27,7 @@ use super::disk::segment::{Fault, Patience};
 use super::disk::volume::Volume;
 use super::disk::{Before, Disk, Observer, Options, Random, body, format, seal::Keys};
 use super::fleet::{Bookmark, Fleet};
-use super::freshness::{Freshness, Verdict};
+use super::freshness::{Freshness, Verdict, is_failure};
 use super::key::Key;
 use super::memory::{self, Memory, Size, Stored};
 use super::purge::{Epoch, Fate, How, Purges, Scope, Traces};
@@ -151,6 +151,21 @@ impl Found {
     #[must_use]
     pub fn is_fresh(&self, wants: &RequestDirectives, now: SystemTime) -> bool {
         self.freshness.judge(wants, now) == Verdict::Fresh
+    }
+
+    /// Whether it may stand in for an origin that fails: see [`Freshness::stands_in_for_an_error`]. A failure that was stored
+    /// stands in for no other.
+    #[must_use]
+    pub fn stands_in(&self, wants: &RequestDirectives, least: u32, now: SystemTime) -> bool {
+        !is_failure(self.stored.status) && self.freshness.stands_in_for_an_error(wants, least, now)
+    }
+
+    /// Whether it is of more use than a failure that could be stored in its place, for it answers requests on, or stands in.
+    #[must_use]
+    pub fn outlasts_a_failure(&self, now: SystemTime) -> bool {
+        let anyone = RequestDirectives::default();
+        let answers = !matches!(self.freshness.judge(&anyone, now), Verdict::Validate(_));
+        (answers && !is_failure(self.stored.status)) || self.stands_in(&anyone, 0, now)
     }
 
     /// Bytes of its content.

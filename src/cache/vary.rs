@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::{Buf, BufMut};
-use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HOST, VARY};
+use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, HOST, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
@@ -103,11 +103,15 @@ impl Fingerprint {
 }
 
 /// The value of a field in a form that all values of the same meaning have; `None` if the field is absent. Lines are
-/// joined and space around commas is dropped in every field. The members of `Accept…` fields, whose order counts for
-/// nothing, are put in order of preference and then of the alphabet.
+/// joined and space around commas is dropped in every field but `Cookie`, which is no list: its lines are joined as the origin gets
+/// them (RFC 9113 §8.2.3), lest `a=1` and `b=2` pass for the one cookie `a=1,b=2`. The members of `Accept…` fields, whose order
+/// counts for nothing, are put in order of preference and then of the alphabet.
 fn normal_value<'a>(name: &HeaderName, request: &'a HeaderMap) -> Option<Cow<'a, [u8]>> {
     let lines = || request.get_all(name).iter().map(HeaderValue::as_bytes);
     let first = lines().next()?;
+    if *name == COOKIE {
+        return Some(Cow::Owned(lines().collect::<Vec<_>>().join(&b"; "[..])));
+    }
     let preferences = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
     let count = lines().count();
     if count == 1 && !preferences && !first.contains(&b',') {

@@ -62,6 +62,7 @@ fn bearer() -> String {
 impl super::Spec for Spec {
     const KIND: &'static str = "authorize";
     const DECIDES: bool = true;
+    const LETS_IN: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         if self.rules.is_empty() {

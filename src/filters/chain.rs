@@ -150,6 +150,12 @@ impl Chain {
         }
     }
 
+    /// Whether a part of an answer is of no use to one of its filters.
+    #[must_use]
+    pub fn wants_whole(&self) -> bool {
+        self.links.iter().any(|link| !link.shadow && link.filter.wants_whole())
+    }
+
     /// The names of its filters, each followed by those of the filters in it.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         each(&self.links).map(|link| link.kind)

@@ -48,6 +48,7 @@ pub struct Spec {
 impl super::Spec for Spec {
     const KIND: &'static str = "ip_access";
     const DECIDES: bool = true;
+    const LETS_IN: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         Ok(Box::new(self.build(site.base)?))

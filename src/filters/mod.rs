@@ -84,6 +84,12 @@ pub trait Filter: Send + Sync {
         &[]
     }
 
+    /// Whether it cannot do with a part of an answer. It takes `Range` off requests itself; here it says so for those that it
+    /// does not see, because the cache answers them.
+    fn wants_whole(&self) -> bool {
+        false
+    }
+
     /// The filters in it, if it is made of others. What they tell of themselves (headers, parameters, cookies) the chain asks
     /// them.
     fn members(&self) -> &[Link] {
@@ -158,6 +164,8 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     /// Of a filter that finds out who calls, by the head of a request alone: the reason with which it refuses a client that
     /// has shown nothing to go by. Such a filter may stand in `any_of` and `all_of`.
     const NOTHING_SHOWN: Option<&'static str> = None;
+    /// Whether it lets in by who asks. It must have seen a request before the cache answers it.
+    const LETS_IN: bool = Self::NOTHING_SHOWN.is_some();
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem>;

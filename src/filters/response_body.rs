@@ -98,6 +98,10 @@ impl Filter for ResponseBody {
         Phases::REQUEST.and(Phases::RESPONSE).and(Phases::RESPONSE_BODY)
     }
 
+    fn wants_whole(&self) -> bool {
+        true
+    }
+
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
         // Two parts of an answer could each have half of what is looked for.
         exchange.request.remove_header(&RANGE);
@@ -172,7 +176,7 @@ impl ResponseBody {
         let kind = content_type.map_or(Kind::Unknown, Kind::of);
         let rules = self.json.as_ref().map(|json| json.rules(response.status));
         let is_list = rules.is_some_and(|rules| rules.is_allow_list());
-        let is_json = matches!(kind, Kind::Json | Kind::JsonLines) || (kind == Kind::Unknown && is_list);
+        let is_json = matches!(kind, Kind::Json | Kind::JsonLines | Kind::Unknown);
         let rules_hold = rules.filter(|rules| is_json && !rules.is_empty());
         let searched = content_type.is_none_or(|name| self.takes(name));
         let detectors = self.detectors.as_ref().filter(|_| searched);
@@ -202,9 +206,11 @@ impl ResponseBody {
             Kind::EventStream => Limits { most_bytes: u64::MAX, ..self.limits },
             _ => self.limits,
         };
-        let rewriter = rules_hold.map(|rules| Rewriter::new(Arc::clone(rules), kind == Kind::JsonLines));
-        let detectors = detectors.map(|detectors| (Arc::clone(detectors), is_json || kind == Kind::Unknown));
-        Ok(Some(Passage::new(limits, Parts { decoder, rewriter, detectors })))
+        let must_be_json = is_list || kind != Kind::Unknown;
+        let many = kind == Kind::JsonLines || !must_be_json;
+        let rewriter = rules_hold.map(|rules| Rewriter::new(Arc::clone(rules), many));
+        let detectors = detectors.map(|detectors| (Arc::clone(detectors), is_json));
+        Ok(Some(Passage::new(limits, Parts { decoder, rewriter, must_be_json, detectors })))
     }
 
     /// What cannot be looked at.

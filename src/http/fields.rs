@@ -79,9 +79,10 @@ pub enum Direction {
 ///
 /// `connection`, `te`, `transfer-encoding`, `upgrade`, `keep-alive` and `proxy-connection`: RFC 9110 §7.6.1.
 /// The `proxy-` ones are spoken between a client and its proxy (RFC 9110 §11.7): credentials end here on the
-/// way in, challenges on the way out. `trailer` announces fields that may be dropped, so it does not outlive
-/// its framing; `te` is written anew where trailers are wanted. `http2-settings` belongs to the abandoned h2c
-/// upgrade (RFC 9113 §3.1). To pass a WebSocket upgrade on, write `connection` and `upgrade` anew.
+/// way in, challenges on the way out; what has the name of credentials in a response is not to be stored, either
+/// (RFC 9111 §3.1). `trailer` announces fields that may be dropped, so it does not outlive its framing; `te` is
+/// written anew where trailers are wanted. `http2-settings` belongs to the abandoned h2c upgrade (RFC 9113 §3.1).
+/// To pass a WebSocket upgrade on, write `connection` and `upgrade` anew.
 pub const HOP_BY_HOP: [(&str, Direction); 11] = [
     ("connection", Direction::Both),
     ("keep-alive", Direction::Both),
@@ -91,7 +92,7 @@ pub const HOP_BY_HOP: [(&str, Direction); 11] = [
     ("upgrade", Direction::Both),
     ("te", Direction::Request),
     ("http2-settings", Direction::Request),
-    ("proxy-authorization", Direction::Request),
+    ("proxy-authorization", Direction::Both),
     ("proxy-authenticate", Direction::Response),
     ("proxy-authentication-info", Direction::Response),
 ];

@@ -354,6 +354,12 @@ impl Visitor for Compile<'_, '_, '_> {
 
     fn visit<S: Spec>(self) -> Option<Compiled> {
         let before = self.links.issues.len();
+        if S::LETS_IN && !self.shadow && self.place.before.contains(&cache::Spec::KIND) {
+            let (kind, cache) = (S::KIND, cache::Spec::KIND);
+            let message =
+                format!("`{kind}` would not be asked where `{cache}` answers: name `{cache}` after it");
+            self.links.issues.push(Issue::new(self.node.path().clone(), Target::Key, message));
+        }
         // What it finds out itself, its own expressions may use; and nothing is to follow from what is wrong with it.
         self.place.before.push(S::KIND);
         let spec = self.node.read::<S>(self.links.issues)?;

@@ -27,6 +27,7 @@ use self::errand::{Failure, Parents, Told, prepare, stub};
 use self::fetch::{Arrived, Fetch, Own, Waiting};
 pub use self::observe::observe;
 use super::context::Context;
+use super::forward;
 use super::rescue::{self, decision};
 use crate::cache::flights::{Follower, Leader, Turn};
 use crate::cache::parents::Child;
@@ -44,6 +45,9 @@ use crate::telemetry::metrics::CacheOutcome;
 
 /// Answers with what the filter found.
 pub async fn hit(session: &mut Session, ctx: &mut Context, clock: &Clock) -> Result<()> {
+    if ctx.route.chain.wants_whole() {
+        forward::edit(session.req_header_mut(), |parts| validate::make_whole(&mut parts.headers));
+    }
     let Some(plan) = ctx.slots.plan() else { return Ok(()) };
     let (Course::Hit(found) | Course::Refresh(found)) = &plan.course else { return Ok(()) };
     let (found, settings) = (found.clone(), plan.settings.clone());
@@ -244,7 +248,7 @@ impl Asking<'_> {
     ) -> Result<bool> {
         let (Some(found), Some(plan)) = (&self.found, ctx.slots.plan()) else { return Ok(false) };
         let least = if status.is_none() { settings.rules.stale_if_unreachable } else { 0 };
-        if !found.freshness.stands_in_for_an_error(&plan.wants, least, self.clock.wall()) {
+        if !found.stands_in(&plan.wants, least, self.clock.wall()) {
             return Ok(false);
         }
         ctx.cache = Some(CacheOutcome::Stale);
@@ -336,7 +340,7 @@ impl Asking<'_> {
         };
         let report = Report { handled, ttl, key: None, detail };
         let mut head = *head;
-        super::forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
+        forward::edit_response(&mut head, |parts| serve::tell(&mut parts.headers, settings, &report));
         if detail.is_some() {
             serve::untouched(session, ctx, head, content).await?;
         } else {
@@ -375,6 +379,7 @@ impl Asking<'_> {
             asked_in: plan.asked_in,
             validated: self.found.clone(),
             replaced: None,
+            outlasts: false,
             leader,
             clock: self.clock.clone(),
             permit: None,

@@ -15,10 +15,11 @@ use crate::http::fields::{list, nominated_names};
 const MAX_INTERIM: u16 = 32;
 
 /// Fields that end at this hop. `connection` is written anew for each client.
-const HOP_BY_HOP: [HeaderName; 6] = [
+const HOP_BY_HOP: [HeaderName; 7] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("proxy-authenticate"),
+    header::PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-authentication-info"),
     header::TRAILER,
     header::UPGRADE,

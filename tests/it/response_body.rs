@@ -241,3 +241,54 @@ fn what_is_stored_is_looked_at_for_each_client() {
     }
     assert_eq!(origin.requests().len(), 3, "the rest came from the cache");
 }
+
+#[test]
+fn of_what_is_stored_no_part_is_cut_before_it_was_looked_at() {
+    let headers = [TEXT, ("cache-control", "max-age=60"), ("etag", "\"a\"")];
+    let origin = Origin::start(move |_| Reply::status(200, &headers, format!("card {PAN}.")));
+    for (filters, status, text) in [
+        ("{ cache: {} }, { response_body: {} }", 200, format!("card {SHORT}.")),
+        ("{ response_body: {} }, { cache: {} }", 200, format!("card {SHORT}.")),
+        ("{ cache: {} }, { response_body: { mode: shadow } }", 206, "card 41111111".to_owned()),
+    ] {
+        let edge = policy(filters, &origin.address().to_string(), "http1");
+        let range = [("range", "bytes=0-12"), ("if-range", "\"a\"")];
+        for _ in 0..2 {
+            let mut client = edge.client("listen").allow(&[
+                "cache-status",
+                "age",
+                "cache-control",
+                "etag",
+                "content-range",
+            ]);
+            let answer = client.request("GET", "/", &range, b"");
+            assert_eq!((answer.status, answer.text()), (status, text.clone()), "{filters}");
+        }
+    }
+    assert_eq!(origin.count(), 3, "the second time they came from the cache");
+}
+
+#[test]
+fn rules_for_json_hold_where_an_answer_does_not_say_what_it_is() {
+    let origin = Origin::start(|seen| {
+        let body = match seen.target() {
+            "/json" => r#"{"pw":"secret","cost":1}"#,
+            "/broken" => r#"{"pw":"secret"} {"pw":"#,
+            "/list" => "[INFO] all is well",
+            _ => "tru story, 12 times",
+        };
+        Reply::status(200, &[], body)
+    });
+    let edge = edge("{ json: { mask: [/pw], remove: [/cost] } }", &origin);
+    for (path, text) in [
+        ("/json", r#"{"pw":"******"}"#),
+        ("/broken", r#"{"pw":"******"} {"pw":"#),
+        ("/list", "[INFO] all is well"),
+        ("/text", "tru story, 12 times"),
+    ] {
+        let answer = edge.client("listen").get(path);
+        assert_eq!((answer.status, answer.text().as_str()), (200, text), "{path}");
+    }
+    edge.wait_for_sum("edgeward_response_findings_total", &["field"], 3.0);
+    assert_eq!(edge.metrics().sum("edgeward_response_findings_total", &["unreadable"]), 0.0);
+}

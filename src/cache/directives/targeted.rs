@@ -39,7 +39,9 @@ fn directives(members: &Dictionary) -> ResponseDirectives {
                 BareItem::Boolean(true) => None,
                 // `no-store=?0` is not what RFC 9213 §2.1 lets anyone write; it says no.
                 BareItem::Boolean(false) => continue,
-                BareItem::Integer(seconds) => Some(Cow::Owned(seconds.to_string().into_bytes())),
+                BareItem::Integer(seconds) if is_number(&name) => {
+                    Some(Cow::Owned(seconds.to_string().into_bytes()))
+                }
                 BareItem::String(fields) if !is_number(&name) => {
                     Some(Cow::Borrowed(fields.as_str().as_bytes()))
                 }

@@ -83,6 +83,11 @@ fn default_lifetimes_are_for_responses_that_say_nothing() {
     assert_eq!(with_rules(503, "", &rules).ttl(at(0)), 1);
     assert_eq!(with_rules(404, "cache-control: max-age=3", &rules).ttl(at(0)), 3);
     assert_eq!(with_rules(200, "", &rules).ttl(at(0)), 0);
+    // A class would have the 401 of one client be that of all, whatever credentials they have.
+    let rules = |statuses| Rules { default_lifetimes: vec![(statuses, 10)], ..Rules::default() };
+    assert_eq!([401, 402].map(|status| with_rules(status, "", &rules(400..=499)).ttl(at(0))), [0, 10]);
+    assert_eq!(with_rules(401, "", &rules(401..=401)).ttl(at(0)), 10);
+    assert_eq!(with_rules(401, "cache-control: max-age=3", &rules(400..=499)).ttl(at(0)), 3);
 }
 
 #[test]

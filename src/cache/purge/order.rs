@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use super::{How, Scope, tag};
+use crate::http::head::{self, Authority};
 use crate::http::path::{Rules, normalise};
 use crate::values::OneOrMany;
 
@@ -45,6 +46,9 @@ pub enum OrderError {
     /// Something in it is no URL of something stored.
     #[error("expected an absolute URL such as https://api.example.com/orders, found {0:?}")]
     NoUrl(String),
+    /// No response has such a tag: it is empty, or there would be several.
+    #[error("expected a tag, without spaces and commas, found {0:?}")]
+    NoTag(String),
 }
 
 impl Order {
@@ -74,7 +78,13 @@ impl Order {
         for prefix in prefixes {
             scopes.push(Scope::Prefix(normal(prefix)?));
         }
-        scopes.extend(tags.iter().map(|text| Scope::Tag(tag(text.trim().as_bytes()))));
+        for text in tags {
+            let one = text.trim();
+            if one.is_empty() || one.contains([',', ' ', '\t']) {
+                return Err(OrderError::NoTag(text));
+            }
+            scopes.push(Scope::Tag(tag(one.as_bytes())));
+        }
         if self.all {
             scopes.push(Scope::All);
         }
@@ -90,16 +100,18 @@ fn normal(text: &str, rules: Rules) -> Option<String> {
     let (scheme, rest) = text.trim().split_once("://").filter(|_| text.len() <= LONGEST_URL)?;
     let scheme = scheme.to_ascii_lowercase();
     let default = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
+        "https" => 443,
+        "http" => 80,
         _ => return None,
     };
     let (authority, target) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
-    let host = authority.to_ascii_lowercase();
-    let host = host.strip_suffix(default).unwrap_or(&host).trim_end_matches('.');
+    let Authority { host, port } = head::authority(authority.as_bytes())?;
+    let host = std::str::from_utf8(host).ok()?.to_ascii_lowercase();
+    let host = host.trim_end_matches('.');
+    let port = port.filter(|port| *port != default).map(|port| format!(":{port}")).unwrap_or_default();
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     let normal = normalise(target.as_bytes(), &rules).ok()?;
-    (!host.is_empty()).then(|| format!("{scheme}://{host}{}", normal.to_target()))
+    Some(format!("{scheme}://{host}{port}{}", normal.to_target()))
 }
 
 #[cfg(test)]
@@ -115,12 +127,16 @@ mod tests {
         for (given, keyed) in [
             ("https://API.example.com:443/a/../b?c=d", "https://api.example.com/b?c=d"),
             ("http://a.example:8080", "http://a.example:8080/"),
+            ("HTTP://a.example.:8080/", "http://a.example:8080/"),
+            ("https://[::1]:443/", "https://[::1]/"),
             ("http://a.example:80?b", "http://a.example/?b"),
         ] {
             let (found, how) = scopes(&format!("{{ \"url\": \"{given}\" }}")).unwrap();
             assert_eq!((found, how), (vec![Scope::Url(keyed.into())], How::Hard));
         }
-        for given in ["/a", "ftp://a/b", "https://", "a", "https:///a"] {
+        for given in
+            ["/a", "ftp://a/b", "https://", "a", "https:///a", "https://b@a/", "https://a:b/", "https://a b/"]
+        {
             let refused = scopes(&format!("{{ \"prefix\": \"{given}\" }}"));
             assert_eq!(refused, Err(OrderError::NoUrl(given.into())), "{given}");
         }
@@ -146,6 +162,10 @@ mod tests {
         }
         for malformed in ["", "[]", "{ \"tags\": [\"a\"] }", "{ \"all\": 1 }", "{ \"tag\": 7 }"] {
             assert!(matches!(scopes(malformed), Err(OrderError::Malformed(_))), "{malformed}");
+        }
+        for nothing in ["", " ", "a b", "a,b", "a\tb"] {
+            let order = serde_json::json!({ "tag": ["a", nothing] }).to_string();
+            assert_eq!(scopes(&order), Err(OrderError::NoTag(nothing.into())));
         }
         let many = serde_json::json!({ "tag": vec!["a"; MAX_SCOPES + 1] }).to_string();
         assert_eq!(scopes(&many), Err(OrderError::TooMuch));

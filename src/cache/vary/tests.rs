@@ -51,6 +51,14 @@ fn lines_and_space_mean_nothing() {
 }
 
 #[test]
+fn cookies_are_no_list() {
+    assert!(same("cookie", "cookie: a=1\ncookie: b=2", "cookie: a=1; b=2"));
+    assert!(!same("cookie", "cookie: a=1\ncookie: b=2", "cookie: a=1,b=2"));
+    assert!(!same("cookie", "cookie: a=1, 2", "cookie: a=1,2"));
+    assert!(!same("cookie", "", "cookie:"));
+}
+
+#[test]
 fn preferences_of_the_same_meaning_match() {
     for (name, first, second) in [
         ("accept-encoding", "gzip, br", "br,gzip"),

@@ -35,8 +35,8 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 ///
 /// Nothing is stored that sets a cookie or is `private`. The answer to a request that proves who asks (by `Authorization`, or
 /// to a filter such as `jwt` or `api_key`) is stored for all only if the upstream says `public`, `s-maxage` or
-/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Name this filter after those
-/// that find out who calls, and after those that edit request headers.
+/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Filters that let in by who asks must
+/// stand before this one; name it after those that edit request headers, too.
 ///
 /// ```yaml
 /// - cache: { ttl: { "404": 10s }, stale_if_error: 1h }
@@ -46,7 +46,8 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 #[schemars(rename = "Cache")]
 pub struct Spec {
     /// How long responses are fresh that do not say it themselves, by status, by class (`5xx`) or by range (`400-499`). The
-    /// first that fits counts, exact statuses first. Default: none. Example: `{ "200": 1m, "404": 10s }`.
+    /// first that fits counts, exact statuses first; a 401 is meant by `401` alone, for the next client may have the credentials that
+    /// it asks for. Default: none. Example: `{ "200": 1m, "404": 10s }`.
     pub ttl: BTreeMap<String, DurationOrZero>,
     /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
     /// long at most. Default `1d`; `0s`: never.

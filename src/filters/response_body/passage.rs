@@ -19,6 +19,7 @@ pub(super) struct Passage {
     limits: Limits,
     decoder: Option<Decoder>,
     rewriter: Option<Rewriter>,
+    must_be_json: bool,
     scan: Option<Scan>,
     /// What has come, decoded.
     bytes: u64,
@@ -45,6 +46,8 @@ struct Counted {
 pub(super) struct Parts {
     pub(super) decoder: Option<Decoder>,
     pub(super) rewriter: Option<Rewriter>,
+    /// Whether it is at fault if it is no JSON: it says that it is, or nothing else may pass.
+    pub(super) must_be_json: bool,
     /// With whether it is JSON.
     pub(super) detectors: Option<(Arc<Detectors>, bool)>,
 }
@@ -58,6 +61,7 @@ impl Passage {
             limits,
             decoder: parts.decoder,
             rewriter: parts.rewriter,
+            must_be_json: parts.must_be_json,
             scan,
             bytes: 0,
             counted: Counted::default(),
@@ -106,16 +110,18 @@ impl Passage {
         self.search(&rewritten, end, out)
     }
 
-    /// What says it is JSON and is not.
+    /// What is no JSON, or no more.
     fn not_json(&mut self, fault: Fault, rest: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-        if self.limits.unreadable == Otherwise::Block {
+        if self.must_be_json && self.limits.unreadable == Otherwise::Block {
             return Err(refuse("response_not_json").why(fault.to_string()));
         }
         if let Some(mut rewriter) = self.rewriter.take() {
             rewriter.give_up(out);
         }
         out.extend_from_slice(rest);
-        self.counted.others.push((UNREADABLE.into(), "pass", 1));
+        if self.must_be_json {
+            self.counted.others.push((UNREADABLE.into(), "pass", 1));
+        }
         Ok(())
     }
 

@@ -76,8 +76,8 @@ pub struct Spec {
 }
 
 /// Rules for fields of JSON, by their paths: names from the outside in, `*` for any name and for each member of a list, `~1`
-/// for a slash and `~0` for a tilde in a name. At most 64 paths. They hold in `application/json`, `+json` and JSON lines,
-/// nested at most 64 deep.
+/// for a slash and `~0` for a tilde in a name. At most 64 paths. They hold in `application/json`, `+json`, JSON lines
+/// and what does not say what it is, as far as it is JSON, nested at most 64 deep.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ResponseJson")]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::subrequest::server::SubrequestHandle;
@@ -99,8 +99,9 @@ pub async fn stub() -> Option<ServerSession> {
     session.read_request().await.ok()?.then_some(session)
 }
 
-/// Prepares one with the client's request as it stands, but for what `edit` does to its fields. `asked` are those by which the
-/// cache looked; `parents` are asked before the origin. `None` where Pingora offers no subrequests.
+/// Prepares a GET that is the client's request as it stands, but for what `edit` does to its fields: what answers a HEAD has no
+/// content, and would be stored as if there were none. `asked` are those by which the cache looked; `parents` are asked before
+/// the origin. `None` where Pingora offers no subrequests.
 pub fn prepare(
     stub: &ServerSession,
     session: &Session,
@@ -112,7 +113,7 @@ pub fn prepare(
     let spawner = session.subrequest_spawner.as_ref()?;
     let mut request = session.req_header().clone();
     crate::proxy::forward::edit(&mut request, |parts| {
-        parts.version = Version::HTTP_11;
+        (parts.method, parts.version) = (Method::GET, Version::HTTP_11);
         edit(&mut parts.headers);
     });
     let failure = Arc::new(OnceLock::new());

@@ -48,6 +48,8 @@ pub struct Fetch {
     pub validated: Option<Found>,
     /// What of that does not hold any more.
     pub replaced: Option<Found>,
+    /// Whether what is stored is of more use than the failure that came, which then must not take its place.
+    pub outlasts: bool,
     /// Where others wait, if they do.
     pub leader: Option<Leader<Landing>>,
     pub clock: Clock,
@@ -126,7 +128,8 @@ impl Fetch {
                 _ = tell.own.send(Own::Again);
                 drain(&mut answer).await;
             }
-            (Some(Outcome::Failed), _) => {
+            (Some(Outcome::Failed), Some(found)) => {
+                self.outlasts = found.outlasts_a_failure(self.clock.wall());
                 if let Some(leader) = self.leader.take() {
                     leader.share(Landing::Failed(Some(head.status)));
                 }
@@ -303,6 +306,9 @@ impl Fetch {
             has_credentials: self.credentials || told.credentials,
             audience: self.audience,
         };
+        if self.outlasts {
+            return Err(Refusal::Status.reason());
+        }
         let directives = ResponseDirectives::read(response.headers);
         store::may_store(&asked, &self.wants, response, &directives, &self.settings.rules)
             .map_err(Refusal::reason)?;

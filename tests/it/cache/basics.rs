@@ -1,8 +1,10 @@
 //! What is stored, for how long, and what a hit is like.
 
+use http::Request;
+
 use super::{cached, client, get, get_with, is_hit, numbered, policy, told};
 use crate::harness::message::Framing;
-use crate::harness::{Edge, H2Client, Origin, Reply, eventually};
+use crate::harness::{Edge, H2Client, H2Origin, H2Reply, Origin, Reply, eventually};
 
 const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=60"), ("content-type", "text/plain")];
 
@@ -171,6 +173,31 @@ fn interim_answers_reach_the_client_and_are_not_stored() {
     assert_eq!(client.interim.iter().map(|response| response.status).collect::<Vec<_>>(), [103]);
     let second = client.get("/");
     assert!(is_hit(&second) && client.interim.is_empty() && second.header("link").is_none());
+}
+
+/// RFC 9111 §3.1 leaves it to a cache; where it stands aside, they pass.
+#[test]
+fn trailers_are_dropped_on_the_way_through_the_cache() {
+    let origin = H2Origin::cleartext(|seen| {
+        let mut reply = H2Reply::text("whole");
+        let fresh = if seen.head.uri.path() == "/private" { "private" } else { "max-age=60" };
+        reply.headers.push(("cache-control", fresh.into()));
+        reply.trailers = vec![("x-checksum", "abc".into())];
+        reply
+    });
+    let text = policy("{}").replace("retries:", "protocol: http2, retries:");
+    let edge = Edge::policy(&text).with("origin", origin.address()).start();
+    let client = H2Client::cleartext(edge.address("h2c")).allow(&["content-type"]);
+    let ask = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(format!("http://localhost{path}"));
+        let answer = client.request(request.header("te", "trailers").body(()).unwrap(), b"", None);
+        assert_eq!((answer.text().as_str(), answer.header("x-checksum")), ("whole", None));
+        answer.trailers
+    };
+    for (path, asked) in [("/", 1), ("/", 1), ("/private", 2)] {
+        assert_eq!((ask("GET", path), origin.requests().len()), (None, asked), "{path}");
+    }
+    assert_eq!(ask("POST", "/").unwrap()["x-checksum"], "abc");
 }
 
 #[test]

@@ -108,6 +108,22 @@ fn pseudo_headers_say_what_they_say_to_the_key_and_to_the_origin() {
     assert_eq!(get_with(&edge, "/x", &[("host", "a.example")]).text(), "a.example/x");
 }
 
+/// Browsers send each cookie in a field of its own (RFC 9113 §8.2.3), and nobody else can send one that passes for two.
+#[test]
+fn cookies_apart_are_the_cookies_that_the_origin_sees() {
+    let (edge, origin) = cached("{}", |request: &Seen| {
+        let headers = [("cache-control", "max-age=60"), ("vary", "cookie")];
+        Reply::status(200, &headers, request.header("cookie").unwrap_or_default())
+    });
+    assert_eq!(get_with(&edge, "/", &[("cookie", "a=1,b=2")]).text(), "a=1,b=2");
+    let h2 = H2Client::cleartext(edge.address("h2c"));
+    let apart = Request::get("http://localhost/").header("host", "localhost");
+    let apart = apart.header("cookie", "a=1").header("cookie", "b=2").body(()).unwrap();
+    assert_eq!(h2.request(apart, b"", None).text(), "a=1; b=2");
+    let together = get_with(&edge, "/", &[("host", "localhost"), ("cookie", "a=1; b=2")]);
+    assert_eq!((together.text().as_str(), is_hit(&together), origin.count()), ("a=1; b=2", true, 2));
+}
+
 #[test]
 fn a_header_that_a_trusted_proxy_may_set_is_keyed() {
     let origin = Origin::start(|request: &Seen| {

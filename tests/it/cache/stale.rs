@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{cached, get, is_hit, told};
+use super::{cached, client, get, is_hit, told};
 use crate::harness::{Reply, Seen, eventually};
 
 /// An origin that answers once, and then fails with a status, or not at all (0).
@@ -64,4 +64,36 @@ fn a_stale_answer_is_given_while_a_fresh_one_is_fetched() {
         assert!(is_hit(&third));
         assert_eq!(origin.count(), 2, "{}", told(&third));
     }
+}
+
+/// The policy may say for how long errors are remembered and that stale answers stand in for them: that goes together.
+#[test]
+fn an_error_that_is_remembered_is_not_what_others_get_where_a_stale_answer_stands_in() {
+    let filter = "{ ttl: { 5xx: 1h }, stale_if_error: 1h }";
+    let (edge, _origin) = cached(filter, failing("max-age=0", 503));
+    for _ in 0..3 {
+        assert_eq!(get(&edge, "/").text(), "good");
+    }
+    let (edge, origin) = cached(filter, |_: &Seen| Reply::status(503, &[], "bad"));
+    for _ in 0..2 {
+        assert_eq!(get(&edge, "/").status, 503);
+    }
+    assert_eq!(origin.count(), 1, "where there is nothing else, it is remembered");
+}
+
+#[test]
+fn a_head_has_the_whole_fetched_while_a_stale_answer_is_given() {
+    let count = AtomicUsize::new(0);
+    // It says nothing of a length, so that nobody can tell a HEAD's answer from one without content.
+    let (edge, origin) = cached("{}", move |_: &Seen| match count.fetch_add(1, Ordering::AcqRel) {
+        0 => Reply::status(200, &[("cache-control", "max-age=0, stale-while-revalidate=60")], "old"),
+        _ => {
+            Reply::raw("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\nconnection: close\r\n\r\nnew").close()
+        }
+    });
+    get(&edge, "/");
+    assert!(is_hit(&client(&edge).request("HEAD", "/", &[], b"")));
+    let fresh = eventually("the fresh one", || Some(get(&edge, "/")).filter(|answer| answer.text() != "old"));
+    assert_eq!((fresh.text().as_str(), is_hit(&fresh)), ("new", true));
+    assert_eq!(origin.last().method(), "GET");
 }
