@@ -30,6 +30,11 @@ const SCORES: [&str; 4] =
 const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
 const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
 
+/// Whether the rule only adds up what others found.
+pub fn is_sum(rule: u64) -> bool {
+    SUMS.iter().any(|sums| sums.contains(&rule))
+}
+
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
     transaction: Transaction,
@@ -52,11 +57,13 @@ pub(super) struct Examination {
 impl Drop for Examination {
     fn drop(&mut self) {
         self.transaction.logging();
-        let matches: Vec<_> = self.transaction.matches().iter().filter(|found| found.log).collect();
-        for found in &matches {
+        let matches = self.transaction.matches();
+        for found in matches.iter().filter(|found| found.log) {
             self.metrics.waf_matched(found.rule);
         }
-        if let Some((audit, about)) = self.audit.as_ref().filter(|_| !matches.is_empty()) {
+        let matches: Vec<_> = matches.iter().filter(|found| found.audit).collect();
+        let is_told = self.transaction.audit().unwrap_or(!matches.is_empty());
+        if let Some((audit, about)) = self.audit.as_ref().filter(|_| is_told) {
             let scores = [
                 ("score", self.score(&SCORES)),
                 ("threshold", self.score(&THRESHOLDS[..1])),
@@ -75,6 +82,7 @@ impl Drop for Examination {
                 },
                 reason: self.refused,
                 scores: &scores,
+                conceals: &|variable| self.transaction.conceals(variable),
                 matches: &matches,
             });
         }
@@ -287,8 +295,7 @@ impl Examination {
         }
         let mut named: Vec<&Match> = Vec::new();
         for found in self.transaction.matches().iter().filter(|found| found.log) {
-            let is_sum = SUMS.iter().any(|sums| sums.contains(&found.rule));
-            if !is_sum && named.iter().all(|other| other.rule != found.rule) {
+            if !is_sum(found.rule) && named.iter().all(|other| other.rule != found.rule) {
                 named.push(found);
             }
         }

@@ -201,6 +201,42 @@ fn what_rules_found_is_told_as_one_line() {
 }
 
 #[test]
+fn rules_say_what_the_audit_shows() {
+    let mut place = Place::new("audit-by-rules");
+    let rules = r#"
+SecRule ARGS:a "@streq x" "id:10,phase:1,pass,log,noauditlog"
+SecRule ARGS:b "@streq x" "id:11,phase:1,pass,nolog,auditlog"
+SecRule ARGS:c "@streq off" "id:12,phase:1,pass,log,ctl:auditEngine=Off"
+SecRule ARGS:c "@streq on" "id:13,phase:1,pass,nolog,ctl:auditEngine=On"
+"#;
+    fs::write(place.folder.join("a.conf"), rules).unwrap();
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let filter = place.filter(json!({}));
+    for (target, expected) in [
+        ("/?a=x", None),
+        ("/?b=x", Some(vec![11])),
+        ("/?a=x&b=x", Some(vec![11])),
+        ("/?b=x&c=off", None),
+        ("/?c=on", Some(vec![])),
+    ] {
+        assert_eq!(sent(&*filter, &mut Sample::get(target, &[]), &[]), Ok(()));
+        let Audit::Kept(lines) = &*kept else { unreachable!() };
+        let line = lines.lock().unwrap().pop();
+        let ids = line.map(|line| {
+            let line: Value = serde_json::from_str(&line).unwrap();
+            line["rules"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|rule| rule["id"].as_u64().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(ids, expected, "{target}");
+    }
+}
+
+#[test]
 fn the_policy_says_what_becomes_of_long_bodies() {
     let place = Place::new("long");
     let bad = [&b"a=union+select&b="[..], &[b'x'; 100]].concat();
@@ -244,6 +280,8 @@ fn exclusions_are_exact() {
         (json!([{ "id": 2, "target": "ARGS:a" }]), Ok(()), BLOCKED),
         (json!([{ "tag": "sql", "target": "ARGS:a" }]), Ok(()), BLOCKED),
         (json!([{ "id": 2, "target": "ARGS:/^[ax]$/" }]), Ok(()), BLOCKED),
+        (json!([{ "id": 2, "target": r"ARGS:/^\w$|,/" }]), Ok(()), Ok(())),
+        (json!([{ "id": 2, "target": r"ARGS:/^\d$/" }]), BLOCKED, BLOCKED),
         (json!([{ "id": 1 }]), BLOCKED, BLOCKED),
     ] {
         let filter = place.filter(json!({ "exclude": exclude }));
@@ -331,7 +369,11 @@ fn wrong_settings_are_told() {
         (json!({ "exclude": [{ "tag": "a\"b" }] }), "exclude[0].tag: expected a tag such as attack-sqli"),
         (
             json!({ "exclude": [{ "id": 1, "target": "ARGS:a\" b" }] }),
-            "exclude[0].target: expected a variable such as ARGS:comment",
+            "exclude[0].target: expected a variable such as ARGS:comment or ARGS:/^note/",
+        ),
+        (
+            json!({ "exclude": [{ "id": 1, "target": r"ARGS:/(a)\1/" }] }),
+            "exclude[0].target: a backreference cannot be matched in linear time",
         ),
         (json!({ "sample": 0 }), "sample: expected a number from 1 to 100"),
         (json!({ "sample": 101 }), "sample: expected a number from 1 to 100"),

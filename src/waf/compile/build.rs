@@ -22,8 +22,6 @@ use crate::waf::seclang::Unsupported;
 const NEVER_SET: &[(Variable, &str)] = &[
     (Variable::Geo, "there is no lookup of countries"),
     (Variable::RemoteUser, "the proxy's own authentication is not told to rules"),
-    (Variable::SessionId, "setsid begins a session and names no variable"),
-    (Variable::UserId, "setuid begins a user and names no variable"),
     (Variable::ModsecBuild, "this is another engine"),
 ];
 
@@ -297,6 +295,7 @@ impl<'a> Compiler<'a> {
             Operator::CardNumber(pattern) => self.digits(pattern, DigitCheck::Card)?,
             Operator::SocialSecurityNumber(pattern) => self.digits(pattern, DigitCheck::SocialSecurity)?,
             Operator::Cpf(pattern) => self.digits(pattern, DigitCheck::Cpf)?,
+            Operator::Svnr(pattern) => self.digits(pattern, DigitCheck::Svnr)?,
         })
     }
 
@@ -346,6 +345,8 @@ impl<'a> Compiler<'a> {
                 PlannedAction::Environment(name.clone(), self.expansion(value))
             }
             Action::Control(control) => self.control(control)?,
+            Action::ConcealMatched => PlannedAction::ConcealMatched,
+            Action::Conceal(variable, member) => PlannedAction::Conceal(*variable, member.clone()),
         })
     }
 
@@ -375,25 +376,8 @@ impl<'a> Compiler<'a> {
 
     fn resolve_sets(&mut self, places: &[(usize, &Rule)]) {
         for (at, set) in std::mem::take(&mut self.pending) {
-            let matcher = |text: &str| regex::bytes::Regex::new(text);
-            let pattern = match &set {
-                RuleSet::Ids(..) => None,
-                RuleSet::Tag(text) | RuleSet::Message(text) => {
-                    let Ok(pattern) = matcher(text) else {
-                        let at = Location { file: "".into(), line: 0 };
-                        self.error(&at, format!("{text:?} is no pattern that is understood"));
-                        continue;
-                    };
-                    Some(pattern)
-                }
-            };
-            let found = |text: &[u8]| pattern.as_ref().is_some_and(|pattern| pattern.is_match(text));
-            let is_meant = |rule: &Rule| match &set {
-                RuleSet::Ids(first, last) => (*first..=*last).contains(&rule.meta.id),
-                RuleSet::Tag(_) => rule.meta.tags.iter().any(|tag| found(tag.as_bytes())),
-                RuleSet::Message(_) => rule.meta.message.as_text().is_some_and(found),
-            };
-            let rules = (0..).zip(places).filter(|(_, (_, rule))| is_meant(rule)).map(|(id, _)| id).collect();
+            let meant = (0..).zip(places).filter(|(_, (_, rule))| set.has(&rule.meta));
+            let rules = meant.map(|(id, _)| id).collect();
             if let Some(removal) = self.plan.sets.get_mut(at as usize) {
                 removal.rules = rules;
             }

@@ -177,6 +177,20 @@ fn cache_of<C>(slot: &mut Option<(usize, Box<C>)>, id: usize, create: impl FnOnc
     &mut slot.get_or_insert_with(|| (id, Box::new(create()))).1
 }
 
+/// A pattern that is searched rarely, or that was not known when rules were compiled.
+///
+/// # Errors
+/// What cannot be done in linear time, is no pattern, or is too large.
+pub fn plain(pattern: &[u8]) -> Result<regex::bytes::Regex, Untranslatable> {
+    regex::bytes::RegexBuilder::new(&translate(pattern)?)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(1 << 20)
+        .dfa_size_limit(1 << 20)
+        .build()
+        .map_err(wrong)
+}
+
 /// Whether a pattern can be compiled, as far as its syntax tells.
 ///
 /// # Errors
