@@ -270,6 +270,30 @@ fn the_log_is_told_which_rules_and_no_values() {
 }
 
 #[test]
+fn a_rule_may_send_elsewhere_or_close() {
+    let place = Place::new("elsewhere");
+    let rules = r#"
+SecRule ARGS:a "@streq x" "id:10,phase:1,redirect:'https://a.example/%{ARGS.to}',status:307"
+SecRule ARGS:b "@streq x" "id:11,phase:1,drop"
+"#;
+    fs::write(place.folder.join("a.conf"), rules).unwrap();
+    let filter = place.filter(json!({}));
+    let refusal = |target: &str| {
+        let mut sample = Sample::get(target, &[]);
+        let mut exchange = sample.exchange();
+        let Step::Now(Verdict::Refuse(refusal)) = filter.on_request(&mut exchange) else {
+            panic!("{target}")
+        };
+        let headers =
+            refusal.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        (refusal.status.as_u16(), headers.collect::<Vec<_>>().join("\n"), refusal.closes)
+    };
+    assert_eq!(refusal("/?a=x&to=b"), (307, "location: https://a.example/b".to_owned(), false));
+    assert_eq!(refusal("/?a=x&to=b%0d%0ac:d"), (403, String::new(), false));
+    assert_eq!(refusal("/?b=x"), (403, String::new(), true));
+}
+
+#[test]
 fn exclusions_are_exact() {
     let place = Place::new("exclusions");
     let (a, b) = ("/?a=union+select", "/?b=union+select");

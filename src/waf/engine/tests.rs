@@ -474,3 +474,19 @@ fn variables_are_no_value_themselves_if_they_are_json_beside_a_query() {
     let persisted = "extensions={%22persistedQuery%22:{%22version%22:1}}";
     assert!(ids(rules, get(&format!("/?{variables}&{persisted}"))).is_empty());
 }
+
+#[test]
+fn an_answer_that_does_not_refuse_is_an_error() {
+    for (actions, what) in [
+        ("deny,status:200", "rules:1: rule 1: a refusal has a status from 400 to 599, not 200"),
+        (
+            "redirect:/a,status:403",
+            "rules:1: rule 1: a redirect has the status 301, 302, 303, 307 or 308, not 403",
+        ),
+    ] {
+        let rules = format!("SecAction \"id:1,phase:1,{actions}\"");
+        let errors = compile(&rules, options(Mode::Filtered)).unwrap_err();
+        assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [what]);
+    }
+    run("SecAction \"id:1,phase:1,pass,status:200\"", get("/"));
+}

@@ -146,6 +146,23 @@ pub struct Settings {
     pub collection_seconds: u64,
 }
 
+impl Settings {
+    /// Adds a type of responses whose bodies are read.
+    ///
+    /// # Errors
+    /// When such a response goes on for as long as both sides like: it cannot wait until it is examined.
+    pub fn add_response_type(&mut self, kind: &str) -> Result<(), String> {
+        let kind = kind.to_ascii_lowercase();
+        if kind == "text/event-stream" || kind.starts_with("application/grpc") {
+            return Err(format!("responses of the type {kind} are sent as they come: none is examined"));
+        }
+        if !self.response_types.iter().any(|known| **known == *kind) {
+            self.response_types.push(kind.into());
+        }
+        Ok(())
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -206,15 +206,13 @@ fn setting(builder: &mut Builder<'_>, name: &str, value: &str) -> Result<bool, P
             if !std::mem::replace(&mut builder.types_said, true) {
                 settings.response_types.clear();
             }
-            settings.response_types.extend(types(value));
+            for kind in value.split_ascii_whitespace() {
+                settings.add_response_type(kind)?;
+            }
         }
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn types(list: &str) -> Vec<Box<str>> {
-    list.split_ascii_whitespace().map(|kind| kind.to_ascii_lowercase().into()).collect()
 }
 
 fn on(value: &str) -> Result<bool, Problem> {

@@ -158,6 +158,10 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
             "SecRuleUpdateActionById 1 \"phase:1\"",
             "what a rule is called, when it runs and what it chains cannot be changed",
         ),
+        (
+            "SecResponseBodyMimeType text/html text/event-stream",
+            "responses of the type text/event-stream are sent as they come: none is examined",
+        ),
         ("SecXmlExternalEntity Of", "SecXmlExternalEntity is not done here"),
     ] {
         assert_eq!(faults(directive), [format!("a.conf:1: {what}")]);
