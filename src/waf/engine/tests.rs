@@ -340,16 +340,16 @@ fn what_a_request_may_change_is_not_computed_before() {
 }
 
 #[test]
-fn tells_of_identifiers_used_twice_and_patterns_that_backtrack() {
-    let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (a)\\1\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx (?=a)b\" \"id:3,phase:1,pass\"";
+fn tells_of_identifiers_used_twice_and_patterns_that_cannot_be_matched() {
+    let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (?R)\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx b(?<=a+)\" \"id:3,phase:1,pass\"";
     let errors: Vec<String> =
         compile(rules, options(Mode::Filtered)).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
         [
             "rules:2: the id 1 is used at rules:1 already",
-            "rules:3: rule 2: a backreference cannot be matched in linear time",
-            "rules:4: rule 3: lookaround cannot be matched in linear time",
+            "rules:3: rule 2: recursion, a condition or a reset cannot be matched in linear time",
+            "rules:4: rule 3: lookbehind of any length cannot be matched in linear time",
         ]
     );
 }
