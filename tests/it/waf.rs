@@ -246,21 +246,13 @@ fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
     assert!(told.starts_with("route shop: waf_blocked\n"), "{told}");
     assert!(told.contains("ARGS:json.note = <script>"), "{told}");
     assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
-    folder.write(
-        "starter.yaml",
-        include_str!("../../conf/waf.yaml").replace("{ rules: [files/waf.conf] }", "{}"),
-    );
-    let starter = folder.path().join("starter.yaml");
-    let request = folder.path().join("request");
-    let told = edgeward(&[
-        "waf",
-        "explain",
-        starter.to_str().unwrap(),
-        request.to_str().unwrap(),
-        "--route",
-        "shop",
-    ]);
-    let told = String::from_utf8(told.stdout).unwrap();
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/files/waf.conf");
+    let starter = include_str!("../../conf/waf.yaml").replace("{ rules: [files/waf.conf] }", "{}");
+    folder.write("starter.yaml", starter.replace("files/waf.conf", rules));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let told =
+        edgeward(&["waf", "explain", &path("starter.yaml"), &path("request"), "--route", "shop"]).stdout;
+    let told = String::from_utf8(told).unwrap();
     assert!(told.contains("score 10, refused at 5") && !told.contains("9599002"), "{told}");
     let (code, told) = explain(attack, &["--json", "--route", "comments"]);
     let findings: Value = serde_json::from_str(&told).unwrap();

@@ -180,7 +180,7 @@ impl<'a> Compiler<'a> {
         let meta = &rule.meta;
         let links = rule.links.iter().enumerate();
         let links = links.map(|(at, link)| self.link(id, at, link)).collect::<Result<Box<[_]>, _>>()?;
-        self.check_answer(meta)?;
+        check_answer(meta)?;
         let at = rule.links.first().map_or(Location { file: "".into(), line: 0 }, |link| link.at.clone());
         Ok(PlannedRule {
             id: meta.id,
@@ -203,20 +203,6 @@ impl<'a> Compiler<'a> {
             next: None,
             filtered: None,
         })
-    }
-
-    /// Whether what the rule says is an answer that refuses, or sends elsewhere.
-    fn check_answer(&self, meta: &Meta) -> Result<(), Trouble> {
-        let status = meta.status;
-        match meta.disruptive {
-            Disruptive::Deny if !(400..=599).contains(&status) => {
-                Err(Trouble::Wrong(format!("a refusal has a status from 400 to 599, not {status}")))
-            }
-            Disruptive::Redirect(_) if !matches!(status, 301 | 302 | 303 | 307 | 308) => Err(Trouble::Wrong(
-                format!("a redirect has the status 301, 302, 303, 307 or 308, not {status}"),
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn link(&mut self, id: RuleId, at: usize, link: &Link) -> Result<PlannedLink, Trouble> {
@@ -397,6 +383,20 @@ impl<'a> Compiler<'a> {
                 removal.rules = rules;
             }
         }
+    }
+}
+
+/// Whether what the rule says is an answer that refuses, or sends elsewhere.
+fn check_answer(meta: &Meta) -> Result<(), Trouble> {
+    let status = meta.status;
+    match meta.disruptive {
+        Disruptive::Deny if !(400..=599).contains(&status) => {
+            Err(Trouble::Wrong(format!("a refusal has a status from 400 to 599, not {status}")))
+        }
+        Disruptive::Redirect(_) if !matches!(status, 301 | 302 | 303 | 307 | 308) => {
+            Err(Trouble::Wrong(format!("a redirect has the status 301, 302, 303, 307 or 308, not {status}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -156,7 +156,10 @@ impl Translator<'_> {
         let names: [&[u8]; 3] = [b"P<", b"<", b"'"];
         let rest = self.rest;
         match rest {
-            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => self.lookaround(),
+            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => {
+                self.lookaround();
+                Ok(())
+            }
             [b'>', ..] => {
                 self.take(b">");
                 self.out.push_str("(?:");
@@ -186,7 +189,7 @@ impl Translator<'_> {
     }
 
     /// What looks around: where the pattern or a branch of it starts or ends, as a part of what matches.
-    fn lookaround(&mut self) -> Result<(), Untranslatable> {
+    fn lookaround(&mut self) {
         let is_outside = self.depth == 1 && !self.has_flags;
         let found = Lookaround::read(self.rest).filter(|found| is_outside && found.is_at_edge(&self.out));
         if let Some(found) = found
@@ -197,12 +200,11 @@ impl Translator<'_> {
             self.depth -= 1;
             self.out.push_str(&instead);
             self.rest = found.after;
-            return Ok(());
+            return;
         }
         let behind = self.take(b"<");
         let negative = self.next() == Some(b'!');
         self.special(&Special::Around { behind, negative });
-        Ok(())
     }
 
     /// Begins a group that says what it is.

@@ -84,7 +84,38 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
             builder.include_if_there(&text(path), at.line);
             Ok(())
         }
-        ("secruleremovebyid", [_, ..]) => each(&arguments, |text| {
+        (name, arguments) if name.starts_with("secruleremove") || name.starts_with("secruleupdate") => {
+            later(builder, directive, (name, arguments), at)
+        }
+        ("secresponsebodymimetypesclear", []) => {
+            builder.types_said = true;
+            builder.program.settings.response_types.clear();
+            Ok(())
+        }
+        (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
+        (name, _) if IRRELEVANT.iter().any(|known| known.eq_ignore_ascii_case(name)) => Ok(()),
+        (name, arguments) if is_not_done(name, arguments) => {
+            Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
+        }
+        (name, [state]) if NOT_DONE.iter().any(|(known, _)| *known == name) => on(&text(state)).map(drop),
+        _ => Err(unknown(directive)),
+    }
+}
+
+fn unknown(directive: &Directive) -> Problem {
+    let Directive { name, arguments, .. } = directive;
+    format!("no directive {name} with {} arguments is known", arguments.len()).into()
+}
+
+/// What changes rules, wherever they stand.
+fn later(
+    builder: &mut Builder<'_>,
+    directive: &Directive,
+    (name, arguments): (&str, &[&[u8]]),
+    at: &Location,
+) -> Result<(), Problem> {
+    match (name, arguments) {
+        ("secruleremovebyid", [_, ..]) => each(arguments, |text| {
             builder.change(at, Change::Remove(actions::ids(text)?));
             Ok(())
         }),
@@ -118,23 +149,7 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
             builder.change(at, Change::Actions(id, link, Box::new(changed)));
             Ok(())
         }
-        ("secresponsebodymimetypesclear", []) => {
-            builder.types_said = true;
-            builder.program.settings.response_types.clear();
-            Ok(())
-        }
-        (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
-        (name, _) if IRRELEVANT.iter().any(|known| known.eq_ignore_ascii_case(name)) => Ok(()),
-        (name, arguments) if is_not_done(name, arguments) => {
-            Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
-        }
-        (name, [state]) if NOT_DONE.iter().any(|(known, _)| *known == name) => on(&text(state)).map(drop),
-        _ => Err(format!(
-            "no directive {} with {} arguments is known",
-            directive.name,
-            directive.arguments.len()
-        )
-        .into()),
+        _ => Err(unknown(directive)),
     }
 }
 
