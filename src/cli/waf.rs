@@ -255,19 +255,25 @@ impl Outcome {
         let mut lines: Vec<_> = self
             .rules
             .iter()
-            .map(|(rule, count)| format!("{rule:>6}  {} passed, {} failed", count.passed, count.failed))
+            .map(|(rule, count)| {
+                // What a pack refuses and lets pass as a whole is no rule's.
+                let rule = if *rule == 0 { "all".to_owned() } else { rule.to_string() };
+                format!("{rule:>7}  {} passed, {} failed", count.passed, count.failed)
+            })
             .collect();
         lines.extend(self.failures.iter().map(|failure| {
             let Failure { rule, test, stage, name, why, file } = failure;
             match name.as_str() {
                 "" => format!("FAILED {rule}-{test}.{stage} ({file}): {why}"),
+                name if *rule == 0 => format!("FAILED {name} ({file}): {why}"),
                 name => format!("FAILED {rule} {name} ({file}): {why}"),
             }
         }));
-        lines.push(format!(
-            "{} passed, {} failed, {} without a word on rules",
-            self.passed, self.failed, self.skipped
-        ));
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!(", {skipped} skipped: they expect nothing of rules"),
+        };
+        lines.push(format!("{} passed, {} failed{skipped}", self.passed, self.failed));
         lines.join("\n")
     }
 }

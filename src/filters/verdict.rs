@@ -67,13 +67,15 @@ pub struct Refusal {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What the client is sent in place of a problem document, where somebody else decided and said it in their words.
     pub answer: Option<Box<Reply>>,
+    /// Whether the client's connection is closed after it (HTTP/1).
+    pub closes: bool,
 }
 
 impl Refusal {
     /// A refusal with nothing but its status and reason.
     #[must_use]
     pub const fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason, detail: None, why: None, headers: Vec::new(), answer: None }
+        Self { status, reason, detail: None, why: None, headers: Vec::new(), answer: None, closes: false }
     }
 
     /// The same, with a header.
@@ -87,6 +89,13 @@ impl Refusal {
     #[must_use]
     pub fn why(mut self, why: impl Into<Box<str>>) -> Self {
         self.why = Some(why.into());
+        self
+    }
+
+    /// The same, and the client's connection is closed.
+    #[must_use]
+    pub const fn closing(mut self) -> Self {
+        self.closes = true;
         self
     }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use pingora::http::ResponseHeader;
 
 pub use audit::{Audit, AuditSpec};
+pub use examination::is_sum;
 pub use spec::{Exclusion, OverLimit, Settings, Spec, is_target};
 
 use self::examination::Examination;

@@ -51,7 +51,7 @@ pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> 
         return (0, false);
     }
     let status = decision.refusal.status;
-    let keeps = !closes(status) && fault.is_none() && !ctx.broken;
+    let keeps = !closes(status) && !decision.refusal.closes && fault.is_none() && !ctx.broken;
     if !keeps {
         session.set_keepalive(None);
     }

@@ -71,6 +71,11 @@ impl Meter {
         !self.is_empty
     }
 
+    /// Says that what comes would take too long.
+    pub const fn exhaust(&mut self) {
+        self.is_empty = true;
+    }
+
     /// Whether there is no time left.
     #[inline]
     pub const fn is_empty(&self) -> bool {

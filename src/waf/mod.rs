@@ -42,4 +42,5 @@ mod testing;
 pub use compile::{CompileError, Mode, Options, Report};
 pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};
 pub use meter::Clock;
+pub use pattern::check as check_pattern;
 pub use recommended::RECOMMENDED;

@@ -75,7 +75,7 @@ routes: [{ name: a, match: { path: / }, filters: [{ waf: { rules: [crs] } }], re
     let path = folder.write("policy.yaml", policy);
     let (told, code) = checked(&path, &[]);
     assert!(code == 0 && told.starts_with("policy.yaml: good (1 route, 0 upstreams)\nwarning: "), "{told}");
-    assert!(told.contains("REQUEST-910.conf:1: left out: @rbl"), "{told}");
+    assert!(told.contains("REQUEST-910.conf:1: left out: rule 910140: @rbl"), "{told}");
 }
 
 #[test]

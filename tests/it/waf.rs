@@ -246,6 +246,14 @@ fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
     assert!(told.starts_with("route shop: waf_blocked\n"), "{told}");
     assert!(told.contains("ARGS:json.note = <script>"), "{told}");
     assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/files/waf.conf");
+    let starter = include_str!("../../conf/waf.yaml").replace("{ rules: [files/waf.conf] }", "{}");
+    folder.write("starter.yaml", starter.replace("files/waf.conf", rules));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let told =
+        edgeward(&["waf", "explain", &path("starter.yaml"), &path("request"), "--route", "shop"]).stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("score 10, refused at 5") && !told.contains("9599002"), "{told}");
     let (code, told) = explain(attack, &["--json", "--route", "comments"]);
     let findings: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((code, &findings[0]["rules"][0]["id"]), (1, &1002.into()));
@@ -281,6 +289,12 @@ fn the_core_rule_set_of_the_system_protects_a_shop() {
     refuses_attacks(&edge);
     assert_eq!(origin.connections(), 0);
     lets_a_shop_work(&edge);
+    // 942130, whose pattern refers to what it found before.
+    let (edge, _origin) = running("{ rules: [crs], paranoia: 2, max_time: 1m }", directory);
+    assert_eq!(send(&edge, "GET", "/search?q=abc+sounds+like+abc", "", ""), blocked());
+    assert_eq!(send(&edge, "GET", "/search?q=abc+sounds+like+abd", "", ""), passed());
+    let line = edge.logged("a refusal", |line| line["path"] == "/search" && line["status"] == 403);
+    assert!(line["why"].as_str().unwrap().contains("942130 ARGS:q"), "{line}");
 }
 
 #[test]

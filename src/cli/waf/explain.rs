@@ -15,7 +15,7 @@ use pingora::http::RequestHeader;
 use serde_json::Value;
 
 use super::wrong;
-use crate::filters::waf::{Audit, is_target};
+use crate::filters::waf::{Audit, is_sum, is_target};
 use crate::filters::{Facts, Refusal};
 use crate::http::head;
 use crate::http::path::normalise;
@@ -201,7 +201,8 @@ fn text(route: &str, findings: &[String], decisions: &[Result<(), Box<Refusal>>]
         if let (Some(score), Some(threshold)) = (finding["score"].as_u64(), finding["threshold"].as_u64()) {
             _ = writeln!(text, "score {score}, refused at {threshold}");
         }
-        for rule in finding["rules"].as_array().into_iter().flatten() {
+        let rules = finding["rules"].as_array().into_iter().flatten();
+        for rule in rules.filter(|rule| !rule["id"].as_u64().is_some_and(is_sum)) {
             push_rule(&mut text, rule);
             exclusions.extend(exclusion(rule).filter(|exclusion| !exclusions.contains(exclusion)));
         }

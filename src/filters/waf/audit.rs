@@ -128,7 +128,9 @@ pub(super) struct Finding<'a> {
     pub(super) reason: &'static str,
     /// Scores and what they are compared with, by their names here.
     pub(super) scores: &'a [(&'static str, u64)],
-    /// The rules that matched and are for the log.
+    /// Whether a rule said that a variable is not to be shown.
+    pub(super) conceals: &'a dyn Fn(&str) -> bool,
+    /// The rules that matched and are for the audit log.
     pub(super) matches: &'a [&'a Match],
 }
 
@@ -150,7 +152,9 @@ impl Audit {
         let mut line = Vec::with_capacity(1024);
         match self {
             Self::Log { to, values } => {
-                finding.render(&mut line, |variable| *values && is_shown(variable));
+                finding.render(&mut line, |variable| {
+                    *values && is_shown(variable) && !(finding.conceals)(variable)
+                });
                 to.append(&line);
             }
             Self::Kept(kept) => {

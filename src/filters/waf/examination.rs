@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
@@ -15,7 +15,7 @@ use super::{Exchange, OverLimit, Refusal, Waf};
 use crate::telemetry::metrics::Metrics;
 use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
 
-/// Bytes of a response's body that are looked at.
+/// Bytes of a response's body that are looked at; of a longer one, a byte more is taken, by which rules know.
 const RESPONSE_BYTES: usize = 512 << 10;
 /// Rules that the log names.
 const MOST_NAMED: usize = 8;
@@ -29,6 +29,11 @@ const SCORES: [&str; 4] =
     ["edgeward_score", "blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
 const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
 const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
+
+/// Whether the rule only adds up what others found.
+pub fn is_sum(rule: u64) -> bool {
+    SUMS.iter().any(|sums| sums.contains(&rule))
+}
 
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
@@ -52,11 +57,13 @@ pub(super) struct Examination {
 impl Drop for Examination {
     fn drop(&mut self) {
         self.transaction.logging();
-        let matches: Vec<_> = self.transaction.matches().iter().filter(|found| found.log).collect();
-        for found in &matches {
+        let matches = self.transaction.matches();
+        for found in matches.iter().filter(|found| found.log) {
             self.metrics.waf_matched(found.rule);
         }
-        if let Some((audit, about)) = self.audit.as_ref().filter(|_| !matches.is_empty()) {
+        let matches: Vec<_> = matches.iter().filter(|found| found.audit).collect();
+        let is_told = self.transaction.audit().unwrap_or(!matches.is_empty());
+        if let Some((audit, about)) = self.audit.as_ref().filter(|_| is_told) {
             let scores = [
                 ("score", self.score(&SCORES)),
                 ("threshold", self.score(&THRESHOLDS[..1])),
@@ -75,6 +82,7 @@ impl Drop for Examination {
                 },
                 reason: self.refused,
                 scores: &scores,
+                conceals: &|variable| self.transaction.conceals(variable),
                 matches: &matches,
             });
         }
@@ -189,7 +197,7 @@ impl Examination {
         self.judge(&verdict)?;
         if self.transaction.wants_response_body() {
             // What cannot be decoded is not for people's eyes either.
-            let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES).ok();
+            let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES + 1).ok();
             self.response = collected.map(|collected| (collected, BytesMut::new()));
         }
         Ok(())
@@ -228,13 +236,8 @@ impl Examination {
         match verdict {
             Verdict::Pass => Ok(()),
             Verdict::Refuse(disruption) => {
-                let status = match disruption {
-                    Disruption::Deny { status } => StatusCode::from_u16(*status).ok(),
-                    Disruption::Drop | Disruption::Redirect { .. } => None,
-                };
-                let status = status.filter(|status| status.is_client_error() || status.is_server_error());
-                let refusal = Refusal::new(status.unwrap_or(StatusCode::FORBIDDEN), "waf_blocked");
-                self.refuse(refusal.why(self.why()))
+                let refusal = refusal(disruption).why(self.why());
+                self.refuse(refusal)
             }
             Verdict::Exhausted(Exhausted::BodyBytes) => self.unseen(Unseen::TooLong),
             Verdict::Exhausted(limit) if self.over_limit == OverLimit::Reject => {
@@ -287,8 +290,7 @@ impl Examination {
         }
         let mut named: Vec<&Match> = Vec::new();
         for found in self.transaction.matches().iter().filter(|found| found.log) {
-            let is_sum = SUMS.iter().any(|sums| sums.contains(&found.rule));
-            if !is_sum && named.iter().all(|other| other.rule != found.rule) {
+            if !is_sum(found.rule) && named.iter().all(|other| other.rule != found.rule) {
                 named.push(found);
             }
         }
@@ -297,6 +299,21 @@ impl Examination {
             _ = write!(why, "{separator}{} {:.*}", found.rule, NAME_CHARS, found.variable);
         }
         why
+    }
+}
+
+/// What becomes of a request that a rule refuses. A location that is no header, since a client has a say in it, is none.
+fn refusal(disruption: &Disruption) -> Refusal {
+    let with = |status: u16| {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        Refusal::new(status, "waf_blocked")
+    };
+    let forbidden = || with(StatusCode::FORBIDDEN.as_u16());
+    match disruption {
+        Disruption::Deny { status } => with(*status),
+        Disruption::Drop => forbidden().closing(),
+        Disruption::Redirect { status, location } => HeaderValue::from_bytes(location)
+            .map_or_else(|_| forbidden(), |location| with(*status).header(LOCATION, location)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::shelf::Shelf;
 use super::{Dice, Waf};
 use crate::filters::{Filter, Site};
 use crate::values::{Duration, Problem, Size};
-use crate::waf::Limits;
+use crate::waf::{Limits, check_pattern};
 
 /// How the policy names the Core Rule Set.
 const CRS: &str = "crs";
@@ -118,7 +118,8 @@ pub struct Exclusion {
     pub id: Option<u32>,
     /// All rules with this tag. Example: `attack-sqli`.
     pub tag: Option<String>,
-    /// What they do not look at, as SecLang names it. Default: they are left out. Example: `ARGS:comment`.
+    /// What they do not look at, as SecLang names it: a variable, one of its members, or, between slashes, those whose
+    /// names a pattern matches. Default: they are left out. Example: `ARGS:comment`, `ARGS:/^json\.items\.array_\d+\.text$/`.
     pub target: Option<String>,
 }
 
@@ -261,7 +262,12 @@ impl Exclusion {
     fn write(&self, text: &mut String) -> Result<(), Problem> {
         let target = self.target.as_deref();
         if target.is_some_and(|target| !is_target(target)) {
-            return Err(Problem::new("target", "expected a variable such as ARGS:comment"));
+            return Err(Problem::new("target", "expected a variable such as ARGS:comment or ARGS:/^note/"));
+        }
+        if let Some((_, member)) = target.and_then(|target| target.split_once(':'))
+            && let Some(pattern) = pattern_of(member)
+        {
+            check_pattern(pattern.as_bytes()).map_err(|error| Problem::new("target", error))?;
         }
         _ = match (self.id, &self.tag, target) {
             (Some(id), None, None) => writeln!(text, "SecRuleRemoveById {id}"),
@@ -283,11 +289,21 @@ impl Exclusion {
 #[must_use]
 pub fn is_target(text: &str) -> bool {
     let (variable, member) = text.split_once(':').map_or((text, None), |(name, member)| (name, Some(member)));
-    let plain =
+    let is_plain =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'|' | b',' | b'!');
     !variable.is_empty()
         && variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-        && member.is_none_or(|member| !member.is_empty() && member.bytes().all(plain))
+        && member.is_none_or(|member| match pattern_of(member) {
+            Some(pattern) => {
+                pattern.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'/'))
+            }
+            None => !member.is_empty() && member.bytes().all(is_plain),
+        })
+}
+
+/// What stands between slashes.
+fn pattern_of(member: &str) -> Option<&str> {
+    member.strip_prefix('/')?.strip_suffix('/').filter(|pattern| !pattern.is_empty())
 }
 
 fn is_tag(text: &str) -> bool {

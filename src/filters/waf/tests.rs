@@ -201,6 +201,42 @@ fn what_rules_found_is_told_as_one_line() {
 }
 
 #[test]
+fn rules_say_what_the_audit_shows() {
+    let mut place = Place::new("audit-by-rules");
+    let rules = r#"
+SecRule ARGS:a "@streq x" "id:10,phase:1,pass,log,noauditlog"
+SecRule ARGS:b "@streq x" "id:11,phase:1,pass,nolog,auditlog"
+SecRule ARGS:c "@streq off" "id:12,phase:1,pass,log,ctl:auditEngine=Off"
+SecRule ARGS:c "@streq on" "id:13,phase:1,pass,nolog,ctl:auditEngine=On"
+"#;
+    fs::write(place.folder.join("a.conf"), rules).unwrap();
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let filter = place.filter(json!({}));
+    for (target, expected) in [
+        ("/?a=x", None),
+        ("/?b=x", Some(vec![11])),
+        ("/?a=x&b=x", Some(vec![11])),
+        ("/?b=x&c=off", None),
+        ("/?c=on", Some(vec![])),
+    ] {
+        assert_eq!(sent(&*filter, &mut Sample::get(target, &[]), &[]), Ok(()));
+        let Audit::Kept(lines) = &*kept else { unreachable!() };
+        let line = lines.lock().unwrap().pop();
+        let ids = line.map(|line| {
+            let line: Value = serde_json::from_str(&line).unwrap();
+            line["rules"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|rule| rule["id"].as_u64().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(ids, expected, "{target}");
+    }
+}
+
+#[test]
 fn the_policy_says_what_becomes_of_long_bodies() {
     let place = Place::new("long");
     let bad = [&b"a=union+select&b="[..], &[b'x'; 100]].concat();
@@ -234,6 +270,30 @@ fn the_log_is_told_which_rules_and_no_values() {
 }
 
 #[test]
+fn a_rule_may_send_elsewhere_or_close() {
+    let place = Place::new("elsewhere");
+    let rules = r#"
+SecRule ARGS:a "@streq x" "id:10,phase:1,redirect:'https://a.example/%{ARGS.to}',status:307"
+SecRule ARGS:b "@streq x" "id:11,phase:1,drop"
+"#;
+    fs::write(place.folder.join("a.conf"), rules).unwrap();
+    let filter = place.filter(json!({}));
+    let refusal = |target: &str| {
+        let mut sample = Sample::get(target, &[]);
+        let mut exchange = sample.exchange();
+        let Step::Now(Verdict::Refuse(refusal)) = filter.on_request(&mut exchange) else {
+            panic!("{target}")
+        };
+        let headers =
+            refusal.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        (refusal.status.as_u16(), headers.collect::<Vec<_>>().join("\n"), refusal.closes)
+    };
+    assert_eq!(refusal("/?a=x&to=b"), (307, "location: https://a.example/b".to_owned(), false));
+    assert_eq!(refusal("/?a=x&to=b%0d%0ac:d"), (403, String::new(), false));
+    assert_eq!(refusal("/?b=x"), (403, String::new(), true));
+}
+
+#[test]
 fn exclusions_are_exact() {
     let place = Place::new("exclusions");
     let (a, b) = ("/?a=union+select", "/?b=union+select");
@@ -244,6 +304,8 @@ fn exclusions_are_exact() {
         (json!([{ "id": 2, "target": "ARGS:a" }]), Ok(()), BLOCKED),
         (json!([{ "tag": "sql", "target": "ARGS:a" }]), Ok(()), BLOCKED),
         (json!([{ "id": 2, "target": "ARGS:/^[ax]$/" }]), Ok(()), BLOCKED),
+        (json!([{ "id": 2, "target": r"ARGS:/^\w$|,/" }]), Ok(()), Ok(())),
+        (json!([{ "id": 2, "target": r"ARGS:/^\d$/" }]), BLOCKED, BLOCKED),
         (json!([{ "id": 1 }]), BLOCKED, BLOCKED),
     ] {
         let filter = place.filter(json!({ "exclude": exclude }));
@@ -307,7 +369,8 @@ fn wrong_settings_are_told() {
     fs::create_dir_all(place.folder.join("wrong")).unwrap();
     fs::write(place.folder.join("wrong/rules.yaml"), "pack: p\nrules: [{ id: 1, in: agrs, equals: a }]\n")
         .unwrap();
-    fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx (?=a)b\" \"id:9,deny\"\n").unwrap();
+    fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx b(?<=a+)\" \"id:9,deny\"\n")
+        .unwrap();
     for (spec, expected) in [
         (
             json!({ "rules": ["wrong"] }),
@@ -331,7 +394,11 @@ fn wrong_settings_are_told() {
         (json!({ "exclude": [{ "tag": "a\"b" }] }), "exclude[0].tag: expected a tag such as attack-sqli"),
         (
             json!({ "exclude": [{ "id": 1, "target": "ARGS:a\" b" }] }),
-            "exclude[0].target: expected a variable such as ARGS:comment",
+            "exclude[0].target: expected a variable such as ARGS:comment or ARGS:/^note/",
+        ),
+        (
+            json!({ "exclude": [{ "id": 1, "target": r"ARGS:/(?R)/" }] }),
+            "exclude[0].target: recursion, a condition or a reset cannot be matched in linear time",
         ),
         (json!({ "sample": 0 }), "sample: expected a number from 1 to 100"),
         (json!({ "sample": 101 }), "sample: expected a number from 1 to 100"),
@@ -339,7 +406,7 @@ fn wrong_settings_are_told() {
     ] {
         assert_eq!(place.compile(spec.clone()).err().as_deref(), Some(expected), "{spec}");
     }
-    let lookahead = place.compile(json!({ "rules": ["wrong.conf"] })).err().unwrap();
-    assert!(lookahead.starts_with("rules: DIR/wrong.conf:2: "), "{lookahead}");
+    let lookbehind = place.compile(json!({ "rules": ["wrong.conf"] })).err().unwrap();
+    assert!(lookbehind.starts_with("rules: DIR/wrong.conf:2: "), "{lookbehind}");
     assert!(read_error::<Spec>(json!({ "rules": ["crs"], "paranoid": 1 })).contains("paranoid"));
 }

@@ -12,8 +12,8 @@ use crate::waf::engine::plan::{
     PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test,
 };
 use crate::waf::ir::{
-    Action, Control, Disruptive, Link, Location, Operator, Pattern, Piece, Program, Rule, RuleSet, Selector,
-    SetVariable, Step, Target, Template, Update, Variable,
+    Action, Control, Disruptive, Link, Location, Meta, Operator, Pattern, Piece, Program, Rule, RuleSet,
+    Selector, SetVariable, Step, Target, Template, Update, Variable,
 };
 use crate::waf::pattern::{Case, Regex, Required, Untranslatable};
 use crate::waf::seclang::Unsupported;
@@ -22,8 +22,6 @@ use crate::waf::seclang::Unsupported;
 const NEVER_SET: &[(Variable, &str)] = &[
     (Variable::Geo, "there is no lookup of countries"),
     (Variable::RemoteUser, "the proxy's own authentication is not told to rules"),
-    (Variable::SessionId, "setsid begins a session and names no variable"),
-    (Variable::UserId, "setuid begins a user and names no variable"),
     (Variable::ModsecBuild, "this is another engine"),
 ];
 
@@ -182,6 +180,7 @@ impl<'a> Compiler<'a> {
         let meta = &rule.meta;
         let links = rule.links.iter().enumerate();
         let links = links.map(|(at, link)| self.link(id, at, link)).collect::<Result<Box<[_]>, _>>()?;
+        check_answer(meta)?;
         let at = rule.links.first().map_or(Location { file: "".into(), line: 0 }, |link| link.at.clone());
         Ok(PlannedRule {
             id: meta.id,
@@ -297,6 +296,7 @@ impl<'a> Compiler<'a> {
             Operator::CardNumber(pattern) => self.digits(pattern, DigitCheck::Card)?,
             Operator::SocialSecurityNumber(pattern) => self.digits(pattern, DigitCheck::SocialSecurity)?,
             Operator::Cpf(pattern) => self.digits(pattern, DigitCheck::Cpf)?,
+            Operator::Svnr(pattern) => self.digits(pattern, DigitCheck::Svnr)?,
         })
     }
 
@@ -346,6 +346,8 @@ impl<'a> Compiler<'a> {
                 PlannedAction::Environment(name.clone(), self.expansion(value))
             }
             Action::Control(control) => self.control(control)?,
+            Action::ConcealMatched => PlannedAction::ConcealMatched,
+            Action::Conceal(variable, member) => PlannedAction::Conceal(*variable, member.clone()),
         })
     }
 
@@ -375,29 +377,26 @@ impl<'a> Compiler<'a> {
 
     fn resolve_sets(&mut self, places: &[(usize, &Rule)]) {
         for (at, set) in std::mem::take(&mut self.pending) {
-            let matcher = |text: &str| regex::bytes::Regex::new(text);
-            let pattern = match &set {
-                RuleSet::Ids(..) => None,
-                RuleSet::Tag(text) | RuleSet::Message(text) => {
-                    let Ok(pattern) = matcher(text) else {
-                        let at = Location { file: "".into(), line: 0 };
-                        self.error(&at, format!("{text:?} is no pattern that is understood"));
-                        continue;
-                    };
-                    Some(pattern)
-                }
-            };
-            let found = |text: &[u8]| pattern.as_ref().is_some_and(|pattern| pattern.is_match(text));
-            let is_meant = |rule: &Rule| match &set {
-                RuleSet::Ids(first, last) => (*first..=*last).contains(&rule.meta.id),
-                RuleSet::Tag(_) => rule.meta.tags.iter().any(|tag| found(tag.as_bytes())),
-                RuleSet::Message(_) => rule.meta.message.as_text().is_some_and(found),
-            };
-            let rules = (0..).zip(places).filter(|(_, (_, rule))| is_meant(rule)).map(|(id, _)| id).collect();
+            let meant = (0..).zip(places).filter(|(_, (_, rule))| set.has(&rule.meta));
+            let rules = meant.map(|(id, _)| id).collect();
             if let Some(removal) = self.plan.sets.get_mut(at as usize) {
                 removal.rules = rules;
             }
         }
+    }
+}
+
+/// Whether what the rule says is an answer that refuses, or sends elsewhere.
+fn check_answer(meta: &Meta) -> Result<(), Trouble> {
+    let status = meta.status;
+    match meta.disruptive {
+        Disruptive::Deny if !(400..=599).contains(&status) => {
+            Err(Trouble::Wrong(format!("a refusal has a status from 400 to 599, not {status}")))
+        }
+        Disruptive::Redirect(_) if !matches!(status, 301 | 302 | 303 | 307 | 308) => {
+            Err(Trouble::Wrong(format!("a redirect has the status 301, 302, 303, 307 or 308, not {status}")))
+        }
+        _ => Ok(()),
     }
 }
 

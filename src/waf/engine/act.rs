@@ -77,7 +77,16 @@ impl Runner<'_> {
             PlannedAction::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,
             PlannedAction::RequestBody(switch) => state.read_request_body = *switch == Switch::On,
             PlannedAction::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,
-            PlannedAction::Audit(switch) => state.audit = Some(*switch == Switch::On),
+            PlannedAction::Audit(switch) => {
+                state.audit = switch.map(|switch| switch == Switch::On);
+            }
+            PlannedAction::ConcealMatched => {
+                let name = state.last_name.clone();
+                state.conceal(name);
+            }
+            PlannedAction::Conceal(variable, member) => {
+                state.conceal([variable.name().as_bytes(), b":", member].concat());
+            }
             _ => {}
         }
     }

@@ -57,6 +57,7 @@ pub(super) const fn stored(variable: Variable) -> Stored {
         | V::Resource
         | V::Rule
         | V::Session
+        | V::SessionId
         | V::Time
         | V::TimeDay
         | V::TimeEpoch
@@ -67,7 +68,8 @@ pub(super) const fn stored(variable: Variable) -> Stored {
         | V::TimeWday
         | V::TimeYear
         | V::Tx
-        | V::User => Elsewhere,
+        | V::User
+        | V::UserId => Elsewhere,
         _ => Single,
     }
 }
@@ -147,6 +149,8 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
         V::MatchedVarName => push(state, variable, b"", |state| state.last_name.clone()),
         V::MatchedVars | V::MatchedVarsNames => matched(state, plan, target),
         V::Ip | V::Global | V::Session | V::User | V::Resource => lasts(state, plan, lasting, target),
+        V::SessionId => begun(state, variable, V::Session),
+        V::UserId => begun(state, variable, V::User),
         V::Env => {
             let all = std::mem::take(&mut state.environment);
             for (name, value) in &all {
@@ -168,6 +172,14 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
             let text = super::clock::part(variable, state.unix_seconds);
             push(state, variable, b"", |_| text.into_bytes());
         }
+    }
+}
+
+/// By which key the collection was begun, if it was.
+fn begun(state: &mut State, variable: Variable, collection: Variable) {
+    let key = state.begun.iter().find(|(begun, _)| *begun == collection).map(|(_, key)| key.clone());
+    if let Some(key) = key {
+        push(state, variable, b"", |_| key);
     }
 }
 

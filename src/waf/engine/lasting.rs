@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::values::atoi;
 use crate::waf::ir::Variable;
 
 /// Collections kept.
@@ -13,8 +14,8 @@ const COLLECTIONS: usize = 50_000;
 const MEMBERS: usize = 64;
 /// Bytes of a key, a name or a value; what is longer is cut.
 const TEXT_BYTES: usize = 512;
-/// How long a collection is kept without use, in seconds (`SecCollectionTimeout`'s default).
-const IDLE_SECONDS: u64 = 3_600;
+/// The variable by which a rule has its collection kept for longer, or less long, than others.
+const TIMEOUT: &[u8] = b"timeout";
 
 type Key = (Variable, Box<[u8]>);
 
@@ -31,24 +32,41 @@ struct Member {
     expires_at: Option<u64>,
 }
 
+impl Collection {
+    /// Whether it was not used for too long.
+    fn is_over(&self, now: u64, idle_seconds: u64) -> bool {
+        let own = self.members.iter().find(|member| *member.name == *TIMEOUT);
+        let own = own.and_then(|member| u64::try_from(atoi(&member.value)).ok());
+        now.saturating_sub(self.used_at) > own.unwrap_or(idle_seconds)
+    }
+}
+
 /// All of them. Times are in seconds since 1970.
-#[derive(Debug, Default)]
-pub(super) struct Lasting(Mutex<HashMap<Key, Collection>>);
+#[derive(Debug)]
+pub(super) struct Lasting {
+    all: Mutex<HashMap<Key, Collection>>,
+    /// How long a collection is kept without use (`SecCollectionTimeout`).
+    idle_seconds: u64,
+}
 
 fn cut(text: &[u8]) -> &[u8] {
     text.get(..TEXT_BYTES).unwrap_or(text)
 }
 
 impl Lasting {
+    pub(super) fn new(idle_seconds: u64) -> Self {
+        Self { all: Mutex::default(), idle_seconds }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Collection>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands over each name and value.
     pub(super) fn each(&self, variable: Variable, key: &[u8], now: u64, mut take: impl FnMut(&[u8], &[u8])) {
         let all = self.lock();
         let Some(collection) = all.get(&(variable, cut(key).into())) else { return };
-        if now.saturating_sub(collection.used_at) > IDLE_SECONDS {
+        if collection.is_over(now, self.idle_seconds) {
             return;
         }
         for member in &collection.members {
@@ -69,10 +87,10 @@ impl Lasting {
         let mut all = self.lock();
         let key: Key = (variable, cut(key).into());
         if !all.contains_key(&key) && all.len() >= COLLECTIONS {
-            make_room(&mut all, now);
+            make_room(&mut all, now, self.idle_seconds);
         }
         let collection = all.entry(key).or_default();
-        if now.saturating_sub(collection.used_at) > IDLE_SECONDS {
+        if collection.is_over(now, self.idle_seconds) {
             collection.members.clear();
         }
         collection.used_at = now;
@@ -106,8 +124,8 @@ impl Lasting {
 }
 
 /// Forgets what is old; if all is new, the older half.
-fn make_room(all: &mut HashMap<Key, Collection>, now: u64) {
-    all.retain(|_, collection| now.saturating_sub(collection.used_at) <= IDLE_SECONDS);
+fn make_room(all: &mut HashMap<Key, Collection>, now: u64, idle_seconds: u64) {
+    all.retain(|_, collection| !collection.is_over(now, idle_seconds));
     if all.len() >= COLLECTIONS {
         let mut times: Vec<u64> = all.values().map(|collection| collection.used_at).collect();
         let middle = times.len() / 2;

@@ -194,11 +194,11 @@ impl Engine {
         Self {
             plan,
             filter,
+            lasting: Lasting::new(settings.collection_seconds),
             settings,
             limits,
             clock,
             detect_formats,
-            lasting: Lasting::default(),
             states: Pool::of(KEPT_STATES),
             scratch: Pool::of(KEPT_SCRATCHES),
         }

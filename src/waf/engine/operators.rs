@@ -145,16 +145,7 @@ fn expanded_regex(
     {
         return regex.clone();
     }
-    let compiled = crate::waf::pattern::translate(argument).ok().and_then(|text| {
-        regex::bytes::RegexBuilder::new(&text)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(1 << 20)
-            .dfa_size_limit(1 << 20)
-            .build()
-            .ok()
-    });
-    let compiled = compiled.map(std::sync::Arc::new);
+    let compiled = crate::waf::pattern::plain(argument).ok().map(std::sync::Arc::new);
     *last = Some((argument.to_vec(), compiled.clone()));
     compiled
 }
@@ -219,6 +210,7 @@ fn passes(check: DigitCheck, digits: &[u32]) -> bool {
         DigitCheck::Card => luhn(digits),
         DigitCheck::SocialSecurity => social_security(digits),
         DigitCheck::Cpf => cpf(digits),
+        DigitCheck::Svnr => svnr(digits),
     }
 }
 
@@ -246,6 +238,13 @@ fn social_security(digits: &[u32]) -> bool {
     let rising = digits.windows(2).all(|pair| matches!(pair, [a, b] if a + 1 == *b));
     let equal = digits.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
     (1..740).contains(&area) && area != 666 && group > 0 && serial > 0 && !rising && !equal
+}
+
+/// The fourth digit is the weighted sum of the others modulo 11, which is never 10; the first is no 0.
+fn svnr(digits: &[u32]) -> bool {
+    let weights = [3, 7, 9, 0, 5, 8, 4, 2, 1, 6];
+    let sum: u32 = digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum();
+    digits.len() == 10 && digits.first() != Some(&0) && digits.get(3) == Some(&(sum % 11))
 }
 
 /// Two check digits, each of the weighted sum of those before it modulo 11.

@@ -155,6 +155,7 @@ pub(in crate::waf) enum DigitCheck {
     Card,
     SocialSecurity,
     Cpf,
+    Svnr,
 }
 
 #[derive(Debug)]
@@ -172,7 +173,9 @@ pub(in crate::waf) enum PlannedAction {
     ForceRequestBody(Switch),
     RequestBody(Switch),
     ResponseBody(Switch),
-    Audit(Switch),
+    Audit(Option<Switch>),
+    ConcealMatched,
+    Conceal(Variable, Box<[u8]>),
 }
 
 #[derive(Debug)]

@@ -14,6 +14,8 @@ use crate::waf::pattern::Caches;
 const PIECES_BYTES: usize = 4 << 20;
 /// Members of `MATCHED_VARS`.
 const MATCHED: usize = 4_096;
+/// Variables that rules have not be shown.
+const CONCEALED: usize = 256;
 /// Bytes that one template expands to; what is longer is cut.
 const EXPANSION_BYTES: usize = 64 << 10;
 
@@ -139,6 +141,8 @@ pub(super) struct State {
     pub(super) read_request_body: bool,
     pub(super) read_response_body: bool,
     pub(super) audit: Option<bool>,
+    /// Full names of what is not to be shown.
+    concealed: Vec<Vec<u8>>,
     pub(super) unix_seconds: u64,
     pub(super) started_ns: u64,
     pub(super) exhausted: Option<super::Exhausted>,
@@ -171,7 +175,20 @@ impl State {
         self.body_processor = None;
         self.force_body = false;
         self.audit = None;
+        self.concealed.clear();
         self.exhausted = None;
+    }
+
+    /// Has a variable not be shown; once there are too many, none is.
+    pub(super) fn conceal(&mut self, name: Vec<u8>) {
+        if self.concealed.len() < CONCEALED && !self.conceals(&name) {
+            self.concealed.push(name);
+        }
+    }
+
+    pub(super) fn conceals(&self, name: &[u8]) -> bool {
+        self.concealed.len() >= CONCEALED
+            || self.concealed.iter().any(|concealed| concealed.eq_ignore_ascii_case(name))
     }
 
     /// Takes what a thread has for a phase, or gives it back after it.

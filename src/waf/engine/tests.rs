@@ -188,6 +188,105 @@ fn collections_last_longer_than_a_request() {
     assert_eq!(hits, [0, 0, 1, 1]);
 }
 
+/// Seconds that a test has pass.
+#[derive(Default)]
+struct Passing(AtomicU64);
+
+impl Clock for Passing {
+    fn monotonic_ns(&self) -> u64 {
+        0
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn collections_are_kept_as_long_as_the_rules_say() {
+    let clock = Arc::new(Passing::default());
+    for (more, timeout, kept) in [
+        ("", 3_600, 3_600),
+        ("SecCollectionTimeout 60\n", 3_600, 60),
+        (
+            "SecCollectionTimeout 60\nSecAction \"id:3,phase:1,pass,nolog,initcol:ip=a,setvar:ip.timeout=300\"\n",
+            60,
+            300,
+        ),
+    ] {
+        let rules = format!(
+            "{more}SecAction \"id:1,phase:1,pass,nolog,initcol:ip=a,setvar:ip.hits=+1\"\nSecRule IP:hits \"@ge 2\" \"id:2,phase:1,pass\""
+        );
+        for (seconds, seen) in [(kept, 1), (kept + 1, 0)] {
+            let options = Options { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..options(Mode::Filtered) };
+            let engine = compile(&rules, options).unwrap().0;
+            get("/").run(&engine);
+            clock.0.fetch_add(seconds, Ordering::Relaxed);
+            assert_eq!(get("/").run(&engine).0.matches().len(), seen, "{more} {timeout} {seconds}");
+        }
+    }
+}
+
+#[test]
+fn who_the_session_and_the_user_are_is_told() {
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,setsid:%{REQUEST_COOKIES.sid},setuid:%{ARGS.u}\"\nSecRule SESSIONID|USERID \"@rx ^(?:s7|ana)$\" \"id:2,phase:1,pass,msg:'%{SESSIONID} %{USERID}'\"";
+    let headers: &[(&str, &str)] = &[("Cookie", "sid=s7")];
+    let (transaction, _) = run(rules, Request { method: "GET", target: "/?u=ana", headers, body: b"" });
+    assert_eq!(transaction.matches()[0].message, "s7 ana");
+    assert!(ids(rules, get("/?u=bo")).is_empty());
+}
+
+#[test]
+fn what_rules_conceal_is_known() {
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,sanitiseArg:Card,sanitizeRequestHeader:X-Key\"\nSecRule ARGS \"@rx bad\" \"id:2,phase:1,pass,sanitiseMatched\"";
+    let (transaction, _) = run(rules, get("/?q=bad&r=good"));
+    for (variable, expected) in [
+        ("ARGS:card", true),
+        ("ARGS_GET:card", true),
+        ("REQUEST_HEADERS:x-key", true),
+        ("ARGS:q", true),
+        ("ARGS:r", false),
+        ("RESPONSE_HEADERS:x-key", false),
+    ] {
+        assert_eq!(transaction.conceals(variable), expected, "{variable}");
+    }
+}
+
+#[test]
+fn rules_are_known_by_messages_as_they_are_written() {
+    let rules = "SecRule ARGS \"@rx bad\" \"id:1,phase:1,pass,msg:'score %{TX.score} in all'\"\nSecRuleRemoveByMsg \"^score .*TX.score. in all$\"";
+    assert!(ids(rules, get("/?q=bad")).is_empty());
+}
+
+#[test]
+fn what_the_default_action_does_is_done_once_for_each_rule() {
+    let rules = "SecDefaultAction \"phase:1,log,pass,tag:'all',setvar:tx.rules=+1,capture\"\nSecRule ARGS:a \"@rx (.)$\" \"id:1,phase:1,pass,chain,msg:'%{TX.1}'\"\nSecRule ARGS:a \"@rx b\"\nSecAction \"id:2,phase:2,pass\"";
+    let (transaction, _) = run(rules, get("/?a=abc"));
+    assert_eq!(transaction.tx("rules"), Some(&b"1"[..]));
+    assert_eq!((&*transaction.matches()[0].message, &*transaction.matches()[0].tags[0]), ("c", "all"));
+    assert!(transaction.matches()[1].tags.is_empty());
+}
+
+#[test]
+fn a_body_without_files_has_a_limit_of_its_own() {
+    let rules = "SecRequestBodyNoFilesLimit 8\nSecAction \"id:1,phase:2,pass\"";
+    assert_eq!(run(rules, post(FORM, "a=bad&b=2")).1, Verdict::Exhausted(Exhausted::BodyBytes));
+    assert_eq!(run(rules, post(FORM, "a=bad&b=")).1, Verdict::Pass);
+    let upload: &[(&str, &str)] = &[("Content-Type", "multipart/form-data; boundary=b")];
+    let part = "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\r\n\r\n1\r\n";
+    assert_eq!(run(rules, post(upload, &format!("{part}--b--\r\n"))).1, Verdict::Pass);
+    let rules = "SecUploadFileLimit 1\nSecRule MULTIPART_FILE_LIMIT_EXCEEDED \"@eq 1\" \"id:1,phase:2,deny\"";
+    assert_eq!(run(rules, post(upload, &format!("{part}--b--\r\n"))).1, Verdict::Pass);
+    assert_ne!(run(rules, post(upload, &format!("{part}{part}--b--\r\n"))).1, Verdict::Pass);
+}
+
+#[test]
+fn an_austrian_social_security_number_has_a_check_digit() {
+    let rules = "SecRule ARGS \"@verifySVNR \\d{10}\" \"id:1,phase:1,pass\"";
+    assert_eq!(ids(rules, get("/?a=1237010180")), [1]);
+    assert!(ids(rules, get("/?a=1236010180&b=0237010180")).is_empty());
+}
+
 #[test]
 fn macros_in_tests_are_those_of_the_request() {
     let rules = "SecRule REQUEST_HEADERS:Referer \"!@endsWith %{request_headers.host}\" \"id:1,phase:1,pass\"\nSecRule REQUEST_METHOD \"@rx ^%{ARGS.m}$\" \"id:2,phase:1,pass\"";
@@ -241,16 +340,16 @@ fn what_a_request_may_change_is_not_computed_before() {
 }
 
 #[test]
-fn tells_of_identifiers_used_twice_and_patterns_that_backtrack() {
-    let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (a)\\1\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx (?=a)b\" \"id:3,phase:1,pass\"";
+fn tells_of_identifiers_used_twice_and_patterns_that_cannot_be_matched() {
+    let rules = "SecAction \"id:1,phase:1,pass\"\nSecAction \"id:1,phase:1,pass\"\nSecRule ARGS \"@rx (?R)\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx b(?<=a+)\" \"id:3,phase:1,pass\"";
     let errors: Vec<String> =
         compile(rules, options(Mode::Filtered)).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
         [
             "rules:2: the id 1 is used at rules:1 already",
-            "rules:3: rule 2: a backreference cannot be matched in linear time",
-            "rules:4: rule 3: lookaround cannot be matched in linear time",
+            "rules:3: rule 2: recursion, a condition or a reset cannot be matched in linear time",
+            "rules:4: rule 3: lookbehind of any length cannot be matched in linear time",
         ]
     );
 }
@@ -374,4 +473,20 @@ fn variables_are_no_value_themselves_if_they_are_json_beside_a_query() {
     assert_eq!(ids(rules, get("/?query={a}&variables={user}")), [1]);
     let persisted = "extensions={%22persistedQuery%22:{%22version%22:1}}";
     assert!(ids(rules, get(&format!("/?{variables}&{persisted}"))).is_empty());
+}
+
+#[test]
+fn an_answer_that_does_not_refuse_is_an_error() {
+    for (actions, what) in [
+        ("deny,status:200", "rules:1: rule 1: a refusal has a status from 400 to 599, not 200"),
+        (
+            "redirect:/a,status:403",
+            "rules:1: rule 1: a redirect has the status 301, 302, 303, 307 or 308, not 403",
+        ),
+    ] {
+        let rules = format!("SecAction \"id:1,phase:1,{actions}\"");
+        let errors = compile(&rules, options(Mode::Filtered)).unwrap_err();
+        assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [what]);
+    }
+    run("SecAction \"id:1,phase:1,pass,status:200\"", get("/"));
 }

@@ -229,6 +229,11 @@ impl Transaction {
         self.state.audit
     }
 
+    /// Whether a rule said that nobody is to see the value of this variable, e.g. `ARGS:card`.
+    pub fn conceals(&self, variable: &str) -> bool {
+        self.state.conceals(variable.as_bytes())
+    }
+
     /// A variable of `TX`, e.g. `blocking_inbound_anomaly_score`, whose name is in lower case.
     pub fn tx(&self, name: &str) -> Option<&[u8]> {
         let at = self.state.tx.find(&self.engine.plan, name.as_bytes())?;
@@ -279,7 +284,7 @@ impl Transaction {
             value_bytes: bytes,
             arena_bytes: bytes.saturating_mul(4),
             depth: settings.json_depth.map_or(limits.depth, |most| most.min(limits.depth)),
-            files: limits.files,
+            files: settings.files.map_or(limits.files, |most| most.min(limits.files)),
         }
     }
 

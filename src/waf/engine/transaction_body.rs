@@ -48,7 +48,7 @@ impl Transaction {
 
     /// A part of the request's body, decoded from whatever it is compressed with. False if it is longer than is looked at.
     pub fn request_body(&mut self, part: &[u8]) -> bool {
-        let most = self.engine.limits.request_body_bytes;
+        let most = self.most_body_bytes();
         let body = &mut self.state.values.request_body;
         let room = most.saturating_sub(body.len());
         body.extend_from_slice(part.get(..room).unwrap_or(part));
@@ -60,6 +60,14 @@ impl Transaction {
             }
         }
         fits
+    }
+
+    /// How much of the body is looked at: of one that is no upload, it may be less.
+    fn most_body_bytes(&self) -> usize {
+        let most = self.engine.limits.request_body_bytes;
+        let is_upload = self.state.body_processor.as_deref() == Some("MULTIPART");
+        let without_files = self.engine.settings.request_body_no_files_bytes.filter(|_| !is_upload);
+        without_files.map_or(most, |least| least.min(most))
     }
 
     /// Phase 2, with or without a body.

@@ -1,6 +1,9 @@
 //! What rules do: who they are, what they set, whom they refuse.
 
+use regex::bytes::Regex;
+
 use super::{EngineState, Phase, Target, Template, Variable};
+use crate::waf::pattern;
 
 /// How bad, as syslog has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,10 +135,41 @@ pub enum Switch {
 pub enum RuleSet {
     /// Identifiers from the first to the last.
     Ids(u64, u64),
-    /// Those with a tag that has a match of the text, taken as a regular expression.
-    Tag(Box<str>),
-    /// Those whose message has one.
-    Message(Box<str>),
+    /// Those with a tag that has a match.
+    Tag(Regex),
+    /// Those whose message, as it is written, has one.
+    Message(Regex),
+}
+
+impl RuleSet {
+    /// Those with a tag that has a match of the pattern.
+    ///
+    /// # Errors
+    /// When it is no pattern that is understood.
+    pub fn tag(pattern: &str) -> Result<Self, String> {
+        regex(pattern).map(Self::Tag)
+    }
+
+    /// Those whose message has a match of the pattern.
+    ///
+    /// # Errors
+    /// When it is no pattern that is understood.
+    pub fn message(pattern: &str) -> Result<Self, String> {
+        regex(pattern).map(Self::Message)
+    }
+
+    /// Whether a rule is one of them.
+    pub fn has(&self, rule: &Meta) -> bool {
+        match self {
+            Self::Ids(first, last) => (*first..=*last).contains(&rule.id),
+            Self::Tag(pattern) => rule.tags.iter().any(|tag| pattern.is_match(tag.as_bytes())),
+            Self::Message(pattern) => pattern.is_match(&rule.message.written()),
+        }
+    }
+}
+
+fn regex(pattern: &str) -> Result<Regex, String> {
+    pattern::plain(pattern.as_bytes()).map_err(|error| format!("the pattern {pattern:?}: {error}"))
 }
 
 /// What changes for the rest of this request.
@@ -155,8 +189,8 @@ pub enum Control {
     RequestBody(Switch),
     /// Whether the response's body is read.
     ResponseBody(Switch),
-    /// Whether this request goes to the audit log.
-    Audit(Switch),
+    /// Whether this request goes to the audit log; `None`: if a rule for it matched.
+    Audit(Option<Switch>),
 }
 
 /// What is done for each value that passes a link's test.
@@ -172,4 +206,8 @@ pub enum Action {
     Environment(Box<str>, Template),
     /// `ctl`.
     Control(Control),
+    /// `sanitiseMatched`: what the test matched is not shown to anyone.
+    ConcealMatched,
+    /// `sanitiseArg` and the like: nor is the member of this name.
+    Conceal(Variable, Box<[u8]>),
 }

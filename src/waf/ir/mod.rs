@@ -136,12 +136,31 @@ pub struct Settings {
     pub json_depth: Option<usize>,
     /// `SecArgumentSeparator`. Default: `&`.
     pub argument_separator: u8,
-    /// `SecCookieFormat 1`: cookies as RFC 2965 wrote them.
-    pub version_1_cookies: bool,
     /// `SecWebAppId`.
     pub web_app: Box<str>,
-    /// `SecComponentSignature`, all of them.
-    pub components: Vec<Box<str>>,
+    /// `SecRequestBodyNoFilesLimit` in bytes: of a body that is no upload, this is the limit.
+    pub request_body_no_files_bytes: Option<usize>,
+    /// `SecUploadFileLimit`: files of one upload.
+    pub files: Option<usize>,
+    /// `SecCollectionTimeout`: how long a collection is kept without use, in seconds. Default: an hour.
+    pub collection_seconds: u64,
+}
+
+impl Settings {
+    /// Adds a type of responses whose bodies are read.
+    ///
+    /// # Errors
+    /// When such a response goes on for as long as both sides like: it cannot wait until it is examined.
+    pub fn add_response_type(&mut self, kind: &str) -> Result<(), String> {
+        let kind = kind.to_ascii_lowercase();
+        if kind == "text/event-stream" || kind.starts_with("application/grpc") {
+            return Err(format!("responses of the type {kind} are sent as they come: none is examined"));
+        }
+        if !self.response_types.iter().any(|known| **known == *kind) {
+            self.response_types.push(kind.into());
+        }
+        Ok(())
+    }
 }
 
 impl Default for Settings {
@@ -158,9 +177,10 @@ impl Default for Settings {
             arguments: None,
             json_depth: None,
             argument_separator: b'&',
-            version_1_cookies: false,
             web_app: "default".into(),
-            components: Vec::new(),
+            request_body_no_files_bytes: None,
+            files: None,
+            collection_seconds: 3_600,
         }
     }
 }

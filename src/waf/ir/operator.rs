@@ -71,4 +71,6 @@ pub enum Operator {
     SocialSecurityNumber(Pattern),
     /// The pattern has a match whose digits make a Brazilian CPF number.
     Cpf(Pattern),
+    /// The pattern has a match whose digits make an Austrian social security number.
+    Svnr(Pattern),
 }

@@ -36,6 +36,26 @@ impl Template {
         }
     }
 
+    /// As it was written.
+    pub fn written(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(plain) => text.extend_from_slice(plain),
+                Piece::Variable(variable, member) => {
+                    text.extend_from_slice(b"%{");
+                    text.extend_from_slice(variable.name().as_bytes());
+                    if let Some(member) = member {
+                        text.push(b'.');
+                        text.extend_from_slice(member);
+                    }
+                    text.push(b'}');
+                }
+            }
+        }
+        text
+    }
+
     /// Reads `%{NAME}`, `%{COLLECTION.member}` and `%{COLLECTION:member}`. A `%` without a brace is itself.
     ///
     /// # Errors

@@ -5,9 +5,13 @@
 //! only, and looked for within it. What a text must have for a pattern to match ([`Required`]) is read off the syntax
 //! tree.
 //!
+//! What no automaton knows, references and lookaround within a pattern, is searched by backtracking where one finds that it
+//! may be there ([`exact`]).
+//!
 //! Linear time may still be long: a text made so that each of its bytes asks for a new state costs some microseconds a
 //! byte. So a search pays for what it does from [`Caches::meter`], and finds nothing once that is empty.
 
+mod exact;
 mod lazy;
 mod lookaround;
 mod required;
@@ -21,6 +25,7 @@ use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
 use super::meter::Meter;
+use exact::Exact;
 use lazy::{Lazy, LazyCaches};
 
 pub use required::{Clause, LITERAL_BYTES, Required};
@@ -55,6 +60,8 @@ pub struct Regex {
     backtracker: BoundedBacktracker,
     /// Slots of all groups.
     slots: usize,
+    /// Where what the automata find is not all that the pattern asks for.
+    exact: Option<Exact>,
     /// As it was written.
     text: Box<[u8]>,
 }
@@ -80,20 +87,21 @@ impl Regex {
     /// # Errors
     /// What cannot be done in linear time, is no pattern, or is too large.
     pub fn new(pattern: &[u8], case: Case) -> Result<(Self, Required), Untranslatable> {
-        let hir = parse(pattern, case)?;
-        Self::from_hirs(std::slice::from_ref(&hir), pattern).map(|regex| (regex, Required::of(&hir)))
+        let (hir, exact) = parse(pattern, case)?;
+        let regex = Self::from_hirs(std::slice::from_ref(&hir), exact, pattern)?;
+        Ok((regex, Required::of(&hir)))
     }
 
-    /// Matches what any of the patterns matches, which have been compiled each.
+    /// Matches what any of the patterns may match, which have been compiled each.
     ///
     /// # Errors
     /// If they are too large together.
     pub fn any_of<'a>(patterns: impl Iterator<Item = &'a Self>) -> Result<Self, Untranslatable> {
-        let patterns = patterns.map(|pattern| parse(&pattern.text, Case::Sensitive));
-        Self::from_hirs(&patterns.collect::<Result<Vec<_>, _>>()?, b"")
+        let patterns = patterns.map(|pattern| parse(&pattern.text, Case::Sensitive).map(|(hir, _)| hir));
+        Self::from_hirs(&patterns.collect::<Result<Vec<_>, _>>()?, None, b"")
     }
 
-    fn from_hirs(hirs: &[Hir], text: &[u8]) -> Result<Self, Untranslatable> {
+    fn from_hirs(hirs: &[Hir], exact: Option<Exact>, text: &[u8]) -> Result<Self, Untranslatable> {
         let nfa = compiler(false).build_many_from_hir(hirs).map_err(wrong)?;
         let backwards = compiler(true).build_many_from_hir(hirs).map_err(wrong)?;
         let backtracker = BoundedBacktracker::builder()
@@ -105,13 +113,18 @@ impl Regex {
             simulation: PikeVM::new_from_nfa(nfa.clone()).map_err(wrong)?,
             backtracker: backtracker.map_err(wrong)?,
             forward: Lazy::new(nfa, MatchKind::LeftmostFirst)?,
+            exact,
             text: text.into(),
         })
     }
 
     /// Whether the text has a match. `id` is the pattern's place in the engine, for its cache.
     pub fn is_match(&self, id: usize, caches: &mut Caches, text: &[u8]) -> bool {
-        self.forward.end(2 * id, caches, text, 0, true).is_some()
+        let may_match = self.forward.end(2 * id, caches, text, 0, true).is_some();
+        match &self.exact {
+            Some(exact) if may_match => exact.search(&mut caches.meter, text, 0).is_some(),
+            _ => may_match,
+        }
     }
 
     /// Whether the text may have a match. Errs where finding out costs more than it spares.
@@ -122,6 +135,9 @@ impl Regex {
     /// Where the leftmost match is and what its groups captured, if there is one.
     pub fn groups(&self, id: usize, caches: &mut Caches, text: &[u8], from: usize) -> Option<Groups> {
         let end = self.forward.end(2 * id, caches, text, from, false)?;
+        if let Some(exact) = &self.exact {
+            return exact.search(&mut caches.meter, text, from);
+        }
         let is_short = end.saturating_sub(from) <= SHORT_BYTES;
         let start = if is_short { from } else { self.reverse.start(2 * id + 1, caches, text, from..end)? };
         let length = end.saturating_sub(start);
@@ -177,18 +193,34 @@ fn cache_of<C>(slot: &mut Option<(usize, Box<C>)>, id: usize, create: impl FnOnc
     &mut slot.get_or_insert_with(|| (id, Box::new(create()))).1
 }
 
+/// A pattern that is searched rarely, or that was not known when rules were compiled.
+///
+/// # Errors
+/// What cannot be done in linear time, is no pattern, or is too large.
+pub fn plain(pattern: &[u8]) -> Result<regex::bytes::Regex, Untranslatable> {
+    regex::bytes::RegexBuilder::new(&translate(pattern)?)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .size_limit(1 << 20)
+        .dfa_size_limit(1 << 20)
+        .build()
+        .map_err(wrong)
+}
+
 /// Whether a pattern can be compiled, as far as its syntax tells.
 ///
 /// # Errors
-/// What cannot be done in linear time, or is no pattern.
+/// What is no pattern, or cannot be done.
 pub fn check(pattern: &[u8]) -> Result<(), Untranslatable> {
     parse(pattern, Case::Sensitive).map(drop)
 }
 
 /// The syntax tree of a pattern, on bytes, with `.` meaning any of them, as ModSecurity compiles it.
-fn parse(pattern: &[u8], case: Case) -> Result<Hir, Untranslatable> {
-    let text = translate(pattern)?;
-    regex_syntax::ParserBuilder::new()
+///
+/// Of one with parts that no automaton knows, what it matches at least, and how to search it exactly.
+fn parse(pattern: &[u8], case: Case) -> Result<(Hir, Option<Exact>), Untranslatable> {
+    let text = translate::with_specials(pattern)?;
+    let hir = regex_syntax::ParserBuilder::new()
         .utf8(false)
         .unicode(false)
         .dot_matches_new_line(true)
@@ -196,7 +228,13 @@ fn parse(pattern: &[u8], case: Case) -> Result<Hir, Untranslatable> {
         .nest_limit(250)
         .build()
         .parse(&text)
-        .map_err(|error| Untranslatable::Wrong(error.to_string()))
+        .map_err(|error| Untranslatable::Wrong(error.to_string()))?;
+    let (linear, is_special) = exact::approximated(&hir, &mut 0);
+    if !is_special {
+        return Ok((hir, None));
+    }
+    let ignores_case = case == Case::Insensitive || text.contains("(?i");
+    Ok((linear, Some(Exact::new(&hir, ignores_case)?)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Caches, Case, Groups, Regex, Required, Untranslatable, check, translate};
+use super::{Caches, Case, Groups, Regex, Required, check, plain, translate};
 use crate::waf::Clock;
 
 fn regex(pattern: &str) -> (Regex, Required) {
@@ -48,9 +48,7 @@ fn reads_patterns_as_pcre_does() {
 
 #[test]
 fn refuses_what_is_not_linear_and_what_is_no_pattern() {
-    for pattern in
-        [r"(a)\1", r"a(?=b)c", r"(?<!a*)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"]
-    {
+    for pattern in [r"(?<!a*)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"] {
         assert!(Regex::new(pattern.as_bytes(), Case::Sensitive).is_err(), "{pattern}");
     }
 }
@@ -161,18 +159,21 @@ fn of_a_very_long_match_the_whole_alone_is_told() {
     assert_eq!(groups(100_000)[..2], [Some((2, 100_004)), None]);
 }
 
+/// A nanosecond passes each time it is asked.
+struct Steps(AtomicU64);
+
+impl Clock for Steps {
+    fn monotonic_ns(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        0
+    }
+}
+
 #[test]
 fn a_text_that_asks_for_a_new_state_with_each_byte_ends_with_the_time() {
-    struct Steps(AtomicU64);
-    impl Clock for Steps {
-        fn monotonic_ns(&self) -> u64 {
-            self.0.fetch_add(1, Ordering::Relaxed)
-        }
-
-        fn unix_seconds(&self) -> u64 {
-            0
-        }
-    }
     // Each of 300 places where the match may have begun is in the state, or is not.
     let regex = Regex::new(b"a[^!]{300}b!", Case::Sensitive).unwrap().0;
     let mut random = fastrand::Rng::with_seed(7);
@@ -217,20 +218,53 @@ fn looks_around_at_the_edges_of_a_pattern() {
 }
 
 #[test]
-fn looking_around_elsewhere_or_for_what_is_not_a_few_strings_is_refused() {
-    for pattern in [
-        "a(?!b)c",
-        "(a(?!b))",
-        "(?i)a(?!b)",
-        "a(?!b+)",
-        "a(?!b*)",
-        "b(?<!a)",
-        "a(?!(b))",
-        "a(?!b(?=c))",
-        "a(?!b)+",
-        "a(?!b$)",
-        "a(?!b",
+fn looks_around_within_a_pattern_and_refers_to_groups() {
+    for (pattern, matching, lacking) in [
+        ("a(?!b)c?", &[&b"ac"[..], b"ab a", b"a"][..], &[&b"ab"[..], b"b"][..]),
+        ("^(a(?!b))+$", &[&b"aa"[..]], &[&b"ab"[..]]),
+        ("(?i)^a(?!b)", &[&b"Ac"[..]], &[&b"aB"[..]]),
+        ("a(?!b+c)", &[&b"abb"[..]], &[&b"abbc"[..]]),
+        ("^.b(?<!ab|cb)", &[&b"bb"[..]], &[&b"ab"[..], b"cb"]),
+        ("a(?!(b)(?=c))", &[&b"abd"[..]], &[&b"abc"[..]]),
+        ("a(?!b$)", &[&b"abc"[..]], &[&b"ab"[..]]),
+        ("^(?=.*\\d)(?=.*[a-z])\\w+$", &[&b"a1"[..], b"1a"], &[&b"aa"[..], b"11"]),
+        (r"\b(\w+)\s*=\s*\1\b", &[&b"x or a = a"[..], b"1=1"], &[&b"a = b"[..], b"a=ab"]),
+        (r"(?i)^(['\x22])(a+?|b)*\1$", &[&b"'aab'"[..], b"\"\""], &[&b"'a\""[..]]),
+        (r"(?i)(a)\1", &[&b"aA"[..]], &[&b"ab"[..]]),
+        (r"(?:(a)|b)\1", &[&b"aa"[..]], &[&b"ba"[..]]),
+        (r"^(a*)*\1$", &[&b"aa"[..], b""], &[&b"b"[..]]),
     ] {
-        assert!(matches!(check(pattern.as_bytes()), Err(Untranslatable::NotLinear(_))), "{pattern}");
+        for text in matching {
+            assert!(is_match(pattern, text), "{pattern:?} {text:?}");
+        }
+        for text in lacking {
+            assert!(!is_match(pattern, text), "{pattern:?} {text:?}");
+        }
     }
+    let groups = regex(r"(\w)-(?=b)(\w)\1").0.groups(0, &mut Caches::default(), b"a-bb a-ba", 0).unwrap();
+    assert_eq!(groups[..3], [Some((5, 9)), Some((5, 6)), Some((7, 8))]);
+}
+
+#[test]
+fn a_search_that_would_take_forever_runs_out_of_time() {
+    let clock: Arc<dyn Clock> = Arc::new(Steps(AtomicU64::new(0)));
+    for (pattern, text) in [
+        (r"(x+x+)+\1y", [b"x".repeat(5_000), b" y".to_vec()].concat()),
+        (r"^(?:(?:ab?)+)(?!c)(.)\1", [b"ab".repeat(20_000), b"c".to_vec()].concat()),
+    ] {
+        let mut caches = Caches::default();
+        caches.meter.begin(&clock, 200_050);
+        assert!(!regex(pattern).0.is_match(0, &mut caches, &text), "{pattern}");
+        assert!(caches.meter.is_empty(), "{pattern}");
+    }
+}
+
+#[test]
+fn what_cannot_be_searched_is_refused() {
+    for pattern in
+        [r"\1", r"(a)\2", r"(a)\10", r"(a)\g1", r"(?<a>a)\k<a>", "b(?<!a+)", "a(?!b", "(?x)a b", "(?R)"]
+    {
+        assert!(check(pattern.as_bytes()).is_err(), "{pattern}");
+    }
+    assert!(plain(b"(a)\\1").is_err());
 }

@@ -2,11 +2,12 @@
 //!
 //! Bytes stay bytes: `\x{e9}` and a raw byte above 127 mean that byte, as PCRE reads them without its UTF mode. Possessive
 //! quantifiers and atomic groups forbid a backtracking that linear time has no need of; they are read as their plain
-//! forms, which match all they match. Lookaround is translated at the edge of a pattern alone ([`super::lookaround`]), backreferences
-//! not at all.
+//! forms, which match all they match. Lookaround is translated at the edge of a pattern ([`super::lookaround`]); elsewhere,
+//! and of references, there are groups with names that say what they are ([`Special`]).
 
 use std::fmt::Write as _;
 
+use super::exact::{Special, is_kept};
 use super::lookaround::{Lookaround, none_of};
 
 /// Why a pattern was not translated.
@@ -25,12 +26,25 @@ pub enum Untranslatable {
 /// # Errors
 /// What has no counterpart.
 pub fn translate(pattern: &[u8]) -> Result<String, Untranslatable> {
+    let translator = translated(pattern)?;
+    if translator.specials > 0 {
+        return Err(Untranslatable::NotLinear("lookaround or a reference"));
+    }
+    Ok(translator.out)
+}
+
+/// The same, and what has no counterpart are groups by the names of [`Special`].
+pub(super) fn with_specials(pattern: &[u8]) -> Result<String, Untranslatable> {
+    translated(pattern).map(|translator| translator.out)
+}
+
+fn translated(pattern: &[u8]) -> Result<Translator<'_>, Untranslatable> {
     let out = String::with_capacity(pattern.len() + 16);
-    let mut translator = Translator { rest: pattern, out, depth: 0, has_flags: false };
+    let mut translator = Translator { rest: pattern, out, depth: 0, has_flags: false, specials: 0 };
     while let Some(byte) = translator.next() {
         translator.item(byte)?;
     }
-    Ok(translator.out)
+    Ok(translator)
 }
 
 struct Translator<'a> {
@@ -39,6 +53,8 @@ struct Translator<'a> {
     /// Groups that are open.
     depth: usize,
     has_flags: bool,
+    /// Groups with names.
+    specials: usize,
 }
 
 /// What an escape stands for.
@@ -140,7 +156,10 @@ impl Translator<'_> {
         let names: [&[u8]; 3] = [b"P<", b"<", b"'"];
         let rest = self.rest;
         match rest {
-            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => self.lookaround(),
+            [b'=' | b'!', ..] | [b'<', b'=' | b'!', ..] => {
+                self.lookaround();
+                Ok(())
+            }
             [b'>', ..] => {
                 self.take(b">");
                 self.out.push_str("(?:");
@@ -169,21 +188,29 @@ impl Translator<'_> {
         }
     }
 
-    /// What looks around where the pattern or a branch of it starts or ends.
-    fn lookaround(&mut self) -> Result<(), Untranslatable> {
-        self.depth -= 1;
-        let is_outside = self.depth == 0 && !self.has_flags;
+    /// What looks around: where the pattern or a branch of it starts or ends, as a part of what matches.
+    fn lookaround(&mut self) {
+        let is_outside = self.depth == 1 && !self.has_flags;
         let found = Lookaround::read(self.rest).filter(|found| is_outside && found.is_at_edge(&self.out));
-        let found = found.ok_or(Untranslatable::NotLinear("lookaround"))?;
-        let inside = translate(found.inside)?;
-        if found.negative {
-            let instead = none_of(&inside, found.behind).ok_or(Untranslatable::NotLinear("lookaround"))?;
+        if let Some(found) = found
+            && let Ok(inside) = translate(found.inside)
+            && let Some(instead) =
+                if found.negative { none_of(&inside, found.behind) } else { Some(format!("(?:{inside})")) }
+        {
+            self.depth -= 1;
             self.out.push_str(&instead);
-        } else {
-            _ = write!(self.out, "(?:{inside})");
+            self.rest = found.after;
+            return;
         }
-        self.rest = found.after;
-        Ok(())
+        let behind = self.take(b"<");
+        let negative = self.next() == Some(b'!');
+        self.special(&Special::Around { behind, negative });
+    }
+
+    /// Begins a group that says what it is.
+    fn special(&mut self, special: &Special) {
+        self.specials += 1;
+        _ = write!(self.out, "(?P<{}>", special.name(self.specials));
     }
 
     /// `(?i)`, `(?i-s:` and so on. `J`, `U` and `X` of PCRE mean something else or nothing here.
@@ -192,7 +219,9 @@ impl Translator<'_> {
         self.out.push_str("(?");
         loop {
             match self.next() {
-                Some(flag @ (b'i' | b'm' | b's' | b'x' | b'-')) => self.out.push(char::from(flag)),
+                // With `x`, spaces and comments mean nothing in PCRE, and themselves here.
+                Some(b'x') => return wrong("the flag x, for patterns with comments, is not known"),
+                Some(flag @ (b'i' | b'm' | b's' | b'-')) => self.out.push(char::from(flag)),
                 Some(end @ (b')' | b':')) => {
                     self.depth -= usize::from(end == b')');
                     if self.out.ends_with("(?") && end == b')' {
@@ -210,7 +239,17 @@ impl Translator<'_> {
 
     fn escape_outside(&mut self) -> Result<(), Untranslatable> {
         match self.rest.first() {
-            Some(b'1'..=b'9' | b'g' | b'k') => return Err(Untranslatable::NotLinear("a backreference")),
+            Some(digit @ b'1'..=b'9') => {
+                let group = usize::from(*digit - b'0');
+                self.next();
+                if self.rest.first().is_some_and(u8::is_ascii_digit) || !is_kept(group) {
+                    return wrong("a reference to a group past the ninth");
+                }
+                self.special(&Special::Reference(group));
+                self.out.push(')');
+                return Ok(());
+            }
+            Some(b'g' | b'k') => return wrong("a reference other than \\1 to \\9"),
             Some(b'Q') => {
                 self.take(b"Q");
                 while !self.rest.is_empty() && !self.take(b"\\E") {

@@ -129,14 +129,30 @@ fn action(found: &mut Actions, name: &str, value: &[u8]) -> Result<(), Problem> 
         "exec" | "proxy" | "pause" | "deprecatevar" | "append" | "prepend" | "xmlns" => {
             return Err(Problem::Unsupported(format!("the action {name} is not done here")));
         }
-        // What is logged is redacted by whoever writes the log.
-        "sanitisearg"
-        | "sanitisematched"
-        | "sanitisematchedbytes"
-        | "sanitiserequestheader"
-        | "sanitiseresponseheader" => {}
+        _ if let Some(what) = name.strip_prefix("sanitise").or_else(|| name.strip_prefix("sanitize")) => {
+            conceal(found, what, value)?;
+        }
         _ => return Err(format!("no action is called {name:?}").into()),
     }
+    Ok(())
+}
+
+/// What is not shown to whoever reads the log; of what matched by bytes, all of it.
+fn conceal(found: &mut Actions, what: &str, member: &[u8]) -> Result<(), Problem> {
+    let variables: &[Variable] = match what {
+        "matched" | "matchedbytes" => {
+            found.list.push(Action::ConcealMatched);
+            return Ok(());
+        }
+        "arg" => &[Variable::Args, Variable::ArgsGet, Variable::ArgsPost],
+        "requestheader" => &[Variable::RequestHeaders],
+        "responseheader" => &[Variable::ResponseHeaders],
+        _ => return Err(format!("no action is called \"sanitise{what}\"").into()),
+    };
+    if member.is_empty() {
+        return Err(format!("sanitise{what}: expected a name").into());
+    }
+    found.list.extend(variables.iter().map(|variable| Action::Conceal(*variable, member.into())));
     Ok(())
 }
 
@@ -271,6 +287,9 @@ fn set_variable(text: &[u8]) -> Result<SetVariable, Problem> {
 fn expire(text: &[u8]) -> Result<Action, Problem> {
     let (target, seconds) = halves(text, b'=').ok_or("expected expirevar:collection.name=seconds")?;
     let (collection, name) = member(target)?;
+    if !lasting(collection) {
+        return Err(format!("{} is over with the request: nothing in it expires", collection.name()).into());
+    }
     Ok(Action::Expire(collection, name, Template::parse(seconds)?))
 }
 
@@ -287,7 +306,7 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
     let (name, value) = halves(text, b'=').ok_or("expected ctl:option=value")?;
     let text = string(value);
     let switch = || match text.to_ascii_lowercase().as_str() {
-        "on" | "relevantonly" => Ok(Switch::On),
+        "on" => Ok(Switch::On),
         "off" => Ok(Switch::Off),
         _ => Err(Problem::from(format!("expected On or Off, found {text:?}"))),
     };
@@ -302,23 +321,24 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
     let name = string(name).to_ascii_lowercase();
     Ok(Some(match name.as_str() {
         "ruleremovebyid" => Control::RemoveRules(ids(&text)?),
-        "ruleremovebytag" => Control::RemoveRules(RuleSet::Tag(text.into())),
-        "ruleremovebymsg" => Control::RemoveRules(RuleSet::Message(text.into())),
+        "ruleremovebytag" => Control::RemoveRules(RuleSet::tag(&text)?),
+        "ruleremovebymsg" => Control::RemoveRules(RuleSet::message(&text)?),
         "ruleremovetargetbyid" => {
             target().and_then(|(rules, at)| Ok(Control::RemoveTarget(ids(&rules)?, at)))?
         }
         "ruleremovetargetbytag" => {
-            target().map(|(rules, at)| Control::RemoveTarget(RuleSet::Tag(rules.into()), at))?
+            target().and_then(|(rules, at)| Ok(Control::RemoveTarget(RuleSet::tag(&rules)?, at)))?
         }
         "ruleremovetargetbymsg" => {
-            target().map(|(rules, at)| Control::RemoveTarget(RuleSet::Message(rules.into()), at))?
+            target().and_then(|(rules, at)| Ok(Control::RemoveTarget(RuleSet::message(&rules)?, at)))?
         }
         "ruleengine" => Control::Engine(engine_state(&text)?),
         "requestbodyprocessor" => Control::BodyProcessor(text.to_ascii_uppercase().into()),
         "forcerequestbodyvariable" => Control::ForceRequestBody(switch()?),
         "requestbodyaccess" => Control::RequestBody(switch()?),
         "responsebodyaccess" => Control::ResponseBody(switch()?),
-        "auditengine" => Control::Audit(switch()?),
+        "auditengine" if text.eq_ignore_ascii_case("relevantonly") => Control::Audit(None),
+        "auditengine" => Control::Audit(Some(switch()?)),
         // Audit events have one form, and there is no debug log.
         "auditlogparts" | "debugloglevel" => return Ok(None),
         "hashengine" | "hashenforcement" | "requestbodylimit" | "responsebodylimit" => {

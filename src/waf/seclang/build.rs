@@ -30,6 +30,8 @@ pub(super) struct Builder<'a> {
     loader: &'a dyn Loader,
     unsupported: Unsupported,
     pub(super) program: Program,
+    /// Whether `SecResponseBodyMimeType` was there.
+    pub(super) types_said: bool,
     defaults: [Option<Actions>; 5],
     changes: Vec<(Location, Change)>,
     /// A chain that waits for its next link.
@@ -55,6 +57,7 @@ impl<'a> Builder<'a> {
             loader,
             unsupported,
             program: Program::default(),
+            types_said: false,
             defaults: [const { None }; 5],
             changes: Vec::new(),
             open: None,
@@ -85,6 +88,14 @@ impl<'a> Builder<'a> {
                 }
             }
             Err(error) => self.fault(at, format!("cannot read {path}: {error}")),
+        }
+    }
+
+    /// Reads the files that a pattern stands for, if there are any.
+    pub(super) fn include_if_there(&mut self, path: &str, line: u32) {
+        let found = self.loader.expand(&self.beside(path)).unwrap_or_default();
+        for path in found.iter().filter(|path| self.loader.read(path).is_ok()).collect::<Vec<_>>() {
+            self.include(path, Some(line));
         }
     }
 
@@ -160,6 +171,9 @@ impl<'a> Builder<'a> {
         if found.disrupt == Some(Disrupt::Block) {
             return Err("the default action cannot be block: block means the default action".into());
         }
+        if found.id.is_some() || found.chain || found.skip.is_some() || found.skip_after.is_some() {
+            return Err("a default action has no id, chain or skip".into());
+        }
         if let Some(slot) = self.defaults.get_mut(phase.index()) {
             *slot = Some(found);
         }
@@ -183,7 +197,13 @@ impl<'a> Builder<'a> {
             Ok(actions) => actions.chain,
             Err(_) => memchr::memmem::find(&text.to_ascii_lowercase(), b"chain").is_some(),
         };
-        let result = actions.and_then(|actions| self.link(test, &actions, at));
+        let result = actions.and_then(|actions| {
+            let id = self.open.as_ref().map_or(actions.id, |open| Some(open.rule.meta.id));
+            self.link(test, &actions, at).map_err(|problem| match (problem, id) {
+                (Problem::Unsupported(what), Some(id)) => Problem::Unsupported(format!("rule {id}: {what}")),
+                (problem, _) => problem,
+            })
+        });
         if result.is_err() {
             // The rest of the chain is read for its own faults, and goes with this link.
             match (&mut self.open, goes_on) {
@@ -227,14 +247,14 @@ impl<'a> Builder<'a> {
         if test.is_some() && targets.iter().all(|target| target.excluded) {
             return Err("there are no targets to look at".into());
         }
-        let link = |transformations| Link {
+        let link = |default: Option<&Actions>| Link {
             at: at.clone(),
             targets,
             operator,
             negated,
-            transformations,
-            multi_match: actions.multi_match,
-            capture: actions.capture,
+            transformations: inherited(default, actions),
+            multi_match: actions.multi_match || default.is_some_and(|default| default.multi_match),
+            capture: actions.capture || default.is_some_and(|default| default.capture),
             actions: actions.list.clone(),
         };
         if let Some(open) = &mut self.open {
@@ -246,17 +266,19 @@ impl<'a> Builder<'a> {
                     "only the first rule of a chain says its phase and what becomes of the request".into()
                 );
             }
-            let transformations = self.defaults.get(open.rule.meta.phase.index());
-            let transformations = inherited(transformations.and_then(Option::as_ref), actions);
-            open.rule.links.push(link(transformations));
+            let default = self.defaults.get(open.rule.meta.phase.index());
+            open.rule.links.push(link(default.and_then(Option::as_ref)));
             merge(&mut open.rule.meta, actions);
             return Ok(());
         }
         let phase = actions.phase.unwrap_or(Phase::RequestBody);
         let default = self.defaults.get(phase.index()).and_then(Option::as_ref);
-        let links = vec![link(inherited(default, actions))];
+        let mut first = link(default);
+        // What the default does, it does once for each rule, before what the rule does.
+        let by_default = default.into_iter().flat_map(|default| default.list.clone());
+        first.actions.splice(0..0, by_default);
         let meta = meta(default, actions, phase, test.is_some())?;
-        self.open = Some(Open { rule: Rule { meta, links }, left_out: false });
+        self.open = Some(Open { rule: Rule { meta, links: vec![first] }, left_out: false });
         Ok(())
     }
 
@@ -269,8 +291,8 @@ impl<'a> Builder<'a> {
             self.program.steps.extend(yaml::judges());
         }
         for (at, change) in std::mem::take(&mut self.changes) {
-            if let Err(what) = directive::change(&mut self.program, &self.defaults, change) {
-                self.note(at, what);
+            if !directive::change(&mut self.program, &self.defaults, change) {
+                self.note(at, "no rule is meant by this");
             }
         }
         if self.faults.is_empty() {
@@ -334,6 +356,9 @@ fn raw_meta(default: Option<&Actions>, actions: &Actions, phase: Phase) -> Meta 
         skip: 0,
         skip_after: None,
     };
+    if let Some(default) = default {
+        merge(&mut meta, default);
+    }
     merge(&mut meta, actions);
     meta
 }

@@ -4,7 +4,7 @@ use super::actions::{self, Actions};
 use super::build::{Builder, Change, update_actions};
 use super::lexer::Directive;
 use super::{Problem, targets};
-use crate::waf::ir::{Location, Program, Rule, RuleSet, Step};
+use crate::waf::ir::{Location, Program, RuleSet, Step};
 
 /// Directives that change nothing here. Each is about what a proxy's own configuration says (logs, upload folders,
 /// connection limits) or about an engine built otherwise (backtracking limits).
@@ -21,38 +21,47 @@ const IRRELEVANT: &[&str] = &[
     "secauditlogstoragedir",
     "secauditlogtype",
     "seccachetransformations",
-    "secchrootdir",
-    "seccollectiontimeout",
-    "secconnreadstatelimit",
-    "secconnwritestatelimit",
-    "secconnengine",
+    "seccomponentsignature",
     "secdatadir",
     "secdebuglog",
     "secdebugloglevel",
-    "secdisablebackendcompression",
-    "secgsblookupdb",
-    "secguardianlog",
     "sechttpblkey",
-    "secinterceptonerror",
     "secpcrematchlimit",
     "secpcrematchlimitrecursion",
     "secrequestbodyinmemorylimit",
     "secruleperftime",
     "secsensorid",
-    "secserversignature",
     "secstatusengine",
-    "secstreaminbodyinspection",
-    "secstreamoutbodyinspection",
     "sectmpdir",
     "sectmpsaveuploadedfiles",
-    "secunicodemapfile",
-    "secunicodecodepage",
     "secuploaddir",
-    "secuploadfilelimit",
     "secuploadfilemode",
     "secuploadkeepfiles",
-    "secxmlexternalentity",
 ];
+
+/// Those that would change what is refused, answered or told, and are not done here; each with whether it is so only
+/// where it says more than `Off`.
+const NOT_DONE: &[(&str, bool)] = &[
+    ("secchrootdir", false),
+    ("secconnengine", true),
+    ("secconnreadstatelimit", false),
+    ("secconnwritestatelimit", false),
+    ("secdisablebackendcompression", true),
+    ("secgeolookupdb", false),
+    ("secgsblookupdb", false),
+    ("secguardianlog", false),
+    ("sechashengine", true),
+    ("secinterceptonerror", true),
+    ("secremoterules", false),
+    ("secrulescript", false),
+    ("secserversignature", false),
+    ("secstreaminbodyinspection", true),
+    ("secstreamoutbodyinspection", true),
+    ("secxmlexternalentity", true),
+];
+
+/// The code page whose best fit `urlDecodeUni` and `utf8toUnicode` know.
+const CODE_PAGE: &str = "20127";
 
 /// Takes one directive.
 pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Location) -> Result<(), Problem> {
@@ -68,19 +77,54 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
         }
         ("secdefaultaction", [actions]) => builder.default_action(actions),
         ("include", [path]) => {
-            builder.include(&String::from_utf8_lossy(path), Some(at.line));
+            builder.include(&text(path), Some(at.line));
             Ok(())
         }
-        ("secruleremovebyid", [_, ..]) => each(&arguments, |text| {
+        ("includeoptional", [path]) => {
+            builder.include_if_there(&text(path), at.line);
+            Ok(())
+        }
+        (name, arguments) if name.starts_with("secruleremove") || name.starts_with("secruleupdate") => {
+            later(builder, directive, (name, arguments), at)
+        }
+        ("secresponsebodymimetypesclear", []) => {
+            builder.types_said = true;
+            builder.program.settings.response_types.clear();
+            Ok(())
+        }
+        (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
+        (name, _) if IRRELEVANT.iter().any(|known| known.eq_ignore_ascii_case(name)) => Ok(()),
+        (name, arguments) if is_not_done(name, arguments) => {
+            Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
+        }
+        (name, [state]) if NOT_DONE.iter().any(|(known, _)| *known == name) => on(&text(state)).map(drop),
+        _ => Err(unknown(directive)),
+    }
+}
+
+fn unknown(directive: &Directive) -> Problem {
+    let Directive { name, arguments, .. } = directive;
+    format!("no directive {name} with {} arguments is known", arguments.len()).into()
+}
+
+/// What changes rules, wherever they stand.
+fn later(
+    builder: &mut Builder<'_>,
+    directive: &Directive,
+    (name, arguments): (&str, &[&[u8]]),
+    at: &Location,
+) -> Result<(), Problem> {
+    match (name, arguments) {
+        ("secruleremovebyid", [_, ..]) => each(arguments, |text| {
             builder.change(at, Change::Remove(actions::ids(text)?));
             Ok(())
         }),
         ("secruleremovebytag", [tag]) => {
-            builder.change(at, Change::Remove(RuleSet::Tag(text(tag).into())));
+            builder.change(at, Change::Remove(RuleSet::tag(&text(tag))?));
             Ok(())
         }
         ("secruleremovebymsg", [message]) => {
-            builder.change(at, Change::Remove(RuleSet::Message(text(message).into())));
+            builder.change(at, Change::Remove(RuleSet::message(&text(message))?));
             Ok(())
         }
         ("secruleupdatetargetbyid", [id, rest @ ..]) => {
@@ -88,31 +132,32 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
             update_targets(builder, at, ids, rest)
         }
         ("secruleupdatetargetbytag", [tag, rest @ ..]) => {
-            update_targets(builder, at, RuleSet::Tag(text(tag).into()), rest)
+            update_targets(builder, at, RuleSet::tag(&text(tag))?, rest)
         }
         ("secruleupdatetargetbymsg", [message, rest @ ..]) => {
-            update_targets(builder, at, RuleSet::Message(text(message).into()), rest)
+            update_targets(builder, at, RuleSet::message(&text(message))?, rest)
         }
         ("secruleupdateactionbyid", [id, list]) => {
             let id = text(id);
             let (id, link) = id.split_once(':').unwrap_or((&id, "0"));
             let numbers = id.trim().parse().ok().zip(link.trim().parse().ok());
             let (id, link) = numbers.ok_or("expected the id of a rule, or id:link")?;
-            builder.change(at, Change::Actions(id, link, Box::new(actions::actions(list)?)));
+            let changed = actions::actions(list)?;
+            if changed.id.is_some() || changed.phase.is_some() || changed.chain {
+                return Err("what a rule is called, when it runs and what it chains cannot be changed".into());
+            }
+            builder.change(at, Change::Actions(id, link, Box::new(changed)));
             Ok(())
         }
-        (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
-        (name, _) if IRRELEVANT.iter().any(|known| known.eq_ignore_ascii_case(name)) => Ok(()),
-        ("secrulescript" | "secremoterules" | "sechashengine" | "secgeolookupdb", _) => {
-            Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
-        }
-        _ => Err(format!(
-            "no directive {} with {} arguments is known",
-            directive.name,
-            directive.arguments.len()
-        )
-        .into()),
+        _ => Err(unknown(directive)),
     }
+}
+
+fn is_not_done(name: &str, arguments: &[&[u8]]) -> bool {
+    let known = NOT_DONE.iter().find(|(known, _)| *known == name);
+    known.is_some_and(|(_, switched)| {
+        !switched || !matches!(arguments, [state] if state.eq_ignore_ascii_case(b"off"))
+    })
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -147,11 +192,10 @@ fn setting(builder: &mut Builder<'_>, name: &str, value: &str) -> Result<bool, P
         "secrequestbodyaccess" => settings.request_body = on(value)?,
         "secresponsebodyaccess" => settings.response_body = on(value)?,
         "secrequestbodylimit" => settings.request_body_bytes = Some(count(value)?),
-        "secrequestbodynofileslimit" => _ = count(value)?,
+        "secrequestbodynofileslimit" => settings.request_body_no_files_bytes = Some(count(value)?),
         "secrequestbodylimitaction" => settings.request_body_partial = partial(value)?,
         "secresponsebodylimit" => settings.response_body_bytes = Some(count(value)?),
         "secresponsebodylimitaction" => settings.response_body_partial = partial(value)?,
-        "secresponsebodymimetypesclear" => settings.response_types.clear(),
         "secrequestbodyjsondepthlimit" => settings.json_depth = Some(count(value)?),
         "secargumentslimit" => settings.arguments = Some(count(value)?),
         "secargumentseparator" => match value.as_bytes() {
@@ -159,20 +203,31 @@ fn setting(builder: &mut Builder<'_>, name: &str, value: &str) -> Result<bool, P
             _ => return Err(format!("expected one character, found {value:?}").into()),
         },
         "seccookieformat" => match value {
-            "0" => settings.version_1_cookies = false,
-            "1" => settings.version_1_cookies = true,
+            "0" => {}
+            "1" => return Err(Problem::Unsupported("cookies are read as browsers send them (0)".to_owned())),
             _ => return Err(format!("expected 0 or 1, found {value:?}").into()),
         },
+        "secunicodemapfile" | "secunicodecodepage" => {
+            let page = value.split_ascii_whitespace().next_back().unwrap_or_default();
+            if page != CODE_PAGE && page.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(Problem::Unsupported(format!("of code pages {CODE_PAGE} is known, not {page}")));
+            }
+        }
+        "seccollectiontimeout" => settings.collection_seconds = count(value)? as u64,
+        "secuploadfilelimit" => settings.files = Some(count(value)?),
         "secwebappid" => settings.web_app = value.into(),
-        "seccomponentsignature" => settings.components.push(value.into()),
-        "secresponsebodymimetype" => settings.response_types = types(value),
+        "secresponsebodymimetype" => {
+            // The first takes the place of the default, others add to it.
+            if !std::mem::replace(&mut builder.types_said, true) {
+                settings.response_types.clear();
+            }
+            for kind in value.split_ascii_whitespace() {
+                settings.add_response_type(kind)?;
+            }
+        }
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-fn types(list: &str) -> Vec<Box<str>> {
-    list.split_ascii_whitespace().map(|kind| kind.to_ascii_lowercase().into()).collect()
 }
 
 fn on(value: &str) -> Result<bool, Problem> {
@@ -195,31 +250,21 @@ fn count(value: &str) -> Result<usize, Problem> {
     value.parse().map_err(|_| format!("expected a number, found {value:?}").into())
 }
 
-/// Makes a change to the rules that it is about.
-///
-/// # Errors
-/// If there are none.
-pub(super) fn change(
-    program: &mut Program,
-    defaults: &[Option<Actions>; 5],
-    change: Change,
-) -> Result<(), String> {
-    let none = "no rule is meant by this".to_owned();
-    let (set, touched) = match change {
-        Change::Remove(set) => {
+/// Makes a change to the rules that it is about. Whether there are any.
+pub(super) fn change(program: &mut Program, defaults: &[Option<Actions>; 5], change: Change) -> bool {
+    let (meant, touched) = match change {
+        Change::Remove(meant) => {
             let before = program.steps.len();
-            let meant = selected(&set)?;
-            program.steps.retain(|step| !matches!(step, Step::Rule(rule) if meant(rule)));
-            return if program.steps.len() < before { Ok(()) } else { Err(none) };
+            program.steps.retain(|step| !matches!(step, Step::Rule(rule) if meant.has(&rule.meta)));
+            return program.steps.len() < before;
         }
         Change::Targets(set, targets) => (set, Err(targets)),
         Change::Actions(id, link, actions) => (RuleSet::Ids(id, id), Ok((link, actions))),
     };
-    let meant = selected(&set)?;
     let mut found = false;
     for step in &mut program.steps {
         let Step::Rule(rule) = step else { continue };
-        if !meant(rule) {
+        if !meant.has(&rule.meta) {
             continue;
         }
         found = true;
@@ -231,28 +276,5 @@ pub(super) fn change(
             }
         }
     }
-    if found { Ok(()) } else { Err(none) }
-}
-
-type Selected = Box<dyn Fn(&Rule) -> bool>;
-
-/// Whether a rule is of the set.
-fn selected(set: &RuleSet) -> Result<Selected, String> {
-    let compiled = |text: &str| {
-        regex::bytes::Regex::new(text).map_err(|_| format!("{text:?} is no pattern that is understood"))
-    };
-    Ok(match set {
-        RuleSet::Ids(first, last) => {
-            let range = *first..=*last;
-            Box::new(move |rule| range.contains(&rule.meta.id))
-        }
-        RuleSet::Tag(text) => {
-            let pattern = compiled(text)?;
-            Box::new(move |rule| rule.meta.tags.iter().any(|tag| pattern.is_match(tag.as_bytes())))
-        }
-        RuleSet::Message(text) => {
-            let pattern = compiled(text)?;
-            Box::new(move |rule| rule.meta.message.as_text().is_some_and(|text| pattern.is_match(text)))
-        }
-    })
+    found
 }

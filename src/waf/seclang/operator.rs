@@ -50,6 +50,7 @@ fn build(
         "lt" => number(Number::Less),
         "le" => number(Number::LessOrEqual),
         "ipmatch" => networks(trimmed.split(|byte| *byte == b',').map(<[u8]>::to_vec)),
+        "verifysvnr" => Ok(Operator::Svnr(pattern())),
         "ipmatchf" | "ipmatchfromfile" => networks(lines(trimmed, data)?.into_iter().map(Into::into)),
         "validatebyterange" => Ok(Operator::BytesOutside(byte_range(trimmed)?)),
         "validateurlencoding" => Ok(Operator::BadUrlEncoding),
@@ -61,9 +62,9 @@ fn build(
         "verifycpf" => Ok(Operator::Cpf(pattern())),
         "unconditionalmatch" => Ok(Operator::Always),
         "nomatch" => Ok(Operator::Never),
-        "rbl" | "geolookup" | "gsblookup" => {
-            Err(Problem::Unsupported(format!("@{name} looks things up over the network for each request")))
-        }
+        "rbl" => Err(Problem::Unsupported("@rbl asks a name server about each request".to_owned())),
+        "geolookup" => Err(Problem::Unsupported("@geoLookup wants a database of addresses".to_owned())),
+        "gsblookup" => Err(Problem::Unsupported("@gsbLookup wants a database of Google's".to_owned())),
         "inspectfile" | "fuzzyhash" | "rsub" | "validatedtd" | "validateschema" | "validatehash" => {
             Err(Problem::Unsupported(format!("@{name} is not done here")))
         }

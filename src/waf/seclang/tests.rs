@@ -52,7 +52,7 @@ fn tells_all_that_is_wrong_at_once_with_its_line() {
             "a.conf:4: no directive SecNothing with 1 arguments is known",
             "a.conf:5: the rule has no id",
             "a.conf:6: no transformation is called \"nothing\"",
-            "a.conf:7: @rbl looks things up over the network for each request",
+            "a.conf:7: rule 5: @rbl asks a name server about each request",
             "a.conf:8: the action exec is not done here",
         ]
     );
@@ -63,7 +63,7 @@ fn leaves_out_a_whole_chain_and_says_so() {
     let text = "SecRule ARGS \"@rx x\" \"id:1,phase:1,pass,chain\"\nSecRule REMOTE_ADDR \"@rbl example.org\"\nSecAction \"id:2,phase:1,pass\"";
     let loaded = load_text(&Files::default(), &[("a.conf", text)], Unsupported::LeaveOut).unwrap();
     assert_eq!(rules(&loaded).iter().map(|rule| rule.meta.id).collect::<Vec<_>>(), [2]);
-    assert!(loaded.notes[0].to_string().starts_with("a.conf:2: left out: @rbl"));
+    assert!(loaded.notes[0].to_string().starts_with("a.conf:2: left out: rule 1: @rbl"));
 }
 
 #[test]
@@ -135,4 +135,71 @@ fn settings_are_read() {
         faults("SecRuleEngine Maybe"),
         ["a.conf:1: expected On, Off or DetectionOnly, found \"Maybe\""]
     );
+}
+
+#[test]
+fn what_would_change_decisions_and_is_not_done_is_an_error() {
+    for (directive, what) in [
+        ("SecConnReadStateLimit 50", "SecConnReadStateLimit is not done here"),
+        ("SecConnEngine On", "SecConnEngine is not done here"),
+        ("SecStreamInBodyInspection On", "SecStreamInBodyInspection is not done here"),
+        ("SecXmlExternalEntity On", "SecXmlExternalEntity is not done here"),
+        ("SecGeoLookupDb GeoLite.dat", "SecGeoLookupDb is not done here"),
+        ("SecRuleScript a.lua \"id:1\"", "SecRuleScript is not done here"),
+        ("SecHashEngine On", "SecHashEngine is not done here"),
+        ("SecCookieFormat 1", "cookies are read as browsers send them (0)"),
+        ("SecUnicodeMapFile unicode.mapping 1252", "of code pages 20127 is known, not 1252"),
+        ("SecRule REMOTE_ADDR \"@geoLookup\" \"id:1\"", "rule 1: @geoLookup wants a database of addresses"),
+        ("SecAction \"id:1,expirevar:tx.a=60\"", "TX is over with the request: nothing in it expires"),
+        ("SecAction \"id:1,sanitiseArg\"", "sanitisearg: expected a name"),
+        ("SecAction \"id:1,sanitiseAll\"", "no action is called \"sanitiseall\""),
+        ("SecDefaultAction \"phase:1,deny,id:1\"", "a default action has no id, chain or skip"),
+        (
+            "SecRuleUpdateActionById 1 \"phase:1\"",
+            "what a rule is called, when it runs and what it chains cannot be changed",
+        ),
+        (
+            "SecResponseBodyMimeType text/html text/event-stream",
+            "responses of the type text/event-stream are sent as they come: none is examined",
+        ),
+        ("SecXmlExternalEntity Of", "SecXmlExternalEntity is not done here"),
+    ] {
+        assert_eq!(faults(directive), [format!("a.conf:1: {what}")]);
+    }
+    read("SecConnEngine Off\nSecXmlExternalEntity Off\nSecHashEngine Off\nSecCookieFormat 0");
+    read("SecUnicodeMapFile unicode.mapping 20127\nSecUnicodeMapFile unicode.mapping\nSecStatusEngine On");
+}
+
+#[test]
+fn a_pattern_of_rules_that_cannot_be_read_is_told_where_it_stands() {
+    for directive in [
+        "SecRuleRemoveByTag \"(\"",
+        "SecRuleRemoveByMsg \"(\"",
+        "SecRuleUpdateTargetByTag \"(\" \"!ARGS:a\"",
+        "SecRuleUpdateTargetByMsg \"(\" \"!ARGS:a\"",
+        "SecAction \"id:1,ctl:ruleRemoveByTag=(\"",
+        "SecAction \"id:1,ctl:ruleRemoveTargetByMsg=(;ARGS:a\"",
+    ] {
+        let faults = faults(directive);
+        assert!(faults[0].starts_with("a.conf:1: the pattern \"(\": "), "{faults:?}");
+    }
+}
+
+#[test]
+fn types_of_responses_add_up_after_the_first() {
+    let types = |text: &str| read(text).program.settings.response_types.join(" ");
+    assert_eq!(types("SecResponseBodyMimeType a/a\nSecResponseBodyMimeType b/b c/c"), "a/a b/b c/c");
+    assert_eq!(types("SecResponseBodyMimeTypesClear\nSecResponseBodyMimeType b/b"), "b/b");
+    assert_eq!(types("SecResponseBodyMimeTypesClear"), "");
+    assert_eq!(types(""), "text/plain text/html text/xml");
+}
+
+#[test]
+fn what_may_be_missing_is_included_if_it_is_there() {
+    let files = Files(
+        [("a.conf", "IncludeOptional b*.conf\nIncludeOptional c.conf"), ("b1.conf", "SecAction \"id:1\"")]
+            .into(),
+    );
+    let loaded = load(&files, &["a.conf"], Unsupported::Refuse).unwrap();
+    assert_eq!(rules(&loaded).len(), 1);
 }

@@ -8,10 +8,13 @@ use crate::values::Duration;
 use crate::values::nearest::suggestion;
 use crate::values::text::quoted;
 use crate::values::yaml::{Key, Node, Place, Value};
-use crate::waf::ir::{Action, Control, EngineState, RuleSet, SetVariable, Switch, Template, Update};
+use crate::waf::ir::{
+    Action, Control, EngineState, RuleSet, Selector, SetVariable, Switch, Template, Update,
+};
 
 /// The keys that are actions.
-pub(super) const KEYS: [&str; 8] = ["set", "add", "subtract", "unset", "expire", "track", "env", "control"];
+pub(super) const KEYS: [&str; 9] =
+    ["set", "add", "subtract", "unset", "expire", "track", "env", "conceal", "control"];
 const CONTROLS: [&str; 7] =
     ["remove", "engine", "body_format", "keep_body", "request_body", "response_body", "audit"];
 const REMOVAL: [&str; 4] = ["rules", "tag", "message", "target"];
@@ -26,6 +29,10 @@ pub(super) fn action(reader: &mut Reader<'_>, key: &Key, node: &Node, found: &mu
     if key.name == "unset" {
         let names = reader.texts(node).into_iter();
         return found.extend(names.filter_map(|(name, at)| change(reader, name, at, Update::Remove)));
+    }
+    if key.name == "conceal" {
+        let names = reader.texts(node).into_iter();
+        return found.extend(names.filter_map(|(name, at)| conceal(reader, name, at)));
     }
     for (name, value) in reader.map(node) {
         let action = match key.name.as_str() {
@@ -68,6 +75,21 @@ fn expire(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
     Some(Action::Expire(collection, variable, Template::text(seconds.to_string())))
 }
 
+/// `args.card`, or `matched`, which is what the test matched.
+fn conceal(reader: &mut Reader<'_>, name: &str, at: Place) -> Option<Action> {
+    if name == "matched" {
+        return Some(Action::ConcealMatched);
+    }
+    let target = reader.right(at, names::target(name))?;
+    match target.selector {
+        Selector::Name(member) if !target.count => Some(Action::Conceal(target.variable, member)),
+        _ => {
+            reader.fault(at, "expected matched, or one member such as args.card");
+            None
+        }
+    }
+}
+
 /// `ip: "%{client.ip}"`: which of those that last is meant from here on.
 fn track(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
     let known = names::SETTABLE.iter().skip(1);
@@ -92,7 +114,7 @@ fn control(reader: &mut Reader<'_>, name: &Key, value: &Node, found: &mut Vec<Ac
         "keep_body" => reader.choice(value, &SWITCH).map(Control::ForceRequestBody),
         "request_body" => reader.choice(value, &SWITCH).map(Control::RequestBody),
         "response_body" => reader.choice(value, &SWITCH).map(Control::ResponseBody),
-        "audit" => reader.choice(value, &SWITCH).map(Control::Audit),
+        "audit" => reader.choice(value, &SWITCH).map(|switch| Control::Audit(Some(switch))),
         _ => {
             reader.unknown(name, CONTROLS);
             None
@@ -107,8 +129,14 @@ fn removal(reader: &mut Reader<'_>, node: &Node) -> Option<Control> {
     for (key, value) in reader.map(node) {
         match key.name.as_str() {
             "rules" => sets.extend(ids(reader, value).map(|(first, last)| RuleSet::Ids(first, last))),
-            "tag" => sets.extend(reader.text(value).map(|tag| RuleSet::Tag(exactly(tag).into()))),
-            "message" => sets.extend(reader.text(value).map(|text| RuleSet::Message(exactly(text).into()))),
+            "tag" => {
+                let tag = RuleSet::tag(&exactly(reader.text(value)?));
+                sets.extend(reader.right(value.at, tag));
+            }
+            "message" => {
+                let message = RuleSet::message(&exactly(reader.text(value)?));
+                sets.extend(reader.right(value.at, message));
+            }
             "target" => {
                 let text = reader.text(value)?;
                 target = Some(reader.right(value.at, names::target(text))?);

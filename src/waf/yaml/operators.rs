@@ -16,7 +16,7 @@ use crate::waf::pattern;
 use crate::waf::transform::ByteSet;
 
 /// The keys that are tests.
-pub(super) const KEYS: [&str; 24] = [
+pub(super) const KEYS: [&str; 25] = [
     "matches",
     "matches_all",
     "any_of",
@@ -40,6 +40,7 @@ pub(super) const KEYS: [&str; 24] = [
     "card_number",
     "social_security_number",
     "cpf_number",
+    "svnr_number",
     "exists",
 ];
 /// Patterns and words of one test.
@@ -90,6 +91,7 @@ pub(super) fn test(
         "card_number" => Operator::CardNumber(whole(reader, node, case, named)?),
         "social_security_number" => Operator::SocialSecurityNumber(whole(reader, node, case, named)?),
         "cpf_number" => Operator::Cpf(whole(reader, node, case, named)?),
+        "svnr_number" => Operator::Svnr(whole(reader, node, case, named)?),
         "any_of" => Operator::Phrases(words(reader, node, named)?.into()),
         "equals" if matches!(node.value, Value::Integer(_)) => number(reader, node, Number::Equal)?,
         "contains" | "word" | "equals" | "starts_with" | "ends_with" => {

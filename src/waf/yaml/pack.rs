@@ -187,11 +187,8 @@ fn settings(reader: &mut Reader<'_>, node: &Node, settings: &mut Settings) {
             "request_body" => settings.request_body = on(reader).unwrap_or_default(),
             "response_body" => settings.response_body = on(reader).unwrap_or_default(),
             "response_types" => {
-                let kinds = reader.texts(value).into_iter().map(|(kind, _)| kind.to_ascii_lowercase());
-                for kind in kinds {
-                    if !settings.response_types.iter().any(|known| **known == *kind) {
-                        settings.response_types.push(kind.into());
-                    }
+                for (kind, at) in reader.texts(value) {
+                    reader.right(at, settings.add_response_type(kind));
                 }
             }
             "request_body_limit" => settings.request_body_bytes = size(reader, value),

@@ -156,7 +156,7 @@ impl<'n> Draft<'n> {
             "always" => self.always = reader.affirmed(node).is_some(),
             "score" => self.score = reader.number(node, 1, 1000),
             "action" => self.action = action(reader, node),
-            "status" => self.status = reader.number(node, 100, 599).and_then(|status| status.try_into().ok()),
+            "status" => self.status = reader.number(node, 300, 599).and_then(|status| status.try_into().ok()),
             "skip_to" => self.skip_to = reader.text(node).map(Into::into),
             _ => return false,
         }

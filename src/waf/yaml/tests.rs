@@ -269,7 +269,7 @@ fn packs_are_included_in_seclang_and_changed_by_it() {
 
 #[test]
 fn mistakes_are_told_all_at_once_with_their_places() {
-    let text = "pack: t\nids: 10-20\nrulse: []\ntargets: { a: [agrs] }\ntransforms: { b: [lowrcase] }\ndefaults: { severty: critical }\nrules:\n  - id: 9\n    mesage: x\n    in: [args, qury]\n    matches: 'a(b'\n  - id: 11\n    in: response.body\n    phase: request_body\n    sql_injection: true\n  - in: args\n    any_of: { list: nothing }\n  - { id: 12, in: args, equals: a, matches: b }\n  - { id: 13, in: args, severity: critcal, set: { tc.a: 1 }, above: x }\n  - { id: 14, always: true }\n  - { id: 15, matches: '{{x}}(?=a)' }\n  - id: 16\n    in: args\n    matches: [ok, '(?=a)b']\n  - { id: 17, in: args, sql_injection: false }\n";
+    let text = "pack: t\nids: 10-20\nrulse: []\ntargets: { a: [agrs] }\ntransforms: { b: [lowrcase] }\ndefaults: { severty: critical }\nrules:\n  - id: 9\n    mesage: x\n    in: [args, qury]\n    matches: 'a(b'\n  - id: 11\n    in: response.body\n    phase: request_body\n    sql_injection: true\n  - in: args\n    any_of: { list: nothing }\n  - { id: 12, in: args, equals: a, matches: b }\n  - { id: 13, in: args, severity: critcal, set: { tc.a: 1 }, above: x }\n  - { id: 14, always: true }\n  - { id: 15, matches: '{{x}}(?=a)' }\n  - id: 16\n    in: args\n    matches: [ok, 'b(?<=a+)']\n  - { id: 17, in: args, sql_injection: false }\n";
     let expected = r#"3:1: unknown key "rulse", did you mean "rules"?
 4:16: there is nothing called "agrs", did you mean "args"?
 5:19: no transformation is called "lowrcase", did you mean "lowercase"?
@@ -290,7 +290,7 @@ error: unclosed group, in "a(b"
 19:69: expected a number, or a value such as "%{tx.limit}", found "x"
 20:7: when the rule runs does not follow from what it looks at: expected `phase`, one of request_headers, request_body, response_headers, response_body, logging
 21:24: no pattern is called "x"
-24:19: lookaround cannot be matched in linear time, in "(?=a)b"
+24:19: lookbehind of any length cannot be matched in linear time, in "b(?<=a+)"
 25:40: expected true: leave the key out, or put it under `not`
 "#;
     let found = faults(text);
