@@ -254,7 +254,7 @@ fn says_what_is_wrong_with_a_spec() {
         ),
         (
             with_key(json!({ "algorithm": "ed25519", "public_key": "x" })),
-            "keys[\"k\"].public_key: the key cannot be read",
+            "keys[\"k\"].public_key: expected a PEM block",
         ),
         (
             with_key(json!({ "algorithm": "rsa-pss-sha512", "public_key": ED25519_PUBLIC })),
