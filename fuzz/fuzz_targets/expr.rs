@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
         None => (data, &b"a"[..]),
     };
     let source = String::from_utf8_lossy(source);
-    let context = Context { scheme: &SCHEME, lists: &LISTS, phase: Phase::Response };
+    let context = Context { scheme: &SCHEME, lists: &LISTS, phase: Phase::Response, closed: None };
     let request = Request { sent, claims: serde_json::from_slice(sent).unwrap_or(Json::Null) };
     if let Ok(Some(inside)) = enclosed(&source) {
         assert!(source[inside.len()..].starts_with('}') && source.starts_with(inside), "{source:?}");

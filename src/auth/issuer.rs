@@ -21,6 +21,12 @@ pub struct Published {
 }
 
 impl Published {
+    /// The keys that can be used.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        self.keys.keys()
+    }
+
     /// What is odd about single keys of the set.
     #[must_use]
     pub fn oddities(&self) -> &[Note] {

@@ -5,6 +5,7 @@ mod answers;
 pub mod client_cert;
 pub mod discovery;
 pub mod forward;
+mod found;
 mod freshness;
 pub mod issuer;
 pub mod jose;

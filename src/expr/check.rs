@@ -50,7 +50,7 @@ pub(super) struct Checker<'s, F: 'static> {
 /// What a source comes to, and the fields it uses, with their places.
 pub(super) type Result<T, F> = std::result::Result<(T, Box<[(F, Span)]>), Vec<Error>>;
 
-impl<'s, F: Copy> Checker<'s, F> {
+impl<'s, F: Copy + PartialEq> Checker<'s, F> {
     pub(super) const fn new(source: &'s str, context: &'s Context<'s, F>) -> Self {
         Self { source, context, errors: Vec::new(), frames: Vec::new(), uses: Vec::new() }
     }

@@ -68,6 +68,8 @@ pub struct Context<'c, F: 'static> {
     pub lists: &'c Lists,
     /// When the expression will be evaluated: fields that are known later only are errors.
     pub phase: Phase,
+    /// A map of which it is known what keys it can have: others are errors.
+    pub closed: Option<(F, &'c [&'c str])>,
 }
 
 /// An expression that is true, false or undecided for want of a value.
@@ -78,7 +80,7 @@ pub struct Condition<F> {
     source: Box<str>,
 }
 
-impl<F: Copy> Condition<F> {
+impl<F: Copy + PartialEq> Condition<F> {
     /// Compiles a condition, or tells everything that is wrong with it. The errors are never empty.
     pub fn compile(source: &str, context: &Context<'_, F>) -> Result<Self, Vec<Error>> {
         let node = parser::parse(source).map_err(|error| vec![error])?;
@@ -112,7 +114,7 @@ pub struct Expression<F> {
     source: Box<str>,
 }
 
-impl<F: Copy> Expression<F> {
+impl<F: Copy + PartialEq> Expression<F> {
     /// Compiles an expression that yields one value, not an array or a map. The errors are never empty.
     pub fn compile(source: &str, context: &Context<'_, F>) -> Result<Self, Vec<Error>> {
         let node = parser::parse(source).map_err(|error| vec![error])?;

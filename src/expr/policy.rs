@@ -16,6 +16,8 @@ pub struct Expressions<'a> {
     pub lists: &'a Lists,
     /// What filters find out where the expression stands; `None` where that is not known yet, and nothing is asked of it.
     pub finders: Option<Finders<'a>>,
+    /// What the paths of requests that come here may have names for; `None` where that is not known.
+    pub segments: Option<&'a [&'a str]>,
 }
 
 /// The filters on a request's way, by kind.
@@ -50,8 +52,9 @@ impl Expressions<'_> {
         Ok(expression)
     }
 
-    const fn context(&self, phase: Phase) -> Context<'_, Name> {
-        Context { scheme: &SCHEME, lists: self.lists, phase }
+    fn context(&self, phase: Phase) -> Context<'_, Name> {
+        let closed = self.segments.map(|segments| (Name::Path, segments));
+        Context { scheme: &SCHEME, lists: self.lists, phase, closed }
     }
 
     /// A field that no filter can have found out is a mistake: it would be missing in every request.
@@ -103,7 +106,7 @@ mod tests {
     fn told(source: &str, phase: Phase, before: &[&str], all: &[&str]) -> Result<(), Problem> {
         let lists = Lists::new();
         let finders = Some(Finders { before, all });
-        Expressions { lists: &lists, finders }.condition("when", source, phase).map(drop)
+        Expressions { lists: &lists, finders, segments: None }.condition("when", source, phase).map(drop)
     }
 
     #[test]
@@ -131,8 +134,27 @@ mod tests {
     #[test]
     fn nothing_is_asked_where_the_filters_are_not_known() {
         let lists = Lists::new();
-        let expressions = Expressions { lists: &lists, finders: None };
+        let expressions = Expressions { lists: &lists, finders: None, segments: None };
         assert!(expressions.expression("key", "jwt.sub", Phase::RequestHead).is_ok());
         assert!(expressions.expression("key", "jwt.subb", Phase::RequestHead).is_err());
+    }
+
+    #[test]
+    fn a_name_that_no_segment_of_the_path_has_is_a_mistake() {
+        let lists = Lists::new();
+        let told = |source: &str, segments: &[&str]| {
+            let expressions = Expressions { lists: &lists, finders: None, segments: Some(segments) };
+            expressions.condition("when", source, Phase::RequestHead).map(drop)
+        };
+        for known in ["path.order == \"7\"", "path[\"order\"] == \"7\"", "exists(path.order)"] {
+            assert_eq!(told(known, &["user", "order"]), Ok(()), "{known}");
+        }
+        let problem = told("ssl and path.odrer == \"7\"", &["user", "order"]).unwrap_err();
+        assert_eq!(problem.message, "path never has \"odrer\" here, did you mean \"order\"?");
+        assert_eq!(problem.part, Some(8..18));
+        for source in ["has_key(path, \"x\")", "not path[\"x\"] == \"7\""] {
+            let problem = told(source, &[]).unwrap_err();
+            assert_eq!(problem.message, "path never has \"x\" here, nor anything else", "{source}");
+        }
     }
 }

@@ -121,12 +121,12 @@ pub(super) fn lists() -> Lists {
 }
 
 pub(super) fn compiled(source: &str, phase: Phase) -> Result<Condition<Name>, Vec<super::Error>> {
-    Condition::compile(source, &Context { scheme: &fields::SCHEME, lists: &lists(), phase })
+    Condition::compile(source, &Context { scheme: &fields::SCHEME, lists: &lists(), phase, closed: None })
 }
 
 pub(super) fn expression(source: &str) -> Result<Expression<Name>, Vec<super::Error>> {
     let phase = Phase::RequestHead;
-    Expression::compile(source, &Context { scheme: &fields::SCHEME, lists: &lists(), phase })
+    Expression::compile(source, &Context { scheme: &fields::SCHEME, lists: &lists(), phase, closed: None })
 }
 
 /// What a source comes to: `"true"`, `"false"`, or the reason why it is missing.

@@ -17,14 +17,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::header_edits::Head;
-use super::{Caller, Exchange, Filter, Hold, Phases, Refusal, Site, Step};
+use super::token::answer::unavailable;
+use super::{Caller, Exchange, Filter, Hold, Phases, Refusal, Site, Step, Verdict};
+use crate::auth::keyset::Refreshed;
 use crate::auth::replay::Seen;
 use crate::auth::signature::digest;
 use crate::auth::signature::http::{self as message, Component, Message, Policy};
 use crate::values::text::quoted;
 use crate::values::{Duration, DurationOrZero, Problem, Size};
-use keys::Keys;
-pub use keys::{AlgorithmSpec, JwksSpec, KeySpec};
+pub use keys::{AlgorithmSpec, KeySpec};
+use keys::{Keys, Present};
 
 const KIND: &str = "http_signature";
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
@@ -38,7 +40,7 @@ const LARGEST_BUFFER: Size = Size::from_mib(16);
 
 /// Lets in whose requests are signed (RFC 9421). Refuses with 401 `signature_…` (`missing`, `invalid`, `too_old`,
 /// `unknown_key`, `uncovered` …), 400 `digest_…` (`missing`, `mismatch` …) where the body is not what was signed, and 503
-/// `signature_replay_store_full`.
+/// `signature_replay_store_full` and, while the keys of `issuer` cannot be had, `keys_unavailable`.
 ///
 /// The signature is verified against the request as the client sent it; put this filter before those that edit headers.
 /// `@authority` is `Host`, without the port that the scheme has anyway.
@@ -53,13 +55,14 @@ const LARGEST_BUFFER: Size = Size::from_mib(16);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Who may sign: keys by their `keyid`. A signature that names none is taken for the only key's, if there is one. At
-    /// least one key is needed, here or in `jwks`.
+    /// Who may sign: keys by their `keyid`. A signature that names none is taken for the only key's, if there is one.
     #[serde(default)]
     pub keys: std::collections::BTreeMap<String, KeySpec>,
-    /// More keys, as a JWK Set. Default: none. Example: `{ file: partners.jwks.json }`.
+    /// An issuer in `issuers` whose keys may sign, too, each under its `kid`, which names the caller: at a URL, found out, in a
+    /// file or in the policy, rotated and given up as for tokens. Each is for the one algorithm that its `alg`, or else its
+    /// curve, says. Default: none. Example: `partners`.
     #[serde(default)]
-    pub jwks: Option<JwksSpec>,
+    pub issuer: Option<String>,
     /// What every signature has to cover: components such as `"@method"`, `"@query-param;name=\"id\""`, and header
     /// fields. A larger component covers its parts (`@target-uri` covers `@path`); `@query` and `content-digest` are
     /// asked for only where there is a query or a body. Default: `["@method", "@target-uri"]`.
@@ -170,7 +173,7 @@ impl super::Spec for Spec {
         };
         let place = format!("{KIND} {} {}", site.route, site.ordinal);
         Ok(Box::new(HttpSignature {
-            keys: Keys::compile(self.keys, self.jwks, site.base)?,
+            keys: Keys::compile(self.keys, self.issuer.as_deref(), site)?,
             policy,
             accept,
             seen: site.state.kept.find_or(&place, || Seen::new(MAX_NONCES)),
@@ -232,30 +235,12 @@ impl Filter for HttpSignature {
     }
 
     fn on_request<'a>(&'a self, exchange: &'a mut Exchange<'_>) -> Step<'a> {
-        let verified = match self.verify(exchange) {
-            Ok(verified) => verified,
-            Err(refusal) => return self.refuse(refusal).into(),
-        };
-        let headers = &exchange.request.headers;
-        if verified.covers_body() || headers.contains_key(&CONTENT_DIGEST) {
-            let lines = headers.get_all(&CONTENT_DIGEST).iter().map(HeaderValue::as_bytes);
-            let check = match digest::Check::begin(lines) {
-                Ok(check) => check,
-                Err(refusal) => return wrong_body(refusal).into(),
-            };
-            if exchange.facts.has_body {
-                exchange.keep(Examined(Some(check)));
-                exchange.hold_body(Hold { first: self.buffer, last: true });
-            } else if let Err(refusal) = check.finish() {
-                return wrong_body(refusal).into();
-            }
+        let present = self.keys.present();
+        match (self.verify(exchange, &present), present.missed()) {
+            (Ok(verified), _) => Step::Now(self.conclude(exchange, &verified, &present)),
+            (Err(refusal), None) => self.refuse(refusal).into(),
+            (Err(refusal), Some(seen)) => Step::Later(Box::pin(self.verify_again(exchange, refusal, seen))),
         }
-        if self.hide_credentials {
-            exchange.request.remove(&SIGNATURE);
-            exchange.request.remove(&SIGNATURE_INPUT);
-        }
-        exchange.identify(Caller::named(KIND, self.keys.subject(verified.key_id.as_deref())));
-        Step::NEXT
     }
 
     fn on_request_body(
@@ -276,7 +261,61 @@ impl Filter for HttpSignature {
 }
 
 impl HttpSignature {
-    fn verify(&self, exchange: &Exchange<'_>) -> Result<message::Verified, message::Refusal> {
+    /// Once more, when the issuer was asked for keys other than those `seen`.
+    async fn verify_again(
+        &self,
+        exchange: &mut Exchange<'_>,
+        refusal: message::Refusal,
+        seen: u64,
+    ) -> Verdict {
+        let refusal = match self.keys.ask(seen).await {
+            Refreshed::Newer => {
+                let present = self.keys.present();
+                match self.verify(exchange, &present) {
+                    Ok(verified) => return self.conclude(exchange, &verified, &present),
+                    Err(refusal) => self.refuse(refusal),
+                }
+            }
+            Refreshed::Same => self.refuse(refusal),
+            Refreshed::Unavailable => unavailable("keys_unavailable"),
+        };
+        Verdict::Refuse(Box::new(refusal))
+    }
+
+    /// What follows from a signature that counts.
+    fn conclude(
+        &self,
+        exchange: &mut Exchange<'_>,
+        verified: &message::Verified,
+        present: &Present<'_>,
+    ) -> Verdict {
+        let headers = &exchange.request.headers;
+        if verified.covers_body() || headers.contains_key(&CONTENT_DIGEST) {
+            let lines = headers.get_all(&CONTENT_DIGEST).iter().map(HeaderValue::as_bytes);
+            let check = match digest::Check::begin(lines) {
+                Ok(check) => check,
+                Err(refusal) => return Verdict::Refuse(Box::new(wrong_body(refusal))),
+            };
+            if exchange.facts.has_body {
+                exchange.keep(Examined(Some(check)));
+                exchange.hold_body(Hold { first: self.buffer, last: true });
+            } else if let Err(refusal) = check.finish() {
+                return Verdict::Refuse(Box::new(wrong_body(refusal)));
+            }
+        }
+        if self.hide_credentials {
+            exchange.request.remove(&SIGNATURE);
+            exchange.request.remove(&SIGNATURE_INPUT);
+        }
+        exchange.identify(Caller::named(KIND, present.subject(verified.key_id.as_deref())));
+        Verdict::Next
+    }
+
+    fn verify(
+        &self,
+        exchange: &Exchange<'_>,
+        present: &Present<'_>,
+    ) -> Result<message::Verified, message::Refusal> {
         let (request, facts) = (&*exchange.request, exchange.facts);
         let target = facts.sent_target.as_deref();
         let target = target.or_else(|| Some(request.uri.path_and_query()?.as_str())).unwrap_or_default();
@@ -293,7 +332,7 @@ impl HttpSignature {
             fields: &request.headers,
             has_body: facts.has_body,
         };
-        self.policy.verify(&message, |id| self.keys.find(id), &self.seen, unix_seconds(facts.time))
+        self.policy.verify(&message, |id| present.find(id), &self.seen, unix_seconds(facts.time))
     }
 
     /// No scheme of authentication is registered for RFC 9421, but a 401 has to name one (RFC 9110 section 15.5.2):

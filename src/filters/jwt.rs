@@ -27,7 +27,6 @@ use crate::auth::jose::fault::Fault;
 use crate::auth::jose::possession::{Demand, Possession};
 use crate::auth::jose::{Demands, Verified, unverified_issuer};
 use crate::state::clock::unix_seconds;
-use crate::values::text::quoted;
 use crate::values::{OneOrMany, Problem};
 
 pub use super::token::dpop::Dpop;
@@ -169,16 +168,18 @@ fn issuers(names: &OneOrMany<String>, site: &Site<'_>) -> Result<Vec<Arc<Issuer>
             OneOrMany::One(_) => "issuer".to_owned(),
             OneOrMany::Many(_) => format!("issuer[{index}]"),
         };
-        let Some(issuer) = site.issuers.named(name) else {
-            let known: Vec<_> = site.issuers.names().collect();
-            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-            return Err(Problem::new(at, format_args!("no issuer {} in `issuers`: {known}", quoted(name))));
-        };
-        if let Some(other) = issuers.iter().find(|other| is_same(other, issuer)) {
+        let issuer = site.issuer(&at, name)?;
+        if issuer.verifier().rules.audience.is_nobody() {
+            return Err(Problem::new(
+                at,
+                "has no `audience`, the name of this service in the `aud` of tokens: without one, tokens for others would be taken too",
+            ));
+        }
+        if let Some(other) = issuers.iter().find(|other| is_same(other, &issuer)) {
             let message = format!("has the same `issuer` as {}, so no token tells them apart", other.name());
             return Err(Problem::new(at, message));
         }
-        issuers.push(Arc::clone(issuer));
+        issuers.push(issuer);
     }
     if issuers.is_empty() { Err(Problem::new("issuer", "expected at least one issuer")) } else { Ok(issuers) }
 }

@@ -60,8 +60,8 @@ pub use exchange::{Arriving, Beginning, Exchange, Facts, Hold, Job, Origin, Read
 pub use fields::Fields;
 pub use verdict::{Refusal, Reply, Step, Verdict};
 
-use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
+use crate::auth::{Issuer, Issuers};
 use crate::cache::Shared;
 pub use crate::expr::policy::{Condition, Expression, Expressions};
 use crate::http::path::Rules;
@@ -69,6 +69,7 @@ use crate::outbound::Outbound;
 use crate::state::State;
 use crate::telemetry::metrics::Metrics;
 use crate::values::Problem;
+use crate::values::text::quoted;
 
 /// One decision or transformation on the way of a request and its response.
 ///
@@ -205,6 +206,20 @@ pub struct Site<'a> {
     pub metrics: &'a Arc<Metrics>,
     /// Relative paths in the policy start from here.
     pub base: &'a Path,
+}
+
+impl Site<'_> {
+    /// The issuer of this name, which stands at `at`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn issuer(&self, at: &str, name: &str) -> Result<Arc<Issuer>, Problem> {
+        self.issuers.named(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.issuers.names().collect();
+            let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+            Problem::new(at, format_args!("no issuer {} in `issuers`: {known}", quoted(name)))
+        })
+    }
 }
 
 impl Site<'_> {

@@ -74,7 +74,9 @@ pub(super) fn server(site: &Site<'_>, written: &Written<'_>, endpoint: Endpoint)
         (None, Some(issuer)) if issuer.has_query() => {
             return Err(Problem::new("issuer", "an issuer has no query"));
         }
-        (None, Some(issuer)) => (issuer, "issuer", Place::of_issuer(issuer.clone(), endpoint)),
+        (None, Some(issuer)) => {
+            (issuer, "issuer", Place::of_issuer(issuer.clone(), endpoint, site.state.clock.clone()))
+        }
         (None, None) => return Err(Problem::whole("name the server by `url` or by `issuer`")),
         (Some(_), Some(_)) => return Err(Problem::new("issuer", "either `url` or `issuer`, not both")),
     };

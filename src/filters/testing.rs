@@ -20,7 +20,7 @@ use crate::values::Problem;
 
 static NO_LISTS: Lists = Lists::new();
 /// Compiles expressions that refer to no list.
-pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS, finders: None };
+pub const EXPRESSIONS: Expressions<'static> = Expressions { lists: &NO_LISTS, finders: None, segments: None };
 
 /// A way out that leads nowhere.
 pub fn outbound() -> Arc<Outbound> {

@@ -15,7 +15,7 @@ use super::links::Links;
 use super::lists;
 use super::redis;
 use super::route::Route;
-use super::routes::{Routed, Routes};
+use super::routes::{self, Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
 use crate::auth::client_cert;
@@ -150,7 +150,7 @@ impl Compiler<'_> {
         self.log_level(&policy.log);
         let doors = self.doors(policy);
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
-        let expressions = Expressions { lists: &lists, finders: None };
+        let expressions = Expressions { lists: &lists, finders: None, segments: None };
         let services = self.services(policy, expressions);
         let before = self.before.map(|before| &before.redis);
         let redis = redis::compile(&policy.redis, before, self.materials, &self.base, &mut self.issues);
@@ -382,6 +382,8 @@ impl Compiler<'_> {
             }
         }
         let waf = self.firewalls(&policy.waf);
+        let segments = routes::segments(&specs);
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let links = Links {
             chains: &policy.chains,
             state: &self.materials.state,
@@ -393,6 +395,7 @@ impl Compiler<'_> {
             waf: &waf,
             cache: &policy.cache,
             upstreams: &names,
+            segments: &segments,
             fingerprint: [0; 32],
             metrics: &self.materials.metrics,
             base: &self.base,

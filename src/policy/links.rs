@@ -57,6 +57,19 @@ struct Place<'p> {
     before: Vec<&'static str>,
     /// All kinds on the route.
     all: &'p [&'static str],
+    /// What paths have names for, of all requests that may come by the list that is read.
+    segments: &'p [&'p str],
+}
+
+impl<'p> Place<'p> {
+    /// What compiles expressions here, where filters of these kinds came before.
+    const fn expressions<'e>(&self, of_policy: Expressions<'e>, before: &'e [&'e str]) -> Expressions<'e>
+    where
+        'p: 'e,
+    {
+        let finders = Some(Finders { before, all: self.all });
+        Expressions { finders, segments: Some(self.segments), ..of_policy }
+    }
 }
 
 /// What every filter takes beside its own keys.
@@ -102,6 +115,8 @@ pub(super) struct Links<'a> {
     pub cache: &'a cache::Store,
     /// All upstreams, by name.
     pub upstreams: &'a [&'a str],
+    /// What any route's paths have names for.
+    pub segments: &'a [&'a str],
     /// Tells apart the policies of routes: that of the one whose chain is made.
     pub fingerprint: [u8; 32],
     /// What is counted.
@@ -112,18 +127,18 @@ pub(super) struct Links<'a> {
     pub issues: &'a mut Vec<Issue>,
 }
 
-impl Links<'_> {
-    /// The chain of a route: these lists, one after the other.
-    pub fn chain(&mut self, route: &str, kinds: &[&'static str], lists: &[&[Node]]) -> Chain {
+impl<'a> Links<'a> {
+    /// The chain of a route: the filters it has in common with others, then its own, whose paths have these names.
+    pub fn chain(&mut self, route: &str, common: &[Node], own: &[Node], segments: &[&str]) -> Chain {
         let mut links = Vec::new();
-        let mut place = Place { route, ordinals: HashMap::new(), before: Vec::new(), all: kinds };
-        let mut lists_of = None;
-        for list in lists {
-            lists_of = list.first().or(lists_of);
-            self.list(&mut place, list, &mut links, 0);
-        }
+        let kinds = self.kinds(&[common, own]);
+        let (ordinals, before) = (HashMap::new(), Vec::new());
+        let mut place = Place { route, ordinals, before, all: &kinds, segments: self.segments };
+        self.list(&mut place, common, &mut links, 0);
+        place.segments = segments;
+        self.list(&mut place, own, &mut links, 0);
         let filters = each(&links).count();
-        if let Some(first) = lists_of.filter(|_| filters > MOST) {
+        if let Some(first) = own.first().or(common.first()).filter(|_| filters > MOST) {
             self.issues.push(first.issue(format_args!("expected at most {MOST} filters, found {filters}")));
             links.clear();
         }
@@ -156,7 +171,10 @@ impl Links<'_> {
         kinds
     }
 
-    fn list(&mut self, place: &mut Place<'_>, list: &[Node], links: &mut Vec<Link>, depth: usize) {
+    fn list<'p>(&mut self, place: &mut Place<'p>, list: &[Node], links: &mut Vec<Link>, depth: usize)
+    where
+        'a: 'p,
+    {
         for node in list {
             let Some((name, body)) = self.entry(node) else { continue };
             if name != CHAIN {
@@ -172,7 +190,10 @@ impl Links<'_> {
             if depth == DEEPEST {
                 self.issues.push(body.issue("chains name each other in a circle, or too deeply"));
             } else {
+                // Other routes may name it, too.
+                let segments = std::mem::replace(&mut place.segments, self.segments);
                 self.list(place, list, links, depth + 1);
+                place.segments = segments;
             }
         }
     }
@@ -209,8 +230,8 @@ impl Links<'_> {
             self.issues.push(node.issue(message));
         }
         let Compiled { kind, filter, .. } = compiled;
-        let finders = Finders { before: &before, all: place.all };
-        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        let expressions = place.expressions(self.expressions, &before);
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), expressions));
         Some(Link { kind, shadow, when, filter })
     }
 
@@ -273,8 +294,8 @@ impl Links<'_> {
         }
         self.refuse_optional(of, &body);
         let Compiled { kind, filter, nothing_shown, .. } = compiled;
-        let finders = Finders { before: &before, all: place.all };
-        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), finders));
+        let expressions = place.expressions(self.expressions, &before);
+        let when = common.when.and_then(|when| self.condition(&when, filter.phases(), expressions));
         Some((Link { kind, shadow: false, when, filter }, nothing_shown))
     }
 
@@ -316,11 +337,10 @@ impl Links<'_> {
     }
 
     /// What stands under `when`, which is asked in the first phase the filter takes part in.
-    fn condition(&mut self, node: &Node, phases: Phases, finders: Finders<'_>) -> Option<Condition> {
+    fn condition(&mut self, node: &Node, phases: Phases, expressions: Expressions<'_>) -> Option<Condition> {
         let source = node.read::<String>(self.issues)?;
         let early = phases.contains(Phases::REQUEST) || phases.contains(Phases::REQUEST_BODY);
         let phase = if early { Phase::RequestHead } else { Phase::Response };
-        let expressions = Expressions { finders: Some(finders), ..self.expressions };
         let compiled = expressions.condition("", &source, phase);
         compiled.map_err(|problem| self.issues.push(node.problem(&problem))).ok()
     }
@@ -363,14 +383,15 @@ impl Visitor for Compile<'_, '_, '_> {
         // What it finds out itself, its own expressions may use; and nothing is to follow from what is wrong with it.
         self.place.before.push(S::KIND);
         let spec = self.node.read::<S>(self.links.issues)?;
-        let ordinal = self.place.ordinals.entry(S::KIND).or_insert(0);
-        let finders = Finders { before: &self.place.before, all: self.place.all };
+        let next = self.place.ordinals.entry(S::KIND).or_insert(0);
+        let ordinal = *next;
+        *next += 1;
         let site = Site {
             route: self.place.route,
-            ordinal: *ordinal,
+            ordinal,
             shadow: self.shadow,
             state: self.links.state,
-            expressions: Expressions { finders: Some(finders), ..self.links.expressions },
+            expressions: self.place.expressions(self.links.expressions, &self.place.before),
             outbound: self.links.outbound,
             ring: self.links.ring,
             issuers: self.links.issuers,
@@ -383,7 +404,6 @@ impl Visitor for Compile<'_, '_, '_> {
             metrics: self.links.metrics,
             base: self.links.base,
         };
-        *ordinal += 1;
         if self.links.issues.len() > before {
             return None;
         }

@@ -1,6 +1,6 @@
 //! From routes as written to routes as they run, and to the router that finds them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -77,8 +77,7 @@ impl Routes<'_> {
             self.links.fingerprint = fingerprints.get(index).copied().unwrap_or_default();
             routes.push(Arc::new(self.route(spec, &patterns, at)));
         }
-        let kinds = self.links.kinds(&[self.common]);
-        let chain = self.links.chain(UNROUTED, &kinds, &[self.common]);
+        let chain = self.links.chain(UNROUTED, self.common, &[], &[]);
         let unrouted = Arc::new(Route {
             name: UNROUTED.into(),
             chain,
@@ -260,9 +259,9 @@ impl Routes<'_> {
             })
             .collect();
         let captures = common_captures(spec, &patterns);
-        let lists = [self.common, &spec.filters];
-        let kinds = self.links.kinds(&lists);
-        let chain = self.links.chain(&spec.name, &kinds, &lists);
+        let kinds = self.links.kinds(&[self.common, &spec.filters]);
+        let segments: Vec<_> = patterns.iter().flat_map(Pattern::captures).collect();
+        let chain = self.links.chain(&spec.name, self.common, &spec.filters, &segments);
         Route {
             name: spec.name.as_str().into(),
             action: self.action(spec, &kinds, &captures, at),
@@ -389,6 +388,16 @@ impl Routes<'_> {
 fn sample_hosts(spec: &spec::Match) -> Vec<String> {
     let Some(hosts) = &spec.host else { return vec![String::new()] };
     hosts.as_slice().iter().map(|host| host.to_ascii_lowercase().replace('*', "any")).collect()
+}
+
+/// What the paths of any route have names for.
+pub(super) fn segments(specs: &[(Path, spec::Route)]) -> BTreeSet<String> {
+    let paths = specs.iter().filter_map(|(_, spec)| spec.matching.path.as_ref());
+    let templates = paths.flat_map(OneOrMany::as_slice).filter_map(|path| match path {
+        PathMatch::Template(text) => Pattern::parse(text).ok(),
+        PathMatch::Regex { .. } => None,
+    });
+    templates.flat_map(|pattern| pattern.captures().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
 }
 
 /// The captures that every path of a route defines: only these can be relied on.

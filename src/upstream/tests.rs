@@ -10,7 +10,7 @@ use super::*;
 
 static NO_LISTS: crate::expr::Lists = crate::expr::Lists::new();
 const EXPRESSIONS: crate::expr::policy::Expressions<'static> =
-    crate::expr::policy::Expressions { lists: &NO_LISTS, finders: None };
+    crate::expr::policy::Expressions { lists: &NO_LISTS, finders: None, segments: None };
 
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000 * SECOND;

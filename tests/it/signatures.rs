@@ -4,15 +4,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use boring::pkey::{Id, PKey};
 use bytes::Bytes;
+use edgeward::auth::jose;
 use edgeward::auth::signature::digest::{Algorithm as Digest, content_digest};
 use edgeward::auth::signature::http::{Message, Signer};
-use edgeward::auth::signature::key::SigningKey;
+use edgeward::auth::signature::key::{Algorithm, SigningKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use serde_json::json;
 
-use crate::harness::issuer::base64url;
+use crate::harness::issuer::{Signer as Issued, base64url, key_set};
 use crate::harness::tools::{has, run};
-use crate::harness::{Client, Edge, H2Client, H2Origin, H2Reply, Origin, Reply, soon};
+use crate::harness::{Client, Edge, H2Client, H2Origin, H2Reply, Origin, Reply, TokenIssuer, soon};
 
 const SECRET: &str = "what is shared with the signer, 32 bytes and more";
 
@@ -47,6 +50,16 @@ fn now() -> i64 {
 
 /// The fields of a signature over method, target and digest.
 fn signed(method: &str, target: &str, body: &[u8], nonce: Option<&str>) -> Vec<(String, String)> {
+    signed_by(SigningKey::from_secret(SECRET.as_bytes()).unwrap(), "billing", (method, target), body, nonce)
+}
+
+fn signed_by(
+    key: SigningKey,
+    id: &str,
+    (method, target): (&str, &str),
+    body: &[u8],
+    nonce: Option<&str>,
+) -> Vec<(String, String)> {
     let mut fields = HeaderMap::new();
     let mut components = vec!["@method", "@target-uri"];
     if !body.is_empty() {
@@ -55,8 +68,7 @@ fn signed(method: &str, target: &str, body: &[u8], nonce: Option<&str>) -> Vec<(
         components.push("content-digest");
     }
     let components = components.into_iter().map(|text| text.parse().unwrap()).collect();
-    let key = SigningKey::from_secret(SECRET.as_bytes()).unwrap();
-    let signer = Signer::new("sig", key, "billing", components, None, None).unwrap();
+    let signer = Signer::new("sig", key, id, components, None, None).unwrap();
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let message = Message {
         method,
@@ -175,13 +187,8 @@ fn what_openssl_signs_is_accepted() {
     for keys in [
         "keys: { me: { algorithm: ed25519, public_key_file: me.pem } }".to_owned(),
         format!("keys: {{ me: {{ jwk: {{ {jwk} }} }} }}"),
-        format!("jwks: {{ inline: {{ keys: [{{ {jwk}, kid: me }}] }} }}"),
-        "jwks: { file: set.json }".to_owned(),
     ] {
-        let set =
-            format!("{{\"keys\":[{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"me\",\"x\":\"{x}\"}}]}}");
-        let edge =
-            Edge::policy(&policy(&format!("{{ {keys} }}"))).file("me.pem", &public).file("set.json", set);
+        let edge = Edge::policy(&policy(&format!("{{ {keys} }}"))).file("me.pem", &public);
         let edge = edge.with("origin", origin.address()).with("protocol", "http1").start();
         let count = origin.count();
         assert_eq!(client(&edge).request("POST", "/orders?x=1", &fields, body).status, 200, "{keys}");
@@ -438,4 +445,86 @@ fn a_shadow_holds_nothing() {
         line["shadow_refusals"].is_array() || line["shadow_refusals"].is_string()
     });
     assert!(line.to_string().contains("digest_mismatch"), "{line}");
+}
+
+/// A key pair of a partner: what is published of it, and what signs requests.
+fn partner(id: &str) -> (Issued, impl Fn() -> SigningKey) {
+    let pair = PKey::generate(Id::ED25519).unwrap();
+    let mut x = [0; 32];
+    pair.raw_public_key(&mut x).unwrap();
+    let pem = pair.private_key_to_pem_pkcs8().unwrap();
+    let key = jose::SigningKey::from_pem(&pem, jose::Algorithm::EdDsa, Some(id)).unwrap();
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": base64url(x) });
+    (Issued { key, jwk }, move || SigningKey::from_pem(Algorithm::Ed25519, &pem).unwrap())
+}
+
+/// What of the requests that a partner signs is answered.
+fn asked_by(edge: &Edge, id: &str, key: SigningKey) -> (u16, String) {
+    let fields = signed_by(key, id, ("GET", "/orders"), b"", None);
+    let answer = client(edge).request("GET", "/orders", &pairs(&fields), b"");
+    (answer.status, if answer.status == 200 { String::new() } else { answer.reason() })
+}
+
+/// A policy in which the keys of an issuer may sign.
+fn published(issuer: &str, more: &str) -> String {
+    let keys = format!("{{ issuer: partners{more} }}");
+    policy(&keys).replace("routes:", &format!("issuers: {{ partners: {{ {issuer} }} }}\nroutes:"))
+}
+
+#[test]
+fn keys_that_an_issuer_publishes_rotate_without_a_word_to_us() {
+    let ((first, by_first), (second, by_second)) = (partner("k1"), partner("k2"));
+    let (issuer, origin) = (TokenIssuer::start([&first]), Origin::start(|_| Reply::text("ok")));
+    let text = published(
+        "issuer: '{iss}', jwks: '{iss}/jwks', refresh: { cooldown: 1ms, timeout: 1m, max_wait: 1m }",
+        ", keys: { billing: { algorithm: hmac-sha256, secret: { file: secret } } }",
+    );
+    let edge = Edge::policy(&text).with("iss", issuer.name()).with("origin", origin.address());
+    let edge = edge.with("protocol", "http1").file("secret", SECRET).start();
+    assert_eq!(asked_by(&edge, "k1", by_first()), passed());
+    assert_eq!(edge.logged("its signer", |line| line["consumer"] == "k1")["status"], 200);
+    assert_eq!(asked_by(&edge, "k2", by_second()), (401, "signature_unknown_key".to_owned()));
+    issuer.publish([&first, &second]);
+    assert_eq!(asked_by(&edge, "k2", by_second()), passed());
+    assert_eq!(asked_by(&edge, "k1", by_first()), passed());
+    assert_eq!(asked_by(&edge, "k1", by_second()), (401, "signature_invalid".to_owned()));
+    issuer.publish([&second]);
+    assert_eq!(asked_by(&edge, "k3", by_second()), (401, "signature_unknown_key".to_owned()));
+    assert_eq!(asked_by(&edge, "k1", by_first()), (401, "signature_unknown_key".to_owned()));
+    issuer.set_down(true);
+    assert_eq!(asked_by(&edge, "k2", by_second()), passed(), "known keys work on");
+    assert_eq!(asked_by(&edge, "k1", by_first()), (503, "keys_unavailable".to_owned()));
+    let ours = signed("GET", "/orders", b"", None);
+    assert_eq!(client(&edge).request("GET", "/orders", &pairs(&ours), b"").status, 200);
+}
+
+#[test]
+fn a_body_is_compared_with_its_digest_also_when_the_key_had_to_be_asked_for() {
+    let (first, second) = (partner("k1").0, partner("k2"));
+    let (issuer, origin) = (TokenIssuer::start([&first]), Origin::start(|_| Reply::text("ok")));
+    let text = published("issuer: '{iss}', jwks: '{iss}/jwks', refresh: { cooldown: 1ms }", "");
+    let edge = Edge::policy(&text).with("iss", issuer.name()).with("origin", origin.address());
+    let edge = edge.with("protocol", "http1").start();
+    edge.wait_for_metric("edgeward_issuer_keys{issuer=\"partners\"}", 1.0);
+    let (second, by_second) = second;
+    issuer.publish([&second]);
+    let fields = signed_by(by_second(), "k2", ("POST", "/orders"), b"hello", None);
+    assert_eq!(post(&edge, &fields, b"hellO", Some(2)), mismatch());
+    assert_eq!(origin.connections(), 0);
+    assert_eq!(post(&edge, &fields, b"hello", Some(2)), passed());
+    assert_eq!(origin.only().body, b"hello");
+}
+
+#[test]
+fn keys_in_a_file_or_in_the_policy_sign_under_their_names() {
+    let (issued, by) = partner("k1");
+    let origin = Origin::start(|_| Reply::text("ok"));
+    for jwks in ["{ file: set.json }", "{ inline: {set} }"] {
+        let set = key_set([&issued]);
+        let edge = Edge::policy(&published(&format!("issuer: us, jwks: {jwks}"), ""));
+        let edge = edge.with("set", &set).with("origin", origin.address()).with("protocol", "http1");
+        let edge = edge.file("set.json", set).start();
+        assert_eq!(asked_by(&edge, "k1", by()), passed(), "{jwks}");
+        assert_eq!(asked_by(&edge, "k2", by()), (401, "signature_unknown_key".to_owned()), "{jwks}");
+    }
 }

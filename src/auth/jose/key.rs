@@ -76,6 +76,9 @@ pub enum KeyError {
     /// Neither `PUBLIC KEY`, `RSA PUBLIC KEY` nor `CERTIFICATE`.
     #[error("expected a PEM block `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`")]
     Pem,
+    /// One of these, with something else in it.
+    #[error("the PEM block holds no key")]
+    Empty,
 }
 
 impl From<ErrorStack> for KeyError {
@@ -148,15 +151,15 @@ impl Key {
             pem.trim_ascii_start().starts_with(begin.as_bytes())
         };
         let key = if starts("PUBLIC KEY") {
-            PKey::public_key_from_pem(pem)?
+            PKey::public_key_from_pem(pem)
         } else if starts("RSA PUBLIC KEY") {
-            PKey::from_rsa(Rsa::public_key_from_pem_pkcs1(pem)?)?
+            Rsa::public_key_from_pem_pkcs1(pem).and_then(PKey::from_rsa)
         } else if starts("CERTIFICATE") {
-            X509::from_pem(pem)?.public_key()?
+            X509::from_pem(pem).and_then(|certificate| certificate.public_key())
         } else {
             return Err(KeyError::Pem);
         };
-        Self::public(&key, id, algorithm)
+        Self::public(&key.map_err(|_| KeyError::Empty)?, id, algorithm)
     }
 
     /// A public key from a JWK (RFC 7517) that is ours to keep: one with its private part, which has no business here, is

@@ -31,7 +31,7 @@ pub struct Rules {
 /// Whom a token must be for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
-    /// One of these, compared byte by byte.
+    /// One of these, compared byte by byte; where there are none, no token is.
     OneOf(Vec<String>),
     /// Whoever: a token for any other service of the issuer is taken too.
     DangerAny,
@@ -50,6 +50,14 @@ pub enum Kind {
     Identity,
     /// This one, in lower case and without `application/`, e.g. `logout+jwt`.
     Exactly(&'static str),
+}
+
+impl Audience {
+    /// Whether no token at all is for it.
+    #[must_use]
+    pub const fn is_nobody(&self) -> bool {
+        matches!(self, Self::OneOf(names) if names.is_empty())
+    }
 }
 
 impl Kind {

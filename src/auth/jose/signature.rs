@@ -85,7 +85,7 @@ fn ed25519(key: &PKey<Public>, signed: &[u8], signature: &[u8]) -> bool {
 }
 
 /// A failed check may have left its reasons in the queue.
-pub(in crate::auth) fn settled(outcome: Result<bool, ErrorStack>) -> bool {
+fn settled(outcome: Result<bool, ErrorStack>) -> bool {
     let is_good = outcome.unwrap_or(false);
     if !is_good {
         _ = ErrorStack::get();

@@ -24,8 +24,8 @@ pub(super) const MOST_BYTES: usize = 256 << 10;
 pub enum Source {
     /// A JWK Set at a URL.
     Url(Url),
-    /// At the place that the issuer's metadata names. Once found it is kept; it is looked for anew when nothing is
-    /// there any more (404 or 410).
+    /// At the place that the issuer's metadata names: looked for each time, for it may move, and kept while the issuer does
+    /// not say.
     Discovery { issuer: Url },
     /// A JWK Set in a file, read again when it changes.
     File(PathBuf),
@@ -114,17 +114,17 @@ impl Source {
         match self {
             Self::Url(url) => get(fetch, url, limits, memory).await,
             Self::Discovery { issuer } => {
-                let url = if let Some(found) = &memory.found {
-                    found.clone()
-                } else {
-                    let metadata = discover(fetch, issuer, limits).await?;
-                    memory.found.insert(metadata.endpoint(Endpoint::Jwks)?).clone()
+                let place = match (discover(fetch, issuer, limits).await, &memory.found) {
+                    (Err(DiscoveryError::Fetch(_) | DiscoveryError::Status(_)), Some(before)) => {
+                        before.clone()
+                    }
+                    (metadata, _) => metadata?.endpoint(Endpoint::Jwks)?,
                 };
-                let result = get(fetch, &url, limits, memory).await;
-                if let Err(Trouble::Status(StatusCode::NOT_FOUND | StatusCode::GONE)) = &result {
-                    (memory.found, memory.etag) = (None, None);
+                if memory.found.as_ref() != Some(&place) {
+                    // A validator is one of a document at the place before.
+                    (memory.found, memory.etag) = (Some(place.clone()), None);
                 }
-                result
+                get(fetch, &place, limits, memory).await
             }
             Self::File(path) => {
                 let path = path.clone();

@@ -322,22 +322,42 @@ fn provider(jwks: &'static str) -> impl Fn(&Request) -> Result<crate::http::fetc
 }
 
 #[tokio::test]
-async fn discovery_finds_the_place_once_and_again_when_nothing_is_there_any_more() {
+async fn discovery_finds_keys_that_moved_also_where_old_ones_are_left_behind() {
     let world = World::with("");
     world.fetch.answers(provider("https://keys.example/a"));
     let set = world.running(Source::Discovery { issuer: url("https://id.example") }).await;
     assert_eq!((keys(&set).as_str(), world.fetches()), ("a", 2));
     world.pass(300 * SECOND).await;
-    assert_eq!(world.fetches(), 3, "the place is known");
-    world.fetch.answers(provider("https://keys.example/b"));
-    world.pass(300 * SECOND).await;
-    assert_eq!(keys(&set), "a", "nothing is there");
-    world.pass(SECOND).await;
+    assert_eq!(world.fetch.asked().last().unwrap().headers.get("if-none-match").unwrap(), "\"1\"");
+    let (before, moved) = (provider("https://keys.example/a"), provider("https://keys.example/b"));
+    world.fetch.answers(move |request: &Request| match moved(request) {
+        Ok(answer) if answer.status == 404 => before(request),
+        other => other,
+    });
+    assert_eq!(set.refresh_for_unknown(generation(&set)).await, Refreshed::Newer);
     assert_eq!(keys(&set), "b");
     assert!(
         world.fetch.asked().last().unwrap().headers.get("if-none-match").is_none(),
         "of another document"
     );
+}
+
+#[tokio::test]
+async fn keys_are_fetched_from_where_they_were_while_the_issuer_does_not_say() {
+    let world = World::with("");
+    world.fetch.answers(provider("https://keys.example/a"));
+    let set = world.running(Source::Discovery { issuer: url("https://id.example") }).await;
+    world.told();
+    let there = provider("https://keys.example/a");
+    world.fetch.answers(move |request: &Request| match request.url.as_str() {
+        "https://keys.example/a" => there(request),
+        _ => Ok(answer(503, &[], "")),
+    });
+    world.pass(300 * SECOND).await;
+    assert_eq!((keys(&set).as_str(), world.told()), ("a", vec!["unchanged".to_owned()]));
+    world.fetch.answers(provider("http://keys.example/a"));
+    world.pass(300 * SECOND).await;
+    assert_eq!(world.told(), ["failed discovery"], "it says what must not be");
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 
 use super::client::Client;
 use super::form;
 use crate::auth::discovery::{DiscoveryError, Endpoint, discover};
+use crate::auth::found::Found;
 use crate::auth::jose::json;
 use crate::http::fetch::{Failure, Fetch, Limits, Request, Response};
 use crate::http::url::Url;
@@ -34,14 +34,14 @@ pub struct Server {
 pub enum Place {
     /// Here.
     Url(Url),
-    /// Where its issuer says. Asked for when it is first needed, and then kept for as long as this is.
+    /// Where its issuer says.
     Issuer {
         /// The issuer, as tokens have it in `iss`.
         issuer: Url,
         /// Which of its endpoints.
         endpoint: Endpoint,
         /// Where that was found to be.
-        found: OnceCell<Url>,
+        found: Found<Url>,
     },
 }
 
@@ -52,6 +52,8 @@ pub enum Trouble {
     Fetch(#[from] Failure),
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    #[error("where to ask could not be found out a moment ago")]
+    Undiscovered,
     /// An error of RFC 6749 section 5.2, by its code.
     #[error("the server answers {status} {}", quoted(code))]
     Refused { status: StatusCode, code: Box<str> },
@@ -66,8 +68,8 @@ pub enum Trouble {
 impl Place {
     /// At a URL, or where an issuer says.
     #[must_use]
-    pub fn of_issuer(issuer: Url, endpoint: Endpoint) -> Self {
-        Self::Issuer { issuer, endpoint, found: OnceCell::new() }
+    pub fn of_issuer(issuer: Url, endpoint: Endpoint, clock: Clock) -> Self {
+        Self::Issuer { issuer, endpoint, found: Found::nothing(clock) }
     }
 
     /// What the policy says of it, to tell one from another.
@@ -79,12 +81,14 @@ impl Place {
         }
     }
 
-    async fn find(&self, fetch: &dyn Fetch, limits: Limits) -> Result<&Url, DiscoveryError> {
+    async fn find(&self, fetch: &dyn Fetch, limits: Limits) -> Result<Arc<Url>, Trouble> {
         match self {
-            Self::Url(url) => Ok(url),
+            Self::Url(url) => Ok(Arc::new(url.clone())),
             Self::Issuer { issuer, endpoint, found } => {
                 let look = async || discover(fetch, issuer, limits).await?.endpoint(*endpoint);
-                found.get_or_try_init(look).await
+                let mut why = Trouble::Undiscovered;
+                let found = found.get(look, |error| why = error.into()).await;
+                found.ok_or(why)
             }
         }
     }
@@ -101,7 +105,7 @@ impl Server {
         let limits = Limits { deadline: self.timeout, ..Limits::default() };
         let url = self.place.find(&*self.fetch, limits).await?;
         let manner = Manner { limits, repeatable: true, now: self.clock.wall() };
-        put(&*self.fetch, url, &self.client, question, manner).await
+        put(&*self.fetch, &url, &self.client, question, manner).await
     }
 }
 

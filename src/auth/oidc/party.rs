@@ -289,7 +289,9 @@ fn fault_of(trouble: &Trouble) -> Fault {
             _ => Fault::ClientRefused,
         },
         Trouble::Status(status) if status.is_client_error() => Fault::ClientRefused,
-        Trouble::Fetch(_) | Trouble::Discovery(_) | Trouble::Status(_) => Fault::ProviderUnavailable,
+        Trouble::Fetch(_) | Trouble::Discovery(_) | Trouble::Undiscovered | Trouble::Status(_) => {
+            Fault::ProviderUnavailable
+        }
         Trouble::Malformed(_) => Fault::TokensMalformed,
         Trouble::Proof => Fault::Internal,
     }

@@ -2,32 +2,29 @@
 //!
 //! The algorithm belongs to the key and never to the request, so no request can have a public key read as a shared
 //! secret, or choose the weaker of two paddings. Weak keys are refused when the policy is read: RSA below 2048 bits,
-//! secrets shorter than the 32 bytes that HMAC-SHA-256 gives out (RFC 2104 §3).
+//! secrets shorter than the 32 bytes that HMAC-SHA-256 gives out (RFC 2104 §3). What verifies is the key of a token under
+//! another name of its algorithm: each of these makes the signatures of one in JOSE.
 
 use std::fmt;
 
-use boring::bn::BigNum;
 use boring::ec::EcKey;
 use boring::ecdsa::EcdsaSig;
 use boring::error::ErrorStack;
 use boring::hash::MessageDigest;
 use boring::nid::Nid;
-use boring::pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public};
-use boring::rsa::{Padding, Rsa};
+use boring::pkey::{HasPublic, Id, PKey, PKeyRef, Private};
+use boring::rsa::Padding;
 use boring::sha::{sha256, sha384};
-use boring::sign::{RsaPssSaltlen, Signer, Verifier};
+use boring::sign::{RsaPssSaltlen, Signer};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::auth::jose;
-use crate::auth::jose::signature::settled;
 
 /// SHA-512's length, as `rsa-pss-sha512` has it (RFC 9421 §3.3.1).
 const PSS_SALT_BYTES: i32 = 64;
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 const SHORTEST_SECRET_BYTES: usize = 32;
-/// `SubjectPublicKeyInfo` of an Ed25519 key up to the key itself (RFC 8410 §4).
-const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// The algorithms of the registry that RFC 9421 §6.2.2 starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +85,7 @@ pub enum KeyError {
     #[error("a shared secret needs at least 32 bytes")]
     ShortSecret,
     #[error(transparent)]
-    Jwk(#[from] jose::KeyError),
+    Jose(#[from] jose::KeyError),
     #[error("the key is for no algorithm of RFC 9421")]
     NoAlgorithm,
     #[error("the key is good for several algorithms: name the one")]
@@ -96,56 +93,37 @@ pub enum KeyError {
 }
 
 /// Verifies signatures of one algorithm.
-pub struct VerifyingKey(Verifying);
-
-enum Verifying {
-    Own(Material<Public>),
-    Jose(Algorithm, Box<jose::Key>),
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    key: jose::Key,
 }
 
 /// Makes signatures of one algorithm.
-pub struct SigningKey(Material<Private>);
+pub struct SigningKey(Material);
 
-enum Material<T> {
-    Pair(Algorithm, PKey<T>),
+enum Material {
+    Pair(Algorithm, PKey<Private>),
     Secret(Hmac<Sha256>),
 }
 
 impl VerifyingKey {
-    /// A public key from PEM: `PUBLIC KEY`, or `RSA PUBLIC KEY` (PKCS#1).
+    /// A public key from PEM: `PUBLIC KEY`, `RSA PUBLIC KEY` (PKCS#1), or that of a `CERTIFICATE`.
     ///
     /// # Errors
-    /// When it cannot be read, is too short, or is of another kind than `algorithm` takes.
+    /// When it cannot be read, is too weak, or is of another kind than `algorithm` takes.
     pub fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        let key = PKey::public_key_from_pem(pem)
-            .or_else(|reason| {
-                Rsa::public_key_from_pem_pkcs1(pem).and_then(PKey::from_rsa).map_err(|_| reason)
-            })
-            .map_err(KeyError::Unreadable)?;
-        Self::from_public_key(algorithm, key)
+        Self::from_jose(jose::Key::from_pem(pem, None, None)?, Some(algorithm))
     }
 
-    /// An Ed25519 public key from its 32 bytes (RFC 8032 §5.1.5).
+    /// A secret shared with the signer, for `hmac-sha256`.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn from_ed25519(raw: [u8; 32]) -> Result<Self, KeyError> {
-        let mut spki = ED25519_SPKI.to_vec();
-        spki.extend_from_slice(&raw);
-        let key = PKey::public_key_from_der(&spki).map_err(KeyError::Unreadable)?;
-        Self::from_public_key(Algorithm::Ed25519, key)
+    /// When it is shorter than 32 bytes.
+    pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
+        Self::from_jose(jose::Key::secret(secret, None, None)?, Some(Algorithm::HmacSha256))
     }
 
-    /// A public key that was read elsewhere, from a key set for example.
-    ///
-    /// # Errors
-    /// When it is too short, or of another kind than `algorithm` takes.
-    pub fn from_public_key(algorithm: Algorithm, key: PKey<Public>) -> Result<Self, KeyError> {
-        check_kind(algorithm, &key)?;
-        Ok(Self(Verifying::Own(Material::Pair(algorithm, key))))
-    }
-
-    /// A key from a JWK (RFC 7517), for `named`, or else for the one algorithm that it can be for: RFC 9421 says nothing of
+    /// A key that was read elsewhere, for `named`, or else for the one algorithm that it can be for: RFC 9421 says nothing of
     /// JWKs, but their `alg`, or the curve, does.
     ///
     /// # Errors
@@ -160,37 +138,17 @@ impl VerifyingKey {
             (None, None, _) => return Err(KeyError::NoAlgorithm),
             (None, Some(_), Some(_)) => return Err(KeyError::SeveralAlgorithms),
         };
-        Ok(Self(Verifying::Jose(algorithm, Box::new(key))))
-    }
-
-    /// A secret shared with the signer, for `hmac-sha256`.
-    ///
-    /// # Errors
-    /// When it is shorter than 32 bytes.
-    pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        shared(secret).map(Verifying::Own).map(Self)
+        Ok(Self { algorithm, key })
     }
 
     /// What the key is for.
     pub fn algorithm(&self) -> Algorithm {
-        match &self.0 {
-            Verifying::Own(material) => material.algorithm(),
-            Verifying::Jose(algorithm, _) => *algorithm,
-        }
+        self.algorithm
     }
 
     /// Whether `signature` is one of `message` by this key. A MAC is compared in constant time.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        match &self.0 {
-            Verifying::Jose(algorithm, key) => key.verifies(algorithm.in_jose(), message, signature),
-            Verifying::Own(Material::Secret(mac)) => {
-                mac.clone().chain_update(message).verify_slice(signature).is_ok()
-            }
-            // What BoringSSL cannot even read is no signature.
-            Verifying::Own(Material::Pair(algorithm, key)) => {
-                settled(verify(*algorithm, key, message, signature))
-            }
-        }
+        self.key.verifies(self.algorithm.in_jose(), message, signature)
     }
 }
 
@@ -230,7 +188,7 @@ impl SigningKey {
     }
 }
 
-impl<T> Material<T> {
+impl Material {
     fn algorithm(&self) -> Algorithm {
         match self {
             Self::Pair(algorithm, _) => *algorithm,
@@ -251,7 +209,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn shared<T>(secret: &[u8]) -> Result<Material<T>, KeyError> {
+fn shared(secret: &[u8]) -> Result<Material, KeyError> {
     if secret.len() < SHORTEST_SECRET_BYTES {
         return Err(KeyError::ShortSecret);
     }
@@ -281,46 +239,6 @@ fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Option<Nid> {
         return None;
     }
     key.ec_key().ok()?.group().curve_name()
-}
-
-fn verify(
-    algorithm: Algorithm,
-    key: &PKeyRef<Public>,
-    message: &[u8],
-    signature: &[u8],
-) -> Result<bool, ErrorStack> {
-    match algorithm {
-        Algorithm::RsaPssSha512 => {
-            let mut verifier = Verifier::new(MessageDigest::sha512(), key)?;
-            verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
-            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT_BYTES))?;
-            verifier.set_rsa_mgf1_md(MessageDigest::sha512())?;
-            verifier.verify_oneshot(signature, message)
-        }
-        Algorithm::RsaV15Sha256 => {
-            Verifier::new(MessageDigest::sha256(), key)?.verify_oneshot(signature, message)
-        }
-        Algorithm::EcdsaP256Sha256 => verify_ecdsa(&key.ec_key()?, &sha256(message), signature, 32),
-        Algorithm::EcdsaP384Sha384 => verify_ecdsa(&key.ec_key()?, &sha384(message), signature, 48),
-        Algorithm::Ed25519 => Verifier::new_without_digest(key)?.verify_oneshot(signature, message),
-        Algorithm::HmacSha256 => Ok(false),
-    }
-}
-
-/// The signature is `r` and `s`, `half` bytes each (RFC 9421 §3.3.4), not DER.
-fn verify_ecdsa(
-    key: &EcKey<Public>,
-    digest: &[u8],
-    signature: &[u8],
-    half: usize,
-) -> Result<bool, ErrorStack> {
-    match signature.split_at_checked(half) {
-        Some((r, s)) if s.len() == half => {
-            EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?
-                .verify(digest, key)
-        }
-        _ => Ok(false),
-    }
 }
 
 fn sign(algorithm: Algorithm, key: &PKeyRef<Private>, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {

@@ -23,7 +23,7 @@ use crate::values::{Duration, DurationOrZero, OneOrMany, Secret, Size};
 pub struct Issuer {
     /// The `iss` of its tokens, letter for letter. Example: `https://id.example.com`.
     pub issuer: String,
-    /// Whom tokens must be for: one of these is in their `aud`. Example: `orders-api`.
+    /// Whom tokens must be for: one of these is in their `aud`. `jwt` needs it. Example: `orders-api`.
     pub audience: Option<OneOrMany<String>>,
     /// The public keys: the URL of a JWK Set, `{ file: PATH }` with a JWK Set or one key in PEM, read again when it
     /// changes, or `{ inline: { keys: […] } }`. Example: `https://id.example.com/jwks.json`.

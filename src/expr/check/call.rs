@@ -11,7 +11,7 @@ use crate::values::nearest::suggestion;
 /// Most parts that `split()` makes, as at Cloudflare.
 const MAX_PARTS: i64 = 128;
 
-impl<'s, F: Copy> Checker<'s, F> {
+impl<'s, F: Copy + PartialEq> Checker<'s, F> {
     pub(super) fn call(
         &mut self,
         name: &str,

@@ -6,8 +6,9 @@ use crate::expr::error::Span;
 use crate::expr::program::{List, Place, Read, Step, Term};
 use crate::expr::scheme::{Field, Keys, Kind, Type};
 use crate::expr::{Scalar, functions};
+use crate::values::nearest::nearest;
 
-impl<'s, F: Copy> Checker<'s, F> {
+impl<'s, F: Copy + PartialEq> Checker<'s, F> {
     pub(super) fn operand(&mut self, operand: &Operand<'s>) -> Checked<Typed<F>> {
         let unpacked = matches!(operand.accesses.first(), Some(Access { kind: AccessKind::Unpack, .. }));
         let (mut typed, base) = match &operand.base {
@@ -97,6 +98,7 @@ impl<'s, F: Copy> Checker<'s, F> {
     pub(super) fn key(&mut self, typed: Typed<F>, key: &str, at: Span, whole: Span) -> Checked<Typed<F>> {
         let label: Box<str> = whole.of(self.source).into();
         match typed {
+            Typed::Map(field) if !self.can_have(field, key) => self.report(at, self.unknown_key(field, key)),
             Typed::Map(field) => match field.ty {
                 Type::Map(keys, kind) => Ok(read(Place::Entry(field.id, keys.folded(key)), kind, label)),
                 Type::ArrayMap(keys, kind) => {
@@ -109,6 +111,19 @@ impl<'s, F: Copy> Checker<'s, F> {
                 Ok(Typed::Term(Term::Read(Read { label, ..read }), Kind::Json))
             }
             typed => self.report(at, format!("{} has no keys", typed.described())),
+        }
+    }
+
+    /// Whether an entry of a map can have this key.
+    fn can_have(&self, map: &Field<F>, key: &str) -> bool {
+        self.context.closed.is_none_or(|(closed, keys)| closed != map.id || keys.contains(&key))
+    }
+
+    fn unknown_key(&self, map: &Field<F>, key: &str) -> String {
+        let (name, known) = (map.name, self.context.closed.map_or(&[][..], |(_, keys)| keys));
+        match nearest(key, known.iter().copied()).or_else(|| known.first().copied()) {
+            Some(near) => format!("{name} never has \"{key}\" here, did you mean \"{near}\"?"),
+            None => format!("{name} never has \"{key}\" here, nor anything else"),
         }
     }
 

@@ -158,7 +158,7 @@ const PIECES: [&[u8]; 64] = [
 fn whatever_is_written_is_compiled_or_told_with_a_place() {
     let mut chance = Chance::new(7);
     let (sample, lists) = (Sample::new(), lists());
-    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response };
+    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response, closed: None };
     let mut compiled = 0;
     for _ in 0..20_000 {
         let source = String::from_utf8_lossy(&chance.glue(&PIECES, 12)).into_owned();
@@ -221,7 +221,7 @@ fn condition(chance: &mut Chance, depth: usize) -> String {
 fn a_condition_and_its_negation_never_both_hold() {
     let mut chance = Chance::new(11);
     let (sample, lists) = (Sample::new(), lists());
-    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response };
+    let context = Context { scheme: &fields::SCHEME, lists: &lists, phase: Phase::Response, closed: None };
     let mut seen = [0; 3];
     for round in 0..5_000 {
         let source = condition(&mut chance, round % 3);

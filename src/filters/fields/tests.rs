@@ -79,8 +79,9 @@ fn response() -> ResponseHeader {
 
 fn holds(sample: &mut Sample, source: &str) -> bool {
     let lists = Lists::new();
-    let condition =
-        Expressions { lists: &lists, finders: None }.condition("", source, Phase::Response).unwrap();
+    let condition = Expressions { lists: &lists, finders: None, segments: None }
+        .condition("", source, Phase::Response)
+        .unwrap();
     let response = response();
     let exchange = sample.exchange();
     condition.evaluate(&Fields::of_response(&exchange, &response)).is_true()

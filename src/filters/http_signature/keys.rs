@@ -1,22 +1,26 @@
-//! The keys that may sign, each with the one algorithm it is good for.
+//! The keys that may sign, each with the one algorithm it is good for: those that the policy names, and those that an
+//! issuer publishes by now.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::auth::jose::{self, KeySet, Source};
+use crate::auth::issuer::{self, Published};
+use crate::auth::jose;
+use crate::auth::keyset::{self, Current, Refreshed};
 use crate::auth::signature::key::{Algorithm, KeyError, VerifyingKey};
+use crate::filters::Site;
 use crate::values::{Problem, Secret};
 
 /// More than any public key needs.
 const LARGEST_FILE_BYTES: u64 = 64 * 1024;
-/// As large as a JWK Set may be.
-const LARGEST_SET_BYTES: u64 = 1 << 20;
 /// As long as a `keyid` may be.
 const LONGEST_ID_BYTES: usize = 256;
 
@@ -39,18 +43,6 @@ pub struct KeySpec {
     pub secret: Option<Secret>,
     /// Who signs, in logs, expressions and limits. Default: the key's name.
     pub subject: Option<String>,
-}
-
-/// A JWK Set of public keys (RFC 7517 section 5). Each signs under its `kid`, which names the caller, too, and is for the
-/// algorithm that its `alg`, or else its curve, says. Either `file` or `inline`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "SignatureJwks")]
-pub struct JwksSpec {
-    /// A file with it, read with the policy. Relative to the policy. Example: `partners.jwks.json`.
-    pub file: Option<PathBuf>,
-    /// The set itself. Example: `{ keys: […] }`.
-    pub inline: Option<Map<String, Value>>,
 }
 
 /// An algorithm, by its name in the registry of RFC 9421.
@@ -90,79 +82,114 @@ impl AlgorithmSpec {
     }
 }
 
-/// All keys, at least one.
-pub(super) struct Keys(HashMap<String, Known>);
+/// All keys, or where they are.
+pub(super) struct Keys {
+    named: HashMap<String, Known>,
+    published: Option<Arc<PublishedKeys>>,
+}
+
+type PublishedKeys = keyset::KeySet<Published>;
 
 struct Known {
-    key: VerifyingKey,
+    key: Arc<VerifyingKey>,
     subject: String,
+}
+
+/// The keys at one moment.
+pub(super) struct Present<'k> {
+    named: &'k HashMap<String, Known>,
+    published: Option<Arc<Current<Published>>>,
+    /// Whether there is an issuer, which may have published more by now.
+    may_be_more: bool,
+    /// Whether a key was asked for that nobody knows.
+    missed: Cell<bool>,
 }
 
 impl Keys {
     pub fn compile(
         specs: BTreeMap<String, KeySpec>,
-        jwks: Option<JwksSpec>,
-        base: &Path,
+        issuer: Option<&str>,
+        site: &Site<'_>,
     ) -> Result<Self, Problem> {
-        let mut keys = HashMap::new();
+        let mut named = HashMap::new();
         for (id, spec) in specs {
-            let known = Known::compile(&id, spec, base);
+            let known = Known::compile(&id, spec, site.base);
             let known = known.map_err(|problem| problem.under(&format!("keys[{id:?}]")))?;
-            keys.insert(id, known);
+            named.insert(id, known);
         }
-        if let Some(jwks) = jwks {
-            jwks.add_to(&mut keys, base).map_err(|problem| problem.under("jwks"))?;
+        let published = issuer.map(|name| published(name, site)).transpose()?;
+        if named.is_empty() && published.is_none() {
+            return Err(Problem::new("keys", "expected at least one key, here or of an `issuer`"));
         }
-        if keys.is_empty() {
-            return Err(Problem::new("keys", "expected at least one key, here or in jwks"));
-        }
-        Ok(Self(keys))
+        Ok(Self { named, published: published.flatten() })
     }
 
-    /// The key of that name, or the only one for a signature that names none.
-    pub fn find(&self, id: Option<&str>) -> Option<&VerifyingKey> {
-        self.known(id).map(|known| &known.key)
+    /// Those that are there now.
+    pub fn present(&self) -> Present<'_> {
+        let published = self.published.as_ref().and_then(|set| set.current());
+        Present {
+            named: &self.named,
+            published,
+            may_be_more: self.published.is_some(),
+            missed: Cell::new(false),
+        }
     }
 
-    /// Whose that key is.
-    pub fn subject(&self, id: Option<&str>) -> &str {
-        self.known(id).map_or("", |known| &known.subject)
-    }
-
-    fn known(&self, id: Option<&str>) -> Option<&Known> {
-        match id {
-            Some(id) => self.0.get(id),
-            None if self.0.len() == 1 => self.0.values().next(),
-            None => None,
+    /// Asks the issuer, where there is one, for a key that was missed at a moment.
+    pub async fn ask(&self, seen: u64) -> Refreshed {
+        match &self.published {
+            Some(set) => set.refresh_for_unknown(seen).await,
+            None => Refreshed::Same,
         }
     }
 }
 
-impl JwksSpec {
-    fn add_to(self, keys: &mut HashMap<String, Known>, base: &Path) -> Result<(), Problem> {
-        let (at, text) = match (self.file, self.inline) {
-            (Some(path), None) => ("file", read("file", &base.join(path), LARGEST_SET_BYTES)?),
-            (None, Some(set)) => ("inline", Value::Object(set).to_string().into_bytes()),
-            _ => return Err(Problem::whole("expected exactly one of `file` and `inline`")),
-        };
-        let (set, notes) = KeySet::parse(&text, Source::Public).map_err(|error| Problem::new(at, error))?;
-        if let Some(note) = notes.first() {
-            return Err(Problem::new(format!("{at}.keys[{}]", note.index), &note.oddity));
+/// What an issuer publishes. `None` of one that was written wrongly, which is told where it stands.
+fn published(name: &str, site: &Site<'_>) -> Result<Option<Arc<PublishedKeys>>, Problem> {
+    match site.issuer("issuer", name)?.keys() {
+        issuer::Keys::Published(set) => Ok(Some(Arc::clone(set))),
+        issuer::Keys::Fixed(keys) if keys.keys().is_empty() => Ok(None),
+        issuer::Keys::Fixed(_) => {
+            Err(Problem::new("issuer", "has a `secret` in place of public keys: write it under `keys`"))
         }
-        for key in set.keys() {
-            let Some(id) = key.id() else {
-                return Err(Problem::new(at, "a key without `kid`: no signature could name it"));
+    }
+}
+
+impl Present<'_> {
+    /// The key of that name, or the only one for a signature that names none.
+    pub fn find(&self, id: Option<&str>) -> Option<Arc<VerifyingKey>> {
+        let published = self.published.as_ref().map_or(&[][..], |current| current.keys.keys());
+        let of = |key: &jose::Key| VerifyingKey::from_jose(key.clone(), None).ok().map(Arc::new);
+        let Some(id) = id else {
+            let mut named = self.named.values();
+            return match (named.next(), named.next(), published) {
+                (Some(only), None, []) => Some(Arc::clone(&only.key)),
+                (None, None, [only]) if only.id().is_some() => of(only),
+                _ => None,
             };
-            check_id(id).map_err(|problem| problem.under(at))?;
-            let problem =
-                |error: &dyn std::fmt::Display| Problem::new(at, format_args!("key {id:?}: {error}"));
-            let verifying = VerifyingKey::from_jose(key.clone(), None).map_err(|error| problem(&error))?;
-            let known = Known { key: verifying, subject: id.to_owned() };
-            if keys.insert(id.to_owned(), known).is_some() {
-                return Err(problem(&"there are two of this name"));
-            }
+        };
+        if let Some(known) = self.named.get(id) {
+            return Some(Arc::clone(&known.key));
         }
-        Ok(())
+        let found = published.iter().find(|key| key.id() == Some(id));
+        self.missed.set(self.missed.get() || found.is_none());
+        found.and_then(of)
+    }
+
+    /// Whose that key is.
+    pub fn subject<'s>(&'s self, id: Option<&'s str>) -> &'s str {
+        let known = match id {
+            Some(id) => self.named.get(id),
+            None => self.named.values().next(),
+        };
+        let published = || self.published.as_ref()?.keys.keys().first()?.id();
+        known.map(|known| known.subject.as_str()).or(id).or_else(published).unwrap_or_default()
+    }
+
+    /// Which of the issuer's keys were looked through in vain, if it may have others by now.
+    pub fn missed(&self) -> Option<u64> {
+        (self.may_be_more && self.missed.get())
+            .then(|| self.published.as_ref().map_or(0, |current| current.generation))
     }
 }
 
@@ -182,7 +209,7 @@ impl Known {
                 VerifyingKey::from_pem(needed()?, pem.as_bytes()).map_err(wrong("public_key"))?
             }
             (None, Some(path), None, None) => {
-                let pem = read("public_key_file", &base.join(path), LARGEST_FILE_BYTES)?;
+                let pem = read("public_key_file", &base.join(path))?;
                 VerifyingKey::from_pem(needed()?, &pem).map_err(wrong("public_key_file"))?
             }
             (None, None, Some(jwk), None) => from_jwk(id, jwk, named)?,
@@ -195,7 +222,7 @@ impl Known {
             }
             _ => return Err(Problem::whole("expected one of public_key, public_key_file, jwk and secret")),
         };
-        Ok(Self { key, subject })
+        Ok(Self { key: Arc::new(key), subject })
     }
 }
 
@@ -215,10 +242,14 @@ fn from_jwk(id: &str, jwk: Map<String, Value>, named: Option<Algorithm>) -> Resu
     VerifyingKey::from_jose(key, named).map_err(|error| Problem::new("jwk", error))
 }
 
-fn read(at: &'static str, path: &Path, most_bytes: u64) -> Result<Vec<u8>, Problem> {
+fn read(at: &'static str, path: &Path) -> Result<Vec<u8>, Problem> {
     let problem =
         |error: std::io::Error| Problem::new(at, format_args!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
-    File::open(path).map_err(problem)?.take(most_bytes + 1).read_to_end(&mut bytes).map_err(problem)?;
+    File::open(path)
+        .map_err(problem)?
+        .take(LARGEST_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(problem)?;
     Ok(bytes)
 }

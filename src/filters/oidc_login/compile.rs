@@ -16,7 +16,6 @@ use crate::filters::token::told::Told;
 use crate::filters::{Filter, Site};
 use crate::http::path::{Rules, normalise};
 use crate::http::url::Url;
-use crate::values::text::quoted;
 use crate::values::{Problem, SecretString};
 
 /// Parameters of the authorization request that are not the operator's to say.
@@ -47,7 +46,7 @@ impl crate::filters::Spec for Spec {
     const NOTHING_SHOWN: Option<&'static str> = Some(LOGIN_REQUIRED);
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        let issuer = issuer(&self.issuer, site)?;
+        let issuer = site.issuer("issuer", &self.issuer)?;
         let provider = provider(&issuer, site)?;
         let lives = lives(&self.session)?;
         let names = Names::new(cookie_name(&self.session.cookie)?);
@@ -84,14 +83,6 @@ impl crate::filters::Spec for Spec {
             party: Arc::new(Party::new(settings, provider, id_tokens, sessions)),
         }))
     }
-}
-
-fn issuer(name: &str, site: &Site<'_>) -> Result<Arc<Issuer>, Problem> {
-    site.issuers.named(name).cloned().ok_or_else(|| {
-        let known: Vec<_> = site.issuers.names().collect();
-        let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-        Problem::new("issuer", format_args!("no issuer {} in `issuers`: {known}", quoted(name)))
-    })
 }
 
 fn provider(issuer: &Arc<Issuer>, site: &Site<'_>) -> Result<Provider, Problem> {

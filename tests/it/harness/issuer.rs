@@ -14,7 +14,10 @@ use boring::rsa::Rsa;
 use edgeward::auth::jose::{Algorithm, SigningKey, Thumbprint};
 use serde_json::{Map, Value, json};
 
+use super::edge::Edge;
+use super::message::Response;
 use super::origin::{Origin, Reply};
+use super::poll::{eventually, soon};
 
 /// Whom tokens are for unless a test says otherwise.
 pub const AUDIENCE: &str = "orders-api";
@@ -127,6 +130,23 @@ fn rsa() -> (PKey<boring::pkey::Private>, Value) {
     let key = Rsa::generate(2048).unwrap();
     let jwk = json!({ "kty": "RSA", "n": base64url(key.n().to_vec()), "e": base64url(key.e().to_vec()) });
     (PKey::from_rsa(key).unwrap(), jwk)
+}
+
+/// Asks, while the issuer `corp` is down, until its keys are too old; up to then they let in. Gives the first refusal.
+pub fn until_the_ceiling(edge: &Edge, max_stale: f64, ask: impl Fn() -> Response) -> Response {
+    let of_corp = |metric: &str, more: &str| {
+        edge.metrics().value(&format!("edgeward_issuer_{metric}{{issuer=\"corp\"{more}}}"))
+    };
+    // From then on nobody confirms the keys any more.
+    let failures = || of_corp("fetches_total", ",outcome=\"status\"");
+    soon("a failed fetch", || failures().is_some_and(|failures| failures > 0.0));
+    eventually("the ceiling", || {
+        let answer = Some(ask()).filter(|answer| answer.status != 200)?;
+        // They are older by now than they were when it was asked.
+        let age = of_corp("keys_age_seconds", "").unwrap();
+        assert!(age > max_stale, "refused though the keys are {age} s old: {}", answer.text());
+        Some(answer)
+    })
 }
 
 /// What the issuer publishes, and whether it answers.

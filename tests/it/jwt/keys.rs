@@ -1,40 +1,20 @@
 //! The life of an issuer's keys: rotated, gone, asked for too often, in files, found out.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Site, bearer, origin, policy, told};
-use crate::harness::issuer::key_set;
-use crate::harness::{Authority, Edge, Origin, Reply, Signer, TokenIssuer, eventually, soon};
+use crate::harness::issuer::{key_set, until_the_ceiling};
+use crate::harness::{Authority, Origin, Reply, Signer, TokenIssuer, soon, under_load};
 
 const FILTER: &str = "{ jwt: { issuer: corp } }";
 
-/// Asks with good tokens from several threads while `change` goes on; returns how many passed.
-fn under_load(edge: &Edge, tokens: &(dyn Fn() -> String + Sync), change: impl FnOnce()) -> usize {
-    let (stop, passed) = (AtomicBool::new(false), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut client = edge.client("listen");
-                while !stop.load(Ordering::SeqCst) {
-                    let token = format!("Bearer {}", tokens());
-                    let answer = client.request("GET", "/orders/7", &[("Authorization", &token)], b"");
-                    assert_eq!(told(&answer), (200, String::new()));
-                    passed.fetch_add(1, Ordering::SeqCst);
-                }
-            });
-        }
-        change();
-        stop.store(true, Ordering::SeqCst);
-    });
-    passed.into_inner()
-}
-
 #[test]
 fn keys_rotate_under_load_without_a_refusal() {
-    let site = Site::new("audience: orders-api, refresh: { cooldown: 1ms }", FILTER);
+    let site =
+        Site::new("audience: orders-api, refresh: { cooldown: 1ms, timeout: 1m, max_wait: 1m }", FILTER);
     let signers: Vec<_> = (0..6).map(|number| Signer::es256(&format!("k{}", number + 2))).collect();
     let (name, current) = (site.issuer.name(), AtomicUsize::new(0));
     let token = || {
@@ -43,23 +23,28 @@ fn keys_rotate_under_load_without_a_refusal() {
         let changes = json!({ "jti": fastrand::u64(..).to_string() });
         if at == 0 { site.token(changes) } else { signers[at - 1].token(&name, changes) }
     };
-    let count = AtomicUsize::new(0);
-    let counting = || {
-        count.fetch_add(1, Ordering::SeqCst);
-        token()
+    let token = &token;
+    let asker = || {
+        let mut client = site.edge.client("listen");
+        move || {
+            let token = format!("Bearer {}", token());
+            let answer = client.request("GET", "/orders/7", &[("Authorization", &token)], b"");
+            assert_eq!(told(&answer), (200, String::new()));
+        }
     };
-    let passed = under_load(&site.edge, &counting, || {
+    let passed = under_load(4, asker, |askers| {
         for at in 1..=signers.len() {
             let before = if at == 1 { &site.signer } else { &signers[at - 2] };
             // What is signed with the key before is still on its way.
             site.issuer.publish([before, &signers[at - 1]]);
             current.store(at, Ordering::SeqCst);
-            let reached = count.load(Ordering::SeqCst) + 50;
-            soon("requests with the new key", || count.load(Ordering::SeqCst) >= reached);
+            // And now no more.
+            askers.have_asked(10);
         }
     });
-    assert!(passed > 200, "{passed}");
-    assert!((6..=20).contains(&site.issuer.fetches()), "{}", site.issuer.fetches());
+    assert!(passed >= 240, "{passed}");
+    // One for each key, and for each thread one more that did not see in time that it was there.
+    assert!((6..=31).contains(&site.issuer.fetches()), "{}", site.issuer.fetches());
 }
 
 #[test]
@@ -98,7 +83,7 @@ fn the_first_request_waits_for_the_keys() {
     let (set, name) = (key_set([&signer]), "https://id.example.com");
     let slow = Origin::start(move |_| Reply::status(200, &[], &set).after(Duration::from_millis(500)));
     let origin = origin();
-    let corp = "corp: { issuer: 'https://id.example.com', jwks: 'http://{slow}/', audience: orders-api }";
+    let corp = "corp: { issuer: 'https://id.example.com', jwks: 'http://{slow}/', audience: orders-api, refresh: { timeout: 1m, max_wait: 1m } }";
     let edge = policy(corp, FILTER).with("slow", slow.address()).with("origin", origin.address()).start();
     assert_eq!(told(&bearer(&edge, &signer.token(name, json!({}))).clone()), (200, String::new()));
     assert_eq!(slow.count(), 1);
@@ -106,23 +91,13 @@ fn the_first_request_waits_for_the_keys() {
 
 #[test]
 fn known_keys_work_on_without_their_issuer_until_the_ceiling() {
-    let refresh =
-        "refresh: { interval: 100ms, shortest: 100ms, longest: 500ms, max_stale: 2s, max_wait: 100ms }";
+    let refresh = "refresh: { interval: 100ms, shortest: 100ms, longest: 500ms, max_stale: 2s }";
     let site = Site::new(&format!("audience: orders-api, {refresh}"), FILTER);
     let token = site.token(json!({}));
-    assert_eq!(site.bearer(&token).status, 200);
+    soon("its keys", || site.bearer(&token).status == 200);
     site.issuer.set_down(true);
-    let failures =
-        || site.edge.metrics().value("edgeward_issuer_fetches_total{issuer=\"corp\",outcome=\"status\"}");
-    let began = Instant::now();
-    soon("a failed fetch", || failures().is_some_and(|failures| failures > 0.0));
-    if began.elapsed() < Duration::from_secs(1) {
-        assert_eq!(told(&site.bearer(&token)), (200, String::new()), "its keys are known");
-    }
-    let closed =
-        eventually("the ceiling", || Some(site.bearer(&token)).filter(|answer| answer.status != 200));
+    let closed = until_the_ceiling(&site.edge, 2.0, || site.bearer(&token));
     assert_eq!(told(&closed), (503, "keys_unavailable".to_owned()));
-    assert!(began.elapsed() > Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(site.edge.metrics().value("edgeward_issuer_keys{issuer=\"corp\"}"), Some(0.0));
     site.issuer.set_down(false);
     soon("keys again", || site.bearer(&token).status == 200);
@@ -130,7 +105,8 @@ fn known_keys_work_on_without_their_issuer_until_the_ceiling() {
 
 #[test]
 fn a_storm_of_unknown_keys_is_one_question_in_the_cooldown() {
-    let site = Site::new("audience: orders-api, refresh: { cooldown: 1h }", FILTER);
+    let site =
+        Site::new("audience: orders-api, refresh: { cooldown: 1h, timeout: 1m, max_wait: 1m }", FILTER);
     assert_eq!(site.bearer(&site.token(json!({}))).status, 200);
     assert_eq!(site.issuer.fetches(), 1);
     let name = site.issuer.name();
@@ -156,7 +132,7 @@ fn an_issuer_that_hangs_holds_up_no_other() {
     let (signer, hanging) = (Signer::es256("k1"), Origin::start(|_| Reply::nothing().hold()));
     let (issuer, origin) = (TokenIssuer::start([&signer]), origin());
     let edge = policy(
-        "a: { issuer: 'https://a.example', jwks: 'http://{hanging}/', audience: orders-api, refresh: { max_wait: 500ms } },
+        "a: { issuer: 'https://a.example', jwks: 'http://{hanging}/', audience: orders-api, refresh: { timeout: 1h, max_wait: 500ms } },
          b: { issuer: '{iss}', jwks: '{iss}/jwks', audience: orders-api }",
         "{ jwt: { issuer: [a, b] } }",
     )
@@ -165,14 +141,17 @@ fn an_issuer_that_hangs_holds_up_no_other() {
     .with("origin", origin.address())
     .start();
     let stuck = format!("Bearer {}", signer.token("https://a.example", json!({})));
-    let (mut waiting, began) = (edge.client("listen"), Instant::now());
+    let mut waiting = edge.client("listen");
     waiting.send(format!("GET /orders/7 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {stuck}\r\n\r\n"));
     soon("the question", || hanging.connections() > 0);
     for _ in 0..20 {
         assert_eq!(bearer(&edge, &signer.token(&issuer.name(), json!({}))).status, 200);
     }
-    assert_eq!(told(&waiting.response()), (503, "keys_unavailable".to_owned()));
-    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    assert_eq!(
+        told(&waiting.response()),
+        (503, "keys_unavailable".to_owned()),
+        "it waits no longer than it may"
+    );
 }
 
 #[test]
@@ -187,7 +166,8 @@ fn keys_in_a_file_are_read_again_when_it_changes() {
     soon("the new file", || bearer(&edge, &two.token("us", json!({}))).status == 200);
     assert_eq!(told(&bearer(&edge, &one.token("us", json!({})))), (401, "key_unknown".to_owned()));
     edge.folder.write("keys.json", "{ no keys");
-    edge.wait_for_metric("edgeward_issuer_fetches_total{issuer=\"corp\",outcome=\"document\"}", 1.0);
+    let failures = "edgeward_issuer_fetches_total{issuer=\"corp\",outcome=\"document\"}";
+    soon("a look at it", || edge.metrics().value(failures).is_some_and(|failures| failures > 0.0));
     assert_eq!(bearer(&edge, &two.token("us", json!({}))).status, 200, "a broken file replaces nothing");
 }
 
@@ -251,10 +231,9 @@ fn a_fetch_takes_no_longer_than_the_policy_says() {
         "corp: { issuer: us, jwks: 'http://{hanging}/', audience: orders-api, refresh: { timeout: 100ms } }";
     let edge =
         policy(corp, FILTER).with("hanging", hanging.address()).with("origin", origin.address()).start();
-    let began = Instant::now();
     let timeouts = "edgeward_issuer_fetches_total{issuer=\"corp\",outcome=\"timeout\"}";
-    soon("a timeout", || edge.metrics().value(timeouts).is_some_and(|timeouts| timeouts > 0.0));
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    // With the 5 s that a fetch may take otherwise, and the pauses between, there are two at most.
+    soon("timeouts", || edge.metrics().value(timeouts).is_some_and(|timeouts| timeouts >= 3.0));
 }
 
 #[test]
@@ -265,7 +244,7 @@ fn an_issuer_must_be_whom_the_policy_trusts() {
     let secure = Origin::start_tls(acceptor, move |_| Reply::status(200, &[], &set));
     for (tls, status) in [(", tls: { ca: ca.pem }", 200), ("", 503)] {
         let corp = format!(
-            "corp: {{ issuer: us, jwks: 'https://localhost:{{port}}/', audience: orders-api, refresh: {{ max_wait: 1s }}{tls} }}"
+            "corp: {{ issuer: us, jwks: 'https://localhost:{{port}}/', audience: orders-api, refresh: {{ timeout: 1m, max_wait: 1m }}{tls} }}"
         );
         let setup = policy(&corp, FILTER).file("ca.pem", ours.pem()).with("port", secure.address().port());
         let edge = setup.with("origin", origin.address()).start();

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use super::*;
+use crate::auth::discovery::Endpoint;
 use crate::auth::oauth::server::Place;
 use crate::auth::oauth::testing;
 use crate::http::fetch::Failure;
@@ -134,7 +135,8 @@ async fn an_endpoint_is_looked_for_once() {
     }));
     let (mut introspection, _hand) = introspection(&fetch);
     let issuer = "https://id.example".parse().unwrap();
-    introspection.server.place = Place::of_issuer(issuer, crate::auth::discovery::Endpoint::Introspection);
+    let clock = introspection.server.clock.clone();
+    introspection.server.place = Place::of_issuer(issuer, Endpoint::Introspection, clock);
     worth(&introspection, "a").await.unwrap();
     worth(&introspection, "b").await.unwrap();
     let targets: Vec<_> = fetch.asked().iter().map(|request| request.url.target().to_owned()).collect();
@@ -144,12 +146,17 @@ async fn an_endpoint_is_looked_for_once() {
 #[tokio::test]
 async fn an_issuer_that_cannot_be_found_is_looked_for_again() {
     let fetch = Arc::new(Scripted::new(|_| Err(Failure::Timeout(TTL))));
-    let (mut introspection, _hand) = introspection(&fetch);
+    let (mut introspection, hand) = introspection(&fetch);
     let issuer = "https://id.example".parse().unwrap();
-    introspection.server.place = Place::of_issuer(issuer, crate::auth::discovery::Endpoint::Introspection);
+    let clock = introspection.server.clock.clone();
+    introspection.server.place = Place::of_issuer(issuer, Endpoint::Introspection, clock);
     for asked in 1..3 {
-        assert_eq!(worth(&introspection, "a").await.unwrap_err(), Worthless::Unknown);
-        assert_eq!(fetch.asked().len(), asked);
+        // Whoever comes with another token does not wait for it once more.
+        for token in ["a", "b"] {
+            assert_eq!(worth(&introspection, token).await.unwrap_err(), Worthless::Unknown);
+            assert_eq!(fetch.asked().len(), asked);
+        }
+        hand.advance(Duration::from_secs(2));
     }
 }
 

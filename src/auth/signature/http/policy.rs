@@ -1,5 +1,6 @@
 //! Which signatures count (RFC 9421 §3.2), and the search for one that does.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -50,10 +51,10 @@ impl Verified {
 }
 
 /// One signature of a request, as far as it is understood.
-struct Candidate<'k> {
+struct Candidate<K> {
     covered: InnerList,
     parameters: Parameters,
-    key: &'k VerifyingKey,
+    key: K,
     signature: Vec<u8>,
 }
 
@@ -64,10 +65,10 @@ impl Policy {
     ///
     /// # Errors
     /// When there is none: why the first one does not count, and [`Refusal::WrongTag`] only if none has the right tag.
-    pub fn verify<'k>(
+    pub fn verify<K: Deref<Target = VerifyingKey>>(
         &self,
         message: &Message<'_>,
-        keys: impl Fn(Option<&str>) -> Option<&'k VerifyingKey>,
+        keys: impl Fn(Option<&str>) -> Option<K>,
         seen: &Seen,
         now: i64,
     ) -> Result<Verified, Refusal> {
@@ -97,13 +98,13 @@ impl Policy {
     }
 
     /// All that can be told from the parameters alone.
-    fn candidate<'k>(
+    fn candidate<K: Deref<Target = VerifyingKey>>(
         &self,
         input: ListEntry,
         signature: Option<ListEntry>,
-        keys: &impl Fn(Option<&str>) -> Option<&'k VerifyingKey>,
+        keys: &impl Fn(Option<&str>) -> Option<K>,
         now: i64,
-    ) -> Result<Candidate<'k>, Refusal> {
+    ) -> Result<Candidate<K>, Refusal> {
         let ListEntry::InnerList(covered) = input else { return Err(Refusal::Malformed) };
         let parameters = Parameters::read(&covered)?;
         if self.tag.is_some() && self.tag != parameters.tag {
@@ -147,10 +148,10 @@ impl Policy {
         created.saturating_add(seconds(self.max_age)).saturating_add(seconds(self.clock_skew))
     }
 
-    fn check(
+    fn check<K: Deref<Target = VerifyingKey>>(
         &self,
         label: &str,
-        candidate: Candidate<'_>,
+        candidate: Candidate<K>,
         message: &Message<'_>,
         seen: &Seen,
         now: i64,

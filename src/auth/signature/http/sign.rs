@@ -1,4 +1,4 @@
-//! Signing requests (RFC 9421 §3.1): what goes to upstreams and to the receivers of our notices.
+//! Signing requests (RFC 9421 §3.1): what the other side does, for tests and fuzzing to hold the verifier against.
 
 use std::time::Duration;
 
