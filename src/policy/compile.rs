@@ -377,12 +377,12 @@ impl Compiler<'_> {
                     fingerprints.push(fingerprint(policy, node, &spec));
                     specs.push((node.path().clone(), spec));
                 }
-                Outcome::Rest(spec) => rests.push(spec),
+                Outcome::Rest(spec) => rests.push((node.path().clone(), spec)),
                 Outcome::Nothing => {}
             }
         }
         let waf = self.firewalls(&policy.waf);
-        let segments = routes::segments(&specs);
+        let segments = routes::segments(specs.iter().chain(&rests));
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let links = Links {
             chains: &policy.chains,

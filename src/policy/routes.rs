@@ -49,18 +49,20 @@ pub(super) struct Routed {
 }
 
 impl Routes<'_> {
-    /// Compiles all routes. Of those that did not read well, the rests are searched for more that is wrong: their filters are,
-    /// for whom a route takes and what it does would only be wrong because something is not there.
+    /// Compiles all routes. Of those that did not read well, the rests are searched for more that is wrong: their paths and
+    /// filters are, for what a route takes and does would only be wrong because something is not there.
     pub fn compile(
         mut self,
         specs: &[(Path, spec::Route)],
         fingerprints: &[[u8; 32]],
-        rests: &[spec::Route],
+        rests: &[(Path, spec::Route)],
     ) -> Routed {
-        for rest in rests {
-            let lists = [self.common, &rest.filters];
-            let kinds = self.links.kinds(&lists);
-            self.links.chain(&rest.name, &kinds, &lists);
+        for (at, rest) in rests {
+            let patterns = self.patterns(&rest.matching, &at.key("match"));
+            // Where the path is what does not read, the names in it may be any.
+            let names = self.links.segments.iter().copied();
+            let segments: Vec<_> = templates(&patterns).flat_map(Pattern::captures).chain(names).collect();
+            self.links.chain(&rest.name, self.common, &rest.filters, &segments);
         }
         let mut router = Router::default();
         let mut routes = Vec::with_capacity(specs.len());
@@ -251,13 +253,7 @@ impl Routes<'_> {
     }
 
     fn route(&mut self, spec: &spec::Route, patterns: &[PathPattern], at: &Path) -> Route {
-        let patterns: Vec<Pattern> = patterns
-            .iter()
-            .filter_map(|pattern| match pattern {
-                PathPattern::Template(pattern) => Some(pattern.clone()),
-                PathPattern::Regex(_) => None,
-            })
-            .collect();
+        let patterns: Vec<Pattern> = templates(patterns).cloned().collect();
         let captures = common_captures(spec, &patterns);
         let kinds = self.links.kinds(&[self.common, &spec.filters]);
         let segments: Vec<_> = patterns.iter().flat_map(Pattern::captures).collect();
@@ -384,6 +380,13 @@ impl Routes<'_> {
     }
 }
 
+fn templates(patterns: &[PathPattern]) -> impl Iterator<Item = &Pattern> {
+    patterns.iter().filter_map(|pattern| match pattern {
+        PathPattern::Template(pattern) => Some(pattern),
+        PathPattern::Regex(_) => None,
+    })
+}
+
 /// A host of each pattern of a route.
 fn sample_hosts(spec: &spec::Match) -> Vec<String> {
     let Some(hosts) = &spec.host else { return vec![String::new()] };
@@ -391,8 +394,8 @@ fn sample_hosts(spec: &spec::Match) -> Vec<String> {
 }
 
 /// What the paths of any route have names for.
-pub(super) fn segments(specs: &[(Path, spec::Route)]) -> BTreeSet<String> {
-    let paths = specs.iter().filter_map(|(_, spec)| spec.matching.path.as_ref());
+pub(super) fn segments<'a>(specs: impl Iterator<Item = &'a (Path, spec::Route)>) -> BTreeSet<String> {
+    let paths = specs.filter_map(|(_, spec)| spec.matching.path.as_ref());
     let templates = paths.flat_map(OneOrMany::as_slice).filter_map(|path| match path {
         PathMatch::Template(text) => Pattern::parse(text).ok(),
         PathMatch::Regex { .. } => None,
