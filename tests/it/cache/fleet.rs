@@ -40,6 +40,22 @@ fn fill(edge: &Edge) {
     assert_eq!(hits(edge), [true; 3]);
 }
 
+/// So many members, each of which has all paths stored.
+fn filled<const N: usize>(redis: &Redis, origin: &Origin) -> [Edge; N] {
+    let fleet = [(); N].map(|()| member(&redis.address(), origin).start());
+    fleet.iter().for_each(fill);
+    fleet
+}
+
+/// One member that reaches Redis, and one that reaches it by the relay and was just cut off.
+fn parted(redis: &Redis, relay: &Relay, origin: &Origin) -> [Edge; 2] {
+    let fleet = [redis.address(), relay.address()].map(|address| member(&address, origin).start());
+    fleet.iter().for_each(fill);
+    relay.cut();
+    fleet[1].wait_for_metric("edgeward_redis_up{redis=\"fleet\"}", 0.0);
+    fleet
+}
+
 /// Which of the paths are answered from the cache.
 fn hits(edge: &Edge) -> [bool; 3] {
     let mut client = client(edge);
@@ -60,8 +76,7 @@ fn purge(edge: &Edge, arguments: &[&str]) -> (Option<i32>, String) {
 fn a_purge_given_to_one_process_holds_in_all() {
     let Some(redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1, 2].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<3>(&redis, &origin);
     let answer = order(&fleet[0], r#"{ "tag": ["a"] }"#);
     let begun = Instant::now();
     assert_eq!((answer.status, answer.json()["fleet"].as_str()), (200, Some("told")));
@@ -92,8 +107,7 @@ fn a_soft_purge_is_soft_everywhere() {
             "good",
         ),
     });
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     assert_eq!(order(&fleet[0], r#"{ "all": true, "soft": true }"#).status, 200);
     for edge in &fleet {
         soon("the purge", || !is_hit(&get(edge, "/a")));
@@ -105,8 +119,7 @@ fn a_soft_purge_is_soft_everywhere() {
 fn a_write_through_one_process_makes_what_all_have_stored_untrue() {
     let Some(redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     assert_eq!(client(&fleet[0]).request("PUT", "/a", &[], b"").status, 200);
     assert_eq!(hits(&fleet[0]), [false, true, true]);
     soon("the write", || hits(&fleet[1]) == [false, true, true]);
@@ -116,8 +129,7 @@ fn a_write_through_one_process_makes_what_all_have_stored_untrue() {
 fn while_redis_is_gone_purges_hold_where_they_are_given_and_are_told_later() {
     let Some(mut redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     redis.kill();
     let answer = order(&fleet[0], r#"{ "tag": "a" }"#);
     assert_eq!(
@@ -139,11 +151,7 @@ fn while_redis_is_gone_purges_hold_where_they_are_given_and_are_told_later() {
 fn who_was_away_catches_up() {
     let Some(redis) = Redis::start() else { return };
     let (origin, relay) = (tagging(), Relay::start(redis.socket()));
-    let here = member(&redis.address(), &origin).start();
-    let away = member(&relay.address(), &origin).start();
-    [&here, &away].into_iter().for_each(fill);
-    relay.cut();
-    away.wait_for_metric("edgeward_redis_up{redis=\"fleet\"}", 0.0);
+    let [here, away] = parted(&redis, &relay, &origin);
     for tag in ["a", "a-b"] {
         assert_eq!(order(&here, &format!(r#"{{ "tag": "{tag}" }}"#)).status, 200);
     }
@@ -157,11 +165,7 @@ fn who_was_away_catches_up() {
 fn who_was_away_for_too_long_purges_everything() {
     let Some(redis) = Redis::start() else { return };
     let (origin, relay) = (tagging(), Relay::start(redis.socket()));
-    let here = member(&redis.address(), &origin).start();
-    let away = member(&relay.address(), &origin).start();
-    [&here, &away].into_iter().for_each(fill);
-    relay.cut();
-    away.wait_for_metric("edgeward_redis_up{redis=\"fleet\"}", 0.0);
+    let [here, away] = parted(&redis, &relay, &origin);
     for _ in 0..3 {
         assert_eq!(order(&here, r#"{ "tag": "a" }"#).status, 200);
     }
@@ -175,8 +179,7 @@ fn who_was_away_for_too_long_purges_everything() {
 fn a_redis_that_lost_its_data_has_everybody_purge_everything() {
     let Some(redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     redis.ask(&["FLUSHALL"]);
     for edge in &fleet {
         soon("everything to be purged", || hits(edge) == [false; 3]);
@@ -234,8 +237,7 @@ fn the_log_is_bounded_in_orders_and_bytes() {
 fn ten_thousand_tags_are_purged_in_all() {
     let Some(redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     let tags: Vec<_> = (0..10_000).map(|number| format!("tag-{number}")).chain(["a".to_owned()]).collect();
     let begun = Instant::now();
     assert_eq!(order(&fleet[0], &serde_json::json!({ "tag": tags }).to_string()).status, 200);
@@ -248,8 +250,7 @@ fn ten_thousand_tags_are_purged_in_all() {
 fn a_reload_goes_on_from_where_the_policy_before_was() {
     let Some(redis) = Redis::start() else { return };
     let origin = tagging();
-    let fleet = [0, 1].map(|_| member(&redis.address(), &origin).start());
-    fleet.iter().for_each(fill);
+    let fleet = filled::<2>(&redis, &origin);
     fleet[1].reload().unwrap();
     assert_eq!(hits(&fleet[1]), [true; 3]);
     assert_eq!(order(&fleet[0], r#"{ "tag": "a" }"#).status, 200);
