@@ -39,6 +39,7 @@ mod keys;
 mod labels;
 mod lease;
 mod process;
+mod series;
 mod shards;
 mod tally;
 mod writers;

@@ -1,14 +1,14 @@
-//! Histograms of durations that cost a request two additions, and no lock of the bus: see [`Shards`]. The price is that a scrape
-//! may see a request in its bucket before it sees it in the sum.
+//! Histograms of durations that cost a request two additions, and no lock of the bus. The price is that a scrape may see a
+//! request in its bucket before it sees it in the sum.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::core::{Describer, Metric, MetricVec, MetricVecBuilder};
-use prometheus::proto::{Bucket, Histogram, LabelPair, Metric as Sample, MetricType};
+use prometheus::core::{Metric, MetricVec, MetricVecBuilder};
+use prometheus::proto::{Bucket, Histogram, Metric as Sample};
 use prometheus::{Error, Opts};
 
-use super::shards::Shards;
+use super::series::Series;
 
 /// Upper bounds: from a proxy's own work to the longest default timeout.
 const BOUNDS_US: [u64; 15] = [
@@ -21,14 +21,10 @@ pub(super) type DurationsVec = MetricVec<Builder>;
 
 /// One series; clones count together.
 #[derive(Clone)]
-pub struct Durations(Arc<Series>);
+pub struct Durations(Arc<Series<SUMS>>);
 
-struct Series {
-    labels: Vec<LabelPair>,
-    /// How many fell under each bound and over the one before it, how many over all of them, and the sum in nanoseconds.
-    sums: Shards<{ BOUNDS_US.len() + 2 }>,
-}
-
+/// How many fell under each bound and over the one before it, how many over all of them, and the sum in nanoseconds.
+const SUMS: usize = BOUNDS_US.len() + 2;
 /// Where the last two are.
 const OVER: usize = BOUNDS_US.len();
 const SUM_NS: usize = OVER + 1;
@@ -59,7 +55,7 @@ impl Metric for Durations {
         histogram.set_bucket(buckets);
         histogram.set_sample_count(count + over);
         histogram.set_sample_sum(Duration::from_nanos(sum_ns).as_secs_f64());
-        let mut sample = Sample::from_label(self.0.labels.clone());
+        let mut sample = self.0.sample();
         sample.set_histogram(histogram);
         sample
     }
@@ -69,45 +65,27 @@ impl Metric for Durations {
 #[derive(Clone)]
 pub struct Builder;
 
-impl Builder {
-    pub(super) fn family(name: &str, help: &str, labels: &[&str]) -> Result<DurationsVec, Error> {
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        MetricVec::create(MetricType::HISTOGRAM, Self, Opts::new(name, help).variable_labels(labels))
-    }
-}
-
 impl MetricVecBuilder for Builder {
     type M = Durations;
     type P = Opts;
 
-    fn build<V: AsRef<str>>(&self, options: &Opts, values: &[V]) -> Result<Durations, Error> {
-        Ok(Durations(Arc::new(Series { labels: label_pairs(options, values)?, sums: Shards::new() })))
+    fn build<V: AsRef<str>>(&self, family: &Opts, values: &[V]) -> Result<Durations, Error> {
+        Series::new(family, values).map(Durations)
     }
-}
-
-/// The labels of a series, in the order of their names.
-pub(super) fn label_pairs<V: AsRef<str>>(options: &Opts, values: &[V]) -> Result<Vec<LabelPair>, Error> {
-    let pair = |(name, value): (String, &V)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name);
-        pair.set_value(value.as_ref().to_owned());
-        pair
-    };
-    let mut labels: Vec<_> = options.describe()?.variable_labels.into_iter().zip(values).map(pair).collect();
-    labels.sort();
-    Ok(labels)
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus::proto::MetricType;
     use prometheus::{Registry, TextEncoder};
 
+    use super::super::series::family;
     use super::*;
 
     #[test]
     fn counts_each_under_the_bounds_that_it_does_not_exceed() {
         let registry = Registry::new();
-        let family = Builder::family("t_seconds", "Time.", &["route", "a"]).unwrap();
+        let family = family(MetricType::HISTOGRAM, Builder, ("t_seconds", "Time."), &["route", "a"]).unwrap();
         registry.register(Box::new(family.clone())).unwrap();
         let series = family.with_label_values(&["x", "y"]);
         for micros in [0, 500, 501, 30_000_000, 30_000_001] {

@@ -9,6 +9,7 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Regis
 
 use super::durations::{self, DurationsVec};
 use super::labels::Label;
+use super::series;
 use super::tally::{self, Tally, TallyVec};
 
 /// A family with `N` labels. That the number is in the type is what makes [`Self::with`] safe to call.
@@ -32,7 +33,7 @@ struct Factory<'a>(&'a Registry);
 
 impl Factory<'_> {
     fn counters<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<TallyVec, N> {
-        self.family(tally::Builder::family(MetricType::COUNTER, name, help, &labels)?)
+        self.tallies(MetricType::COUNTER, name, help, labels)
     }
 
     fn gauges<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<IntGaugeVec, N> {
@@ -44,12 +45,22 @@ impl Factory<'_> {
     }
 
     fn durations<const N: usize>(&self, name: &str, help: &str, labels: [&str; N]) -> Made<DurationsVec, N> {
-        self.family(durations::Builder::family(name, help, &labels)?)
+        self.family(series::family(MetricType::HISTOGRAM, durations::Builder, (name, help), &labels)?)
     }
 
     /// A gauge of requests, without labels.
     fn level(&self, name: &str, help: &str) -> Result<Tally, prometheus::Error> {
-        Ok(self.family(tally::Builder::family(MetricType::GAUGE, name, help, &[])?)?.with([]))
+        Ok(self.tallies(MetricType::GAUGE, name, help, [])?.with([]))
+    }
+
+    fn tallies<const N: usize>(
+        &self,
+        kind: MetricType,
+        name: &str,
+        help: &str,
+        labels: [&str; N],
+    ) -> Made<TallyVec, N> {
+        self.family(series::family(kind, tally::Builder(kind), (name, help), &labels)?)
     }
 
     fn family<V: Collector + Clone + 'static, const N: usize>(&self, family: V) -> Made<V, N> {

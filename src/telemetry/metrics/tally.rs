@@ -1,26 +1,19 @@
-//! Counters, and gauges that only go up and down by steps, for what requests count: see [`Shards`].
+//! Counters, and gauges that only go up and down by steps, for what requests count.
 
 use std::sync::Arc;
 
 use prometheus::core::{Metric, MetricVec, MetricVecBuilder};
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricType};
+use prometheus::proto::{Counter, Gauge, Metric as Sample, MetricType};
 use prometheus::{Error, Opts};
 
-use super::durations::label_pairs;
-use super::shards::Shards;
+use super::series::Series;
 
-/// A family of counters.
+/// A family of counters, or of gauges.
 pub(super) type TallyVec = MetricVec<Builder>;
 
 /// One series; clones count together.
 #[derive(Clone)]
-pub struct Tally(Arc<Series>);
-
-struct Series {
-    labels: Vec<LabelPair>,
-    kind: MetricType,
-    sum: Shards<1>,
-}
+pub struct Tally(Arc<Series<1>>, MetricType);
 
 impl Tally {
     /// Counts one.
@@ -30,7 +23,7 @@ impl Tally {
 
     /// Counts so many.
     pub(super) fn inc_by(&self, count: u64) {
-        self.0.sum.add([(0, count)]);
+        self.0.sums.add([(0, count)]);
     }
 
     /// Takes one back, of a gauge.
@@ -41,10 +34,10 @@ impl Tally {
 
 impl Metric for Tally {
     fn metric(&self) -> Sample {
-        let [sum] = self.0.sum.sums();
-        let mut sample = Sample::from_label(self.0.labels.clone());
+        let [sum] = self.0.sums.sums();
+        let mut sample = self.0.sample();
         #[expect(clippy::cast_precision_loss, reason = "a sample is a float")]
-        if self.0.kind == MetricType::GAUGE {
+        if self.1 == MetricType::GAUGE {
             let mut gauge = Gauge::default();
             gauge.set_value(sum.cast_signed() as f64);
             sample.set_gauge(gauge);
@@ -57,28 +50,15 @@ impl Metric for Tally {
     }
 }
 
-/// Makes the series of a family.
+/// Makes the series of a family of this type.
 #[derive(Clone)]
-pub struct Builder(MetricType);
-
-impl Builder {
-    pub(super) fn family(
-        kind: MetricType,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<TallyVec, Error> {
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        MetricVec::create(kind, Self(kind), Opts::new(name, help).variable_labels(labels))
-    }
-}
+pub struct Builder(pub(super) MetricType);
 
 impl MetricVecBuilder for Builder {
     type M = Tally;
     type P = Opts;
 
-    fn build<V: AsRef<str>>(&self, options: &Opts, values: &[V]) -> Result<Tally, Error> {
-        let series = Series { labels: label_pairs(options, values)?, kind: self.0, sum: Shards::new() };
-        Ok(Tally(Arc::new(series)))
+    fn build<V: AsRef<str>>(&self, family: &Opts, values: &[V]) -> Result<Tally, Error> {
+        Ok(Tally(Series::new(family, values)?, self.0))
     }
 }
