@@ -1,117 +1,44 @@
 //! From a document to a [`Snapshot`], or to everything that is wrong with it.
 
+mod doors;
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use boring::error::ErrorStack;
 use http::HeaderName;
 use sha2::{Digest, Sha256};
 
-use super::door::{Door, DoorLimits};
 use super::issuers;
 use super::links::Links;
 use super::lists;
+use super::materials::Materials;
 use super::redis;
 use super::route::Route;
 use super::routes::{self, Routed, Routes};
 use super::service::{Counters, Service};
 use super::snapshot::{AdminDoor, Forwarding, Process, Snapshot};
+use crate::auth::Issuers;
 use crate::auth::client_cert;
 use crate::auth::keys::{ConsumerSpec, Keyring};
-use crate::auth::{Issuers, Memory};
 use crate::cache::Shared;
 use crate::cache::keeper::Attendant;
 use crate::cache::shared::Sweeper;
-use crate::config::spec::{self, AccessLogTarget, ForwardedHeader, KeyStore, Policy};
+use crate::config::spec::{self, ForwardedHeader, KeyStore, Policy};
 use crate::config::tree::Tree;
 use crate::config::{Diagnostics, Document, Issue, Node, Outcome, Path, Target};
-use crate::consumers::{Consumers, Kept, Parts};
+use crate::consumers::{Consumers, Parts};
 use crate::filters::chain::Chain;
 use crate::filters::{Expressions, Spec, cache, waf};
+use crate::net::IpSet;
 use crate::net::forwarded::Style;
-use crate::net::{IpSet, ListenAddress};
-use crate::outbound::Outbound;
 use crate::outbound::redis::Redis;
 use crate::purging::{self, Purging};
-use crate::state::{Chore, Clock, State};
-use crate::telemetry::access_log::{AccessLog, Selection};
-use crate::telemetry::log::Filter;
-use crate::telemetry::logs::Logs;
-use crate::telemetry::metrics::{Build, Metrics};
+use crate::state::Chore;
 use crate::telemetry::writer::Destination;
-use crate::tls::Acceptor;
-use crate::upstream::resolve::{Lookup, System};
-use crate::upstream::{self, Registry};
+use crate::upstream;
 use crate::values::Problem;
-
-/// What a policy is made with. All of it outlives the policy.
-pub struct Materials {
-    /// Counters and clocks.
-    pub state: Arc<State>,
-    /// Metrics.
-    pub metrics: Arc<Metrics>,
-    /// Health of backends.
-    pub backends: Registry,
-    /// Open log files.
-    pub logs: Logs,
-    /// Finds the addresses of names.
-    pub lookup: Arc<dyn Lookup>,
-    /// What we ourselves ask of others.
-    pub outbound: Arc<Outbound>,
-    /// What is counted and told of API keys.
-    pub consumers: Arc<Kept>,
-    /// Tokens that were verified, and keys of issuers.
-    pub memory: Arc<Memory>,
-    /// Who is told of what firewalls find, in place of whom the policy names.
-    pub findings: Option<Arc<waf::Audit>>,
-}
-
-/// Why there is nothing to make policies with.
-#[derive(Debug, thiserror::Error)]
-pub enum MaterialsError {
-    /// Metrics contradict each other, which is a mistake in the program.
-    #[error("cannot register metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// The resolver's configuration is of no use.
-    #[error("cannot read the resolver's configuration: {0}")]
-    Resolver(#[from] io::Error),
-    /// The system has no randomness.
-    #[error("no randomness: {0}")]
-    Randomness(#[from] ErrorStack),
-}
-
-impl Materials {
-    /// For a process that serves.
-    ///
-    /// # Errors
-    /// See [`MaterialsError`].
-    pub fn new() -> Result<Self, MaterialsError> {
-        Self::with(Logs::new, false)
-    }
-
-    /// For a look at a policy: nothing is written anywhere.
-    ///
-    /// # Errors
-    /// As [`Materials::new`].
-    pub fn dry() -> Result<Self, MaterialsError> {
-        Self::with(Logs::dry, true)
-    }
-
-    fn with(logs: fn(Arc<Metrics>) -> Logs, dry: bool) -> Result<Self, MaterialsError> {
-        let version = env!("CARGO_PKG_VERSION");
-        let metrics = Arc::new(Metrics::new(Build { version, revision: crate::REVISION, tls: "boringssl" })?);
-        let logs = logs(metrics.clone());
-        let state = Arc::new(State::new(Clock::system()));
-        let lookup: Arc<dyn Lookup> = Arc::new(System::new()?);
-        let outbound = Outbound::new(lookup.clone(), state.clock.clone());
-        let consumers = Kept::new(state.clock.clone(), metrics.clone(), outbound.clone(), dry);
-        let memory = Arc::new(Memory::new(state.clock.clone())?);
-        let backends = Registry::default();
-        Ok(Self { state, metrics, backends, logs, lookup, outbound, consumers, memory, findings: None })
-    }
-}
 
 /// Makes the policy that `document` describes. `before` is the one in force, whose TLS state goes on where it fits.
 ///
@@ -208,96 +135,6 @@ impl Compiler<'_> {
 
     fn problems(&mut self, at: &Path, problems: impl IntoIterator<Item = Problem>) {
         self.issues.extend(problems.into_iter().map(|problem| Issue::from_problem(at, &problem)));
-    }
-
-    fn doors(&mut self, policy: &Policy) -> Vec<Arc<Door>> {
-        let at = Path::root().key("listeners");
-        if policy.listeners.is_empty() {
-            self.issue(at, "expected at least one listener");
-        }
-        let mut listeners = Vec::new();
-        for node in &policy.listeners {
-            listeners.extend(node.read::<spec::Listener>(&mut self.issues).map(|listener| (node, listener)));
-        }
-        let https = https_port(listeners.iter().map(|(_, listener)| listener));
-        let mut doors: Vec<Arc<Door>> = Vec::new();
-        for (node, listener) in &listeners {
-            let other = doors.iter().map(|door| &door.address).find(|other| clash(other, &listener.address));
-            if let Some(other) = other {
-                self.issue(node.path().key("address"), format_args!("overlaps the listener at {other}"));
-            }
-            doors.extend(self.door(listener, node.path(), policy, https).map(Arc::new));
-        }
-        self.operators(policy, &listeners);
-        doors
-    }
-
-    /// What is not for clients needs addresses of its own.
-    fn operators(&mut self, policy: &Policy, listeners: &[(&Node, spec::Listener)]) {
-        let at = |section, key| Path::root().key(section).key(key);
-        let admin = policy.admin.as_ref().map(|admin| (at("admin", "address"), &admin.address));
-        let echo = policy.server.echo.as_ref().map(|echo| (at("server", "echo"), echo));
-        for (at, address) in admin.iter().chain(&echo) {
-            let addresses = listeners.iter().map(|(_, listener)| &listener.address);
-            if let Some(other) = addresses.into_iter().find(|other| clash(other, address)) {
-                self.issue(at.clone(), format_args!("overlaps the listener at {other}"));
-            }
-        }
-        if let (Some((_, admin)), Some((at, echo))) = (&admin, &echo)
-            && clash(admin, echo)
-        {
-            self.issue(at.clone(), format_args!("overlaps the admin listener at {admin}"));
-        }
-    }
-
-    fn door(&mut self, spec: &spec::Listener, at: &Path, policy: &Policy, https: u16) -> Option<Door> {
-        let own = spec.limits.as_ref().map(|limits| (limits, at.clone()));
-        let (limits, limits_at) = own.unwrap_or((&policy.limits, Path::root()));
-        let compiled = DoorLimits::compile(limits);
-        let limits = compiled.map_err(|problems| self.problems(&limits_at.key("limits"), problems)).ok();
-        if spec.redirect.is_some() && spec.tls.is_some() {
-            self.issue(at.key("redirect"), "this listener speaks https already");
-        }
-        if spec.h2c && spec.tls.is_some() {
-            self.issue(at.key("h2c"), "h2c is HTTP/2 without TLS; with TLS, HTTP/2 is negotiated by itself");
-        }
-        let tls = match &spec.tls {
-            Some(tls) => Some(self.acceptor(tls, &spec.address, &at.key("tls"))?),
-            None => None,
-        };
-        Some(Door {
-            address: spec.address.clone(),
-            name: spec.address.to_string().into(),
-            tls,
-            redirect: spec.redirect.map(|_| https),
-            h2c: spec.h2c,
-            proxy_protocol: spec
-                .proxy_protocol
-                .as_ref()
-                .map(|proxy| IpSet::new(proxy.trusted.iter().copied())),
-            limits: limits?,
-            metrics: self.materials.metrics.listener(&spec.address.to_string()),
-        })
-    }
-
-    /// The acceptor in force goes on where the new policy would make the same, so that session tickets stay good.
-    fn acceptor(
-        &mut self,
-        spec: &crate::tls::ServerSpec,
-        address: &ListenAddress,
-        at: &Path,
-    ) -> Option<Arc<Acceptor>> {
-        let before = self.before.and_then(|before| before.door(address)).and_then(|door| door.tls.clone());
-        if let Some(acceptor) = before.filter(|acceptor| acceptor.serves(spec, &self.base)) {
-            return Some(acceptor);
-        }
-        match Acceptor::load(spec, &self.base) {
-            Ok(acceptor) => Some(Arc::new(acceptor)),
-            Err(problems) => {
-                self.problems(at, problems);
-                None
-            }
-        }
     }
 
     fn services(&mut self, policy: &Policy, expressions: Expressions<'_>) -> BTreeMap<String, Arc<Service>> {
@@ -450,13 +287,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// The level takes effect at start alone, but must be good at any time.
-    fn log_level(&mut self, spec: &spec::Log) {
-        if let Err(error) = spec.level.parse::<Filter>() {
-            self.issue(Path::root().key("log").key("level"), error);
-        }
-    }
-
     fn firewalls(&mut self, settings: &waf::Settings) -> waf::Common {
         let mut audit = self.materials.findings.clone();
         if let Some(to) = settings.audit.to.as_ref().filter(|_| audit.is_none()) {
@@ -470,50 +300,6 @@ impl Compiler<'_> {
             }
         }
         waf::Common { settings: settings.clone(), audit }
-    }
-
-    fn access_log(&mut self, spec: &spec::AccessLog) -> Option<AccessLog> {
-        let at = Path::root().key("access_log");
-        let destination = match &spec.to {
-            AccessLogTarget::Off => return None,
-            AccessLogTarget::Stdout => Destination::Stdout,
-            AccessLogTarget::File(path) => Destination::File(self.base.join(path)),
-        };
-        let writer = match self.materials.logs.open(destination) {
-            Ok(writer) => writer,
-            Err(error) => {
-                self.issue(at.key("to"), error);
-                return None;
-            }
-        };
-        let selection = Selection {
-            fields: spec.fields.clone().unwrap_or_else(|| Selection::default().fields),
-            request_headers: spec.request_headers.clone(),
-            response_headers: spec.response_headers.clone(),
-        };
-        match AccessLog::compile(&selection, writer) {
-            Ok(log) => Some(log),
-            Err(errors) => {
-                for error in errors {
-                    self.issue(at.clone(), error);
-                }
-                None
-            }
-        }
-    }
-
-    /// What holds credentials on one route is logged on none.
-    fn check_logged_headers(&mut self, spec: &spec::AccessLog, routes: &[Arc<Route>], unrouted: &Arc<Route>) {
-        let at = Path::root().key("access_log").key("request_headers");
-        for (index, name) in spec.request_headers.iter().enumerate() {
-            let holds = |route: &&Arc<Route>| {
-                route.chain.secret_headers().any(|secret| name.eq_ignore_ascii_case(secret.as_str()))
-            };
-            if let Some(route) = routes.iter().chain([unrouted]).find(holds) {
-                let message = format!("{name} holds credentials on the route {}", route.name);
-                self.issue(at.index(index), message);
-            }
-        }
     }
 
     fn admin(&mut self, spec: &spec::Admin) -> Option<AdminDoor> {
@@ -589,24 +375,6 @@ fn fingerprint(policy: &Policy, node: &Node, spec: &spec::Route) -> [u8; 32] {
 fn each_once<'r>(routes: impl Iterator<Item = &'r str>) -> Vec<Box<str>> {
     let names: BTreeSet<&str> = routes.collect();
     names.into_iter().map(Into::into).collect()
-}
-
-/// Whether two listeners cannot both have their address.
-fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
-    one == other || one.overlaps(other)
-}
-
-/// Where `redirect: https` leads: 443, unless TLS is spoken on other ports alone.
-fn https_port<'a>(listeners: impl Iterator<Item = &'a spec::Listener>) -> u16 {
-    const HTTPS: u16 = 443;
-    let with_tls = listeners.filter(|listener| listener.tls.is_some());
-    let ports: Vec<_> = with_tls
-        .filter_map(|listener| match listener.address {
-            ListenAddress::Ip(address) => Some(address.port()),
-            ListenAddress::Unix(_) => None,
-        })
-        .collect();
-    if ports.contains(&HTTPS) { HTTPS } else { ports.first().copied().unwrap_or(HTTPS) }
 }
 
 /// The policy as JSON, without what might be a secret.

@@ -6,6 +6,7 @@ mod door;
 mod issuers;
 mod links;
 mod lists;
+mod materials;
 mod pattern;
 mod redis;
 mod rewrite;
@@ -15,8 +16,9 @@ mod routes;
 mod service;
 mod snapshot;
 
-pub use compile::{Materials, MaterialsError, compile};
+pub use compile::compile;
 pub use door::{Door, DoorLimits};
+pub use materials::{Materials, MaterialsError};
 pub use rewrite::{Filled, Template};
 pub use route::{Action, Route};
 pub use router::{Answer, Question};
