@@ -8,6 +8,7 @@ use http::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COO
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
+use crate::http::cookie;
 use crate::http::fields::{list, trim_ows};
 
 /// Fields that one `Vary` may name; with more the response is not stored.
@@ -107,11 +108,11 @@ impl Fingerprint {
 /// them (RFC 9113 §8.2.3), lest `a=1` and `b=2` pass for the one cookie `a=1,b=2`. The members of `Accept…` fields, whose order
 /// counts for nothing, are put in order of preference and then of the alphabet.
 fn normal_value<'a>(name: &HeaderName, request: &'a HeaderMap) -> Option<Cow<'a, [u8]>> {
+    if *name == COOKIE {
+        return cookie::line(request);
+    }
     let lines = || request.get_all(name).iter().map(HeaderValue::as_bytes);
     let first = lines().next()?;
-    if *name == COOKIE {
-        return Some(Cow::Owned(lines().collect::<Vec<_>>().join(&b"; "[..])));
-    }
     let preferences = [ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
     let count = lines().count();
     if count == 1 && !preferences && !first.contains(&b',') {

@@ -220,9 +220,7 @@ impl Site<'_> {
             Problem::new(at, format_args!("no issuer {} in `issuers`: {known}", quoted(name)))
         })
     }
-}
 
-impl Site<'_> {
     /// The cache that all routes share, as the policy before left it.
     #[must_use]
     pub fn shared_cache(&self) -> Arc<Shared> {

@@ -2,11 +2,27 @@
 //!
 //! Everything is bytes: browsers send what a page put into a cookie, be it ASCII or not, in one line with all others.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderValue, header};
 
 /// Names and values in their order, over all lines (RFC 9113 §8.2.3 lets a client send several).
 pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.get_all(header::COOKIE).iter().flat_map(|line| split(line.as_bytes())).map(pair)
+}
+
+/// All lines as the one that they are where HTTP/2 is not spoken (RFC 9113 §8.2.3): borrowed where there is one, `None` where
+/// there is none.
+#[must_use]
+pub fn line(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
+    let mut lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let first = lines.next()?;
+    let rest: Vec<_> = lines.collect();
+    Some(if rest.is_empty() {
+        Cow::Borrowed(first)
+    } else {
+        Cow::Owned([&[first], &*rest].concat().join(&b"; "[..]))
+    })
 }
 
 /// The value of the one cookie of this name; `None` where there are two, for nobody knows which is meant.
@@ -73,6 +89,13 @@ mod tests {
         let expected: [(&[u8], &[u8]); 5] =
             [(b"a", b"1"), (b"b", b"x=y"), (b"c", b""), (b"d", b"\"q\""), (b"e", b"")];
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn lines_are_joined_where_there_are_several() {
+        assert_eq!(line(&headers(&[])), None);
+        assert!(matches!(line(&headers(&[b"a=1;b=2"])), Some(Cow::Borrowed(b"a=1;b=2"))));
+        assert_eq!(line(&headers(&[b"a=1", b"b=2", b"c"])).as_deref(), Some(&b"a=1; b=2; c"[..]));
     }
 
     #[test]

@@ -58,11 +58,9 @@ impl Routes<'_> {
         rests: &[(Path, spec::Route)],
     ) -> Routed {
         for (at, rest) in rests {
-            let patterns = self.patterns(&rest.matching, &at.key("match"));
-            // Where the path is what does not read, the names in it may be any.
-            let names = self.links.segments.iter().copied();
-            let segments: Vec<_> = templates(&patterns).flat_map(Pattern::captures).chain(names).collect();
-            self.links.chain(&rest.name, self.common, &rest.filters, &segments);
+            self.patterns(&rest.matching, &at.key("match"));
+            // Where its path is what does not read, the names in that may be any.
+            self.links.chain(&rest.name, self.common, &rest.filters, self.links.segments);
         }
         let mut router = Router::default();
         let mut routes = Vec::with_capacity(specs.len());

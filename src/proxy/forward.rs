@@ -1,6 +1,8 @@
 //! The request as the upstream gets it: hop-by-hop fields and what clients may not claim taken out, who really asks
 //! put in. Pingora has taken out what `Connection` names before this.
 
+use std::borrow::Cow;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::response::Parts as ResponseParts;
@@ -122,13 +124,10 @@ fn hide_cookies(headers: &mut HeaderMap, secret: &[Box<str>]) {
 
 /// HTTP/2 clients may send cookies one by one; what is not HTTP/2 knows one field alone (RFC 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) -> Result<()> {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
-        return Ok(());
+    if let Some(Cow::Owned(joined)) = cookie::line(headers) {
+        let joined = HeaderValue::try_from(joined).or_err(ErrorType::InternalError, "cookies")?;
+        headers.insert(header::COOKIE, joined);
     }
-    let all: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let joined =
-        HeaderValue::from_bytes(&all.join(&b"; "[..])).or_err(ErrorType::InternalError, "cookies")?;
-    headers.insert(header::COOKIE, joined);
     Ok(())
 }
 

@@ -6,15 +6,18 @@ use edgeward::server;
 use crate::harness::tools::curl;
 use crate::harness::{Client, Edge, H2Client, STRICT, Visitor};
 
-/// The quickstart with addresses of our own.
-fn quickstart() -> String {
-    let text = include_str!("../../conf/quickstart.yaml");
-    let addresses = [("9902", "echo"), ("9901", "admin"), ("8080", "listen"), ("8443", "tls")];
-    let text = addresses.iter().fold(text.to_owned(), |text, (port, name)| {
+/// An example with addresses of our own for these ports.
+fn example(text: &str, addresses: &[(&str, &str)]) -> String {
+    addresses.iter().fold(text.to_owned(), |text, (port, name)| {
         let (from, to) = (format!("127.0.0.1:{port}"), format!("\"{{{name}}}\""));
         assert!(text.contains(&from), "{from}");
         text.replace(&from, &to)
-    });
+    })
+}
+
+fn quickstart() -> String {
+    let addresses = [("9902", "echo"), ("9901", "admin"), ("8080", "listen"), ("8443", "tls")];
+    let text = example(include_str!("../../conf/quickstart.yaml"), &addresses);
     text.replace("runtime_directory: /tmp/edgeward-quickstart", "drain: 200ms")
 }
 
@@ -59,10 +62,8 @@ fn the_quickstart_answers_as_it_says() {
 
 #[test]
 fn people_reach_what_is_theirs_in_the_example_of_authorisation() {
-    let text = include_str!("../../conf/authorize.yaml").replace("127.0.0.1:9902", "\"{echo}\"");
-    let edge = Edge::policy(&text.replace("127.0.0.1:8080", "\"{listen}\""))
-        .file("files/people", include_str!("../../conf/files/people"))
-        .start();
+    let text = example(include_str!("../../conf/authorize.yaml"), &[("9902", "echo"), ("8080", "listen")]);
+    let edge = Edge::policy(&text).file("files/people", include_str!("../../conf/files/people")).start();
     let ask = |method: &str, path: &str, user: &str| {
         let credentials = boring::base64::encode_block(format!("{user}:demo").as_bytes());
         let headers = [("Authorization", &*format!("Basic {credentials}"))];
@@ -96,10 +97,9 @@ fn curl_gets_an_answer_over_http2() {
 
 #[test]
 fn the_token_that_comes_with_the_example_opens_it() {
-    let text = include_str!("../../conf/jwt.yaml").replace("127.0.0.1:9902", "\"{echo}\"");
-    let edge = Edge::policy(&text.replace("127.0.0.1:8080", "\"{listen}\""))
-        .file("files/jwks.json", include_str!("../../conf/files/jwks.json"))
-        .start();
+    let text = example(include_str!("../../conf/jwt.yaml"), &[("9902", "echo"), ("8080", "listen")]);
+    let edge =
+        Edge::policy(&text).file("files/jwks.json", include_str!("../../conf/files/jwks.json")).start();
     let token = include_str!("../../conf/files/token").trim_end();
     let ask = |path: &str| {
         let headers = [("Authorization", &*format!("Bearer {token}"))];
