@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType};
 use pingora_proxy::Session;
 
@@ -14,6 +13,7 @@ use super::context::Context;
 use super::rescue::decision;
 use crate::filters::Fields;
 use crate::filters::chain::Decision;
+use crate::http::fields::{Direction, is_hop_by_hop};
 use crate::policy::{Action, Route, Service, Snapshot};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
 use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
@@ -131,20 +131,42 @@ pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpP
     if let Some(timeout) = ctx.route.timeout {
         peer.options.read_timeout = Some(timeout);
     }
-    if !ctx.facts.has_body && !session.is_upgrade_req() && is_taken_at_once(session.req_header()) {
+    let head = Look::over(session.req_header());
+    if !ctx.facts.has_body && !session.is_upgrade_req() && head.is_taken_at_once() {
         // There is nothing to wait for, and each write would set a timer.
         peer.options.write_timeout = None;
+    }
+    if !head.ends_here {
+        // Pingora would ask the head for each of a dozen fields that it does not have.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     }
     attempts.backend = Some(pick.backend().label.clone());
     attempts.current = Some(pick);
     Ok(peer)
 }
 
-/// Whether a head is so small that the kernel takes all of it, with what is added here, whatever the backend reads: an
-/// unused send buffer holds more than 4 KiB on any system.
-fn is_taken_at_once(head: &RequestHeader) -> bool {
-    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
-    head.raw_path().len() + head.headers.iter().map(bytes).sum::<usize>() < 2048
+/// What one look over a request's head tells.
+struct Look {
+    bytes: usize,
+    /// Whether any field concerns the client's connection alone, or says which fields do.
+    ends_here: bool,
+}
+
+impl Look {
+    fn over(head: &RequestHeader) -> Self {
+        let mut look = Self { bytes: head.raw_path().len(), ends_here: false };
+        for (name, value) in &head.headers {
+            look.bytes += name.as_str().len() + value.len();
+            look.ends_here |= is_hop_by_hop(name.as_str().as_bytes(), Direction::Both);
+        }
+        look
+    }
+
+    /// Whether the kernel takes all of it, with what is added here, whatever the backend reads: an unused send buffer
+    /// holds more than 4 KiB on any system.
+    fn is_taken_at_once(&self) -> bool {
+        self.bytes < 2048
+    }
 }
 
 /// The present try failed: what is learnt from it, and whether there may be another.
@@ -217,5 +239,44 @@ pub fn finished(ctx: &mut Context, error: Option<&Error>, now_ns: u64) {
     if ctx.attempts.begun {
         let spent = Duration::from_nanos(now_ns.saturating_sub(ctx.attempts.first_ns));
         service.counters.upstream.finished(spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(fields: &[(&'static str, &str)]) -> Look {
+        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
+        Look::over(&head)
+    }
+
+    #[test]
+    fn sees_whatever_pingora_would_take_out() {
+        let taken_out = [
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "http2-settings",
+        ];
+        for name in taken_out {
+            assert!(look(&[("host", "a"), (name, "x"), ("accept", "*/*")]).ends_here, "{name}");
+        }
+        assert!(!look(&[("host", "a"), ("accept", "*/*"), ("x-upgrade", "x")]).ends_here);
+    }
+
+    #[test]
+    fn a_head_of_two_kibibytes_may_have_to_wait() {
+        assert!(look(&[("host", &"a".repeat(2000))]).is_taken_at_once());
+        assert!(!look(&[("host", &"a".repeat(1000)), ("cookie", &"b".repeat(1100))]).is_taken_at_once());
     }
 }
