@@ -240,8 +240,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<Box<HttpPeer>> {
-        let chosen = upstream::choose(session, ctx, self.now_ns());
-        chosen.map(Box::new).map_err(|decision| refused(ctx, decision))
+        upstream::choose(session, ctx, self.now_ns()).map_err(|decision| refused(ctx, decision))
     }
 
     async fn upstream_request_filter(

@@ -111,7 +111,7 @@ fn leave_parents(errand: &mut Errand, attempts: &mut Attempts, snapshot: &Snapsh
 }
 
 /// Chooses a backend for the next try.
-pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<HttpPeer, Decision> {
+pub fn choose(session: &Session, ctx: &mut Context, now_ns: u64) -> Result<Box<HttpPeer>, Decision> {
     let Action::Upstream(service) = &ctx.route.action else {
         return Err(decision(http::StatusCode::NOT_FOUND, "no_route"));
     };

@@ -28,14 +28,14 @@ pub struct Backend {
     pub weight: NonZeroU32,
     /// How it does.
     pub state: Arc<BackendState>,
-    pub(super) peer: HttpPeer,
+    pub(super) peer: Box<HttpPeer>,
 }
 
 impl Backend {
     /// A peer to connect to, with all timeouts and TLS settings. The clone copies about half a kilobyte and
     /// allocates for the SNI alone.
     #[must_use]
-    pub fn peer(&self) -> HttpPeer {
+    pub fn peer(&self) -> Box<HttpPeer> {
         self.peer.clone()
     }
 

@@ -80,13 +80,13 @@ impl Check {
             match &self.probe {
                 Probe::Tcp => tcp::probe(self.connectors.transport(), &peer).await,
                 Probe::Http(probe) => probe.probe(self.connectors.http(), &peer, &backend.authority).await,
-                Probe::Grpc(probe) => probe.probe(self.connectors.http(), peer, &backend.authority).await,
+                Probe::Grpc(probe) => probe.probe(self.connectors.http(), *peer, &backend.authority).await,
             }
         };
         timeout(self.timeout, answer).await.unwrap_or(Err(Failure::TimedOut(self.timeout)))
     }
 
-    fn peer(&self, backend: &Backend) -> HttpPeer {
+    fn peer(&self, backend: &Backend) -> Box<HttpPeer> {
         let mut peer = backend.peer();
         if let Some(port) = self.port {
             peer._address.set_port(port.get());

@@ -85,7 +85,7 @@ impl Source {
             label: label.into(),
             authority: written.address.authority().into(),
             weight: written.weight,
-            peer: self.template.peer(endpoint, &written.address.host()),
+            peer: Box::new(self.template.peer(endpoint, &written.address.host())),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{CompileError, Options, Report};
 use crate::net::IpSet;
 use crate::waf::engine::plan::{
     DigitCheck, Expansion, Members, Part, Phrases, Plan, PlannedAction, PlannedDisruption, PlannedLink,
-    PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test,
+    PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test, Turn,
 };
 use crate::waf::ir::{
     Action, Control, Disruptive, Link, Location, Meta, Operator, Pattern, Piece, Program, Rule, RuleSet,
@@ -124,7 +124,7 @@ impl<'a> Compiler<'a> {
                     self.plan.rules.push(planned);
                     places.push((place, &**rule));
                     if let Some(list) = self.plan.phases.get_mut(phase) {
-                        list.push(id);
+                        list.push(Turn { rule: id, screened: None });
                     }
                 }
                 Err(Trouble::NotLinear(what)) if self.options.unsupported == Unsupported::LeaveOut => {
@@ -142,11 +142,11 @@ impl<'a> Compiler<'a> {
 
     /// Where rules that skip go on.
     fn jumps(&mut self, program: &Program, places: &[(usize, &Rule)]) {
-        let place_of = |id: &RuleId| places.get(*id as usize).map_or(0, |(place, _)| *place);
+        let place_of = |id: RuleId| places.get(id as usize).map_or(0, |(place, _)| *place);
         let mut notes = Vec::new();
         for (id, (place, rule)) in places.iter().enumerate() {
             let Some(list) = self.plan.phases.get(rule.meta.phase.index()) else { continue };
-            let own = list.partition_point(|other| place_of(other) <= *place);
+            let own = list.partition_point(|turn| place_of(turn.rule) <= *place);
             let next = match (&rule.meta.skip_after, rule.meta.skip) {
                 (Some(name), _) => {
                     let later = program.steps.iter().enumerate().skip(*place);
@@ -158,11 +158,9 @@ impl<'a> Compiler<'a> {
                         let what = format!("no marker {name:?} follows: the rest of the phase is skipped");
                         notes.push((link.at.clone(), what));
                     }
-                    Some(
-                        marker.map_or(list.len(), |marker| {
-                            list.partition_point(|other| place_of(other) <= marker)
-                        }),
-                    )
+                    Some(marker.map_or(list.len(), |marker| {
+                        list.partition_point(|turn| place_of(turn.rule) <= marker)
+                    }))
                 }
                 (None, 0) => None,
                 (None, skip) => Some(own.saturating_add(skip as usize)),
@@ -201,7 +199,6 @@ impl<'a> Compiler<'a> {
             revision: meta.revision.clone(),
             links,
             next: None,
-            filtered: None,
         })
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::waf::engine::plan::{
     Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule,
-    PlannedTarget, PlannedUpdate, RuleId, Slot, Test,
+    PlannedTarget, PlannedUpdate, RuleId, Slot, Test, Turn,
 };
 use crate::waf::engine::{add_text, simple_match, transformed};
 use crate::waf::ir::{Disruptive, Variable};
@@ -55,10 +55,10 @@ fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -
             places.push(places.last().copied().unwrap_or(0) + u32::from(*keep));
         }
         let all = std::mem::take(rules);
-        for (id, keep) in all.iter().zip(kept) {
-            let Some(rule) = plan.rules.get_mut(*id as usize) else { continue };
+        for (turn, keep) in all.iter().zip(kept) {
+            let Some(rule) = plan.rules.get_mut(turn.rule as usize) else { continue };
             if *keep {
-                rules.push(*id);
+                rules.push(*turn);
                 let end = places.last().copied();
                 rule.next = rule.next.and_then(|next| places.get(next as usize).copied().or(end));
             } else {
@@ -69,8 +69,8 @@ fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -
     gone
 }
 
-/// Whether a rule looks at what an earlier rule matched, which folding would change.
-fn reads_stale_match(plan: &Plan) -> bool {
+/// Whether a rule looks at what an earlier rule matched, which what is done here and in the prefilter would change.
+pub(super) fn reads_stale_match(plan: &Plan) -> bool {
     use Variable::{MatchedVar, MatchedVarName, MatchedVars, MatchedVarsNames};
     let stale =
         |variable: Variable| matches!(variable, MatchedVar | MatchedVarName | MatchedVars | MatchedVarsNames);
@@ -136,27 +136,28 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Which rules of a phase stay, and what is known at its end.
-    fn phase(&mut self, rules: &[RuleId], entry: Variables) -> (Vec<bool>, Variables) {
+    fn phase(&mut self, rules: &[Turn], entry: Variables) -> (Vec<bool>, Variables) {
         let mut kept = Vec::with_capacity(rules.len());
         let mut ways: BTreeMap<usize, Variables> = BTreeMap::new();
         let mut here = Some(entry.clone());
-        for (at, id) in rules.iter().enumerate() {
+        for (at, turn) in rules.iter().enumerate() {
+            let id = turn.rule;
             if let Some(way) = ways.remove(&at) {
                 here = Some(here.map_or(way.clone(), |here| join(here, &way)));
             }
-            let (Some(variables), Some(rule)) = (&mut here, self.plan.rules.get(*id as usize)) else {
+            let (Some(variables), Some(rule)) = (&mut here, self.plan.rules.get(id as usize)) else {
                 kept.push(false);
                 continue;
             };
             match outcome(rule, variables) {
                 Some(false) => kept.push(false),
-                Some(true) if only_skips(rule) && self.may_drop(*id, at, rules, rule) => {
+                Some(true) if only_skips(rule) && self.may_drop(id, at, rules, rule) => {
                     kept.push(false);
                     let to = rule.next.map_or(at + 1, |next| next as usize);
                     let way = here.take();
                     add_way(&mut ways, to, way);
                 }
-                Some(true) if self.hoist(*id, rule, variables) => kept.push(false),
+                Some(true) if self.hoist(id, rule, variables) => kept.push(false),
                 _ => {
                     kept.push(true);
                     self.stays(rule, variables);
@@ -173,11 +174,11 @@ impl Walk<'_> {
     }
 
     /// Whether the rule may go together with those it skips: a `ctl` that takes it out takes them out as well.
-    fn may_drop(&self, id: RuleId, at: usize, rules: &[RuleId], rule: &PlannedRule) -> bool {
+    fn may_drop(&self, id: RuleId, at: usize, rules: &[Turn], rule: &PlannedRule) -> bool {
         let skipped = rules.get(at + 1..rule.next.map_or(at + 1, |next| next as usize)).unwrap_or_default();
         self.removals.iter().filter_map(|set| self.plan.sets.get(*set as usize)).all(|set| {
-            let has = |id: &RuleId| set.rules.binary_search(id).is_ok();
-            set.target.is_some() || !has(&id) || skipped.iter().all(has)
+            let has = |id: RuleId| set.rules.binary_search(&id).is_ok();
+            set.target.is_some() || !has(id) || skipped.iter().all(|turn| has(turn.rule))
         })
     }
 

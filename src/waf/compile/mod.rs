@@ -2,6 +2,7 @@
 
 mod build;
 mod fold;
+mod slots;
 
 use std::sync::Arc;
 
@@ -84,7 +85,9 @@ impl Engine {
                 Mode::Naive => None,
                 Mode::Filtered => {
                     report.folded = fold::fold(&mut plan);
-                    Some(Filter::new(&mut plan, &required).map_err(|what| {
+                    slots::resolve(&mut plan);
+                    let by_later = !fold::reads_stale_match(&plan);
+                    Some(Filter::new(&mut plan, &required, by_later).map_err(|what| {
                         vec![CompileError { at: Location { file: "".into(), line: 0 }, what }]
                     })?)
                 }
@@ -93,8 +96,9 @@ impl Engine {
         report.patterns = plan.patterns.len();
         if let Some(filter) = &filter {
             report.literals = filter.literals();
-            let live = plan.phases.iter().flatten().filter_map(|id| plan.rules.get(*id as usize));
-            report.unfiltered = live.filter(|rule| rule.filtered.is_none()).map(|rule| rule.id).collect();
+            let unfiltered = plan.phases.iter().flatten().filter(|turn| turn.screened.is_none());
+            let rules = unfiltered.filter_map(|turn| plan.rules.get(turn.rule as usize));
+            report.unfiltered = rules.map(|rule| rule.id).collect();
         }
         let mut settings = program.settings.clone();
         settings.engine = options.state.or(settings.engine);

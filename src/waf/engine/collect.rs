@@ -3,6 +3,7 @@
 use super::lasting::Lasting;
 use super::plan::{Members, Plan, PlannedTarget};
 use super::state::{At, Found, State};
+use super::tx::TxRef;
 use super::values::{Base, ValueRef};
 use crate::waf::ir::Variable;
 
@@ -202,15 +203,18 @@ fn push_member(state: &mut State, plan: &Plan, target: &PlannedTarget, name: &[u
 fn transaction(state: &mut State, plan: &Plan, target: &PlannedTarget) {
     let State { tx, found, caches, .. } = state;
     let tell = |at| Found { variable: Variable::Tx, at: At::Tx(at) };
+    let has = |at: &TxRef| State::has(plan, caches, target, Variable::Tx, tx.name(plan, *at));
     match &target.members {
-        Members::Slot(slot) if tx.get(*slot).is_some() => found.push(tell(super::tx::TxRef::Slot(*slot))),
+        Members::Slot(slot) if tx.get(*slot).is_some() => found.push(tell(TxRef::Slot(*slot))),
         Members::Slot(_) => {}
         Members::Named(name) => found.extend(tx.find(plan, name).map(tell)),
-        _ => {
-            let all =
-                tx.all().filter(|at| State::has(plan, caches, target, Variable::Tx, tx.name(plan, *at)));
-            found.extend(all.map(tell));
+        Members::All => found.extend(tx.slots().chain(tx.members()).map(tell)),
+        Members::Slots(_, slots) => {
+            let slots = slots.iter().filter(|slot| tx.get(**slot).is_some());
+            found.extend(slots.map(|slot| tell(TxRef::Slot(*slot))));
+            found.extend(tx.members().filter(has).map(tell));
         }
+        Members::Matching(_) => found.extend(tx.slots().chain(tx.members()).filter(has).map(tell)),
     }
 }
 

@@ -22,7 +22,7 @@ pub(in crate::waf) type Slot = u32;
 pub(in crate::waf) struct Plan {
     pub(in crate::waf) rules: Vec<PlannedRule>,
     /// What runs in each phase, in order.
-    pub(in crate::waf) phases: [Vec<RuleId>; 5],
+    pub(in crate::waf) phases: [Vec<Turn>; 5],
     pub(in crate::waf) patterns: Vec<Regex>,
     /// Names of `TX`'s slots, in lower case. The first ten are `0` to `9`.
     pub(in crate::waf) slots: Vec<Box<[u8]>>,
@@ -32,6 +32,23 @@ pub(in crate::waf) struct Plan {
     pub(in crate::waf) initial: Vec<Option<Box<[u8]>>>,
     /// Sets of rules that `ctl` takes out, or takes targets from.
     pub(in crate::waf) sets: Vec<Removal>,
+}
+
+/// A rule's turn in a phase. Most are passed over without a look at the rule.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::waf) struct Turn {
+    pub(in crate::waf) rule: RuleId,
+    /// Where the prefilter decides whether there is anything to do.
+    pub(in crate::waf) screened: Option<ScreenedLink>,
+}
+
+/// A link of which the prefilter decides on which values it is tested.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::waf) struct ScreenedLink {
+    /// The rule's in the prefilter.
+    pub(in crate::waf) bit: u16,
+    /// Its place in the chain.
+    pub(in crate::waf) link: u16,
 }
 
 /// Rules that a `ctl` is about.
@@ -61,8 +78,6 @@ pub(in crate::waf) struct PlannedRule {
     pub(in crate::waf) links: Box<[PlannedLink]>,
     /// Where its phase goes on after a match, as a place in [`Plan::phases`].
     pub(in crate::waf) next: Option<u32>,
-    /// Its bit in the prefilter, if that decides whether its first link is tested on a value.
-    pub(in crate::waf) filtered: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -102,6 +117,8 @@ pub(in crate::waf) enum Members {
     Slot(Slot),
     /// Searched in the name.
     Matching(PatternId),
+    /// `TX`: the same, with the slots that have it in their names.
+    Slots(PatternId, Box<[Slot]>),
 }
 
 /// Text with macros, with the names resolved.

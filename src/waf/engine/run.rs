@@ -6,7 +6,7 @@
 use super::collect::collect;
 use super::lasting::Lasting;
 use super::operators::{self, Captured, Operands};
-use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test};
+use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test, Turn};
 use super::state::{Allowed, At, Found, State};
 use super::{Disruption, Exhausted, Match};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
@@ -28,25 +28,23 @@ pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
     pub(super) lasting: &'a Lasting,
     pub(super) state: &'a mut State,
-    /// Whether the prefilter's findings are used.
-    pub(super) filtered: bool,
 }
 
 impl Runner<'_> {
     /// Runs a phase to its end, or until a rule ends it.
     pub(super) fn phase(&mut self, phase: Phase) {
-        let Some(rules) = self.plan.phases.get(phase.index()) else { return };
+        let Some(turns) = self.plan.phases.get(phase.index()) else { return };
         let mut at = 0;
-        while let Some(id) = rules.get(at).copied() {
+        while let Some(turn) = turns.get(at).copied() {
             at += 1;
+            if turn.screened.is_some_and(|screened| !self.state.findings.has(screened.bit)) {
+                continue;
+            }
             if self.stopped(phase) {
                 return;
             }
-            let Some(rule) = self.plan.rules.get(id as usize) else { continue };
-            if self.filtered && rule.filtered.is_some_and(|bit| !self.state.findings.has(bit)) {
-                continue;
-            }
-            if self.state.is_removed(id) || !self.spend(RULE_NS) || !self.rule(id, rule) {
+            let Some(rule) = self.plan.rules.get(turn.rule as usize) else { continue };
+            if self.state.is_removed(turn.rule) || !self.spend(RULE_NS) || !self.rule(turn, rule) {
                 continue;
             }
             self.matched(rule);
@@ -72,13 +70,13 @@ impl Runner<'_> {
     }
 
     /// Whether all links of the rule pass.
-    fn rule(&mut self, id: RuleId, rule: &PlannedRule) -> bool {
-        self.state.rule = id;
+    fn rule(&mut self, turn: Turn, rule: &PlannedRule) -> bool {
+        self.state.rule = turn.rule;
         self.state.matched.clear();
         let told = self.state.matches.len();
-        for (at, link) in rule.links.iter().enumerate() {
-            let filter = if at == 0 && self.filtered { rule.filtered } else { None };
-            if !self.link(id, link, filter) {
+        for (at, link) in (0..).zip(&rule.links) {
+            let screened = turn.screened.filter(|screened| screened.link == at);
+            if !self.link(turn.rule, link, screened.map(|screened| screened.bit)) {
                 self.state.matches.truncate(told);
                 return false;
             }
@@ -311,7 +309,7 @@ impl Runner<'_> {
             let mut text = Vec::new();
             self.state.expand(self.plan, self.lasting, expansion, &mut text);
             text.truncate(TOLD_BYTES);
-            String::from_utf8_lossy(&text).into_owned()
+            lossy(text)
         };
         let message = expanded(&rule.message);
         let data = expanded(&rule.data);
@@ -326,7 +324,7 @@ impl Runner<'_> {
             data,
             severity: rule.severity,
             tags: std::sync::Arc::clone(&rule.tags),
-            variable: String::from_utf8_lossy(&cut(&self.state.last_name)).into_owned(),
+            variable: lossy(cut(&self.state.last_name)),
             value: cut(&self.state.last_value),
             value_bytes: self.state.last_value.len(),
         });
@@ -340,6 +338,11 @@ impl Runner<'_> {
         }
         may
     }
+}
+
+/// The text, with what is not UTF-8 replaced. Nearly always it is, which is found out faster than where it is not.
+fn lossy(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// What a test came to.

@@ -262,7 +262,7 @@ impl State {
                 Members::Slot(slot) => {
                     plan.slots.get(*slot as usize).is_some_and(|name| name.eq_ignore_ascii_case(member))
                 }
-                Members::Matching(id) => plan
+                Members::Matching(id) | Members::Slots(id, _) => plan
                     .patterns
                     .get(*id as usize)
                     .is_some_and(|pattern| pattern.is_match(*id as usize, caches, member)),

@@ -51,6 +51,24 @@ fn a_chain_matches_if_all_of_it_does() {
 }
 
 #[test]
+fn a_chain_is_screened_by_the_first_link_that_can_be() {
+    let chain = "SecRule REQUEST_METHOD \"!@rx ^HEAD$\" \"id:1,phase:1,pass,chain\"\nSecRule ARGS \"@rx attack\\d\" \"setvar:tx.count=+1\"";
+    let count = |rules: &str, request| run(rules, request).0.tx("count").map(<[u8]>::to_vec);
+    assert_eq!(count(chain, get("/?a=attack1&b=attack2")), Some(b"2".to_vec()));
+    assert_eq!(count(chain, get("/?a=attack")), None);
+    assert_eq!(count(chain, Request { method: "HEAD", ..get("/?a=attack1") }), None);
+    let unfiltered = |rules: &str| compile(rules, options(Mode::Filtered)).unwrap().1.unfiltered;
+    assert!(unfiltered(chain).is_empty());
+    let acts = chain.replace("pass,chain", "pass,setvar:tx.seen=1,chain");
+    assert_eq!(unfiltered(&acts), [1]);
+    assert_eq!(run(&acts, get("/?a=b")).0.tx("seen"), Some(&b"1"[..]));
+    // What the first link matched is asked for, though the chain came to nothing.
+    let asked = format!("{chain}\nSecAction \"id:2,phase:1,pass,setvar:tx.last=%{{MATCHED_VAR_NAME}}\"");
+    assert!(unfiltered(&asked).contains(&1));
+    assert_eq!(run(&asked, get("/?a=b")).0.tx("last"), Some(&b"REQUEST_METHOD"[..]));
+}
+
+#[test]
 fn scores_for_each_value_that_matches() {
     let rules = "SecRule ARGS|ARGS_NAMES \"@contains bad\" \"id:1,phase:1,pass,setvar:'tx.score=+5'\"";
     assert_eq!(run(rules, get("/?a=bad&b=bad&bad=1&c=good")).0.tx("score"), Some(&b"15"[..]));
@@ -137,6 +155,19 @@ fn variables_of_tx_are_found_by_pattern() {
     let rules = "SecRule ARGS_NAMES \"@rx .\" \"id:1,phase:1,pass,nolog,setvar:'TX.count_%{MATCHED_VAR_NAME}=+1'\"\nSecRule TX:/^count_/ \"@gt 1\" \"id:2,phase:1,pass,msg:'%{MATCHED_VAR_NAME}'\"";
     assert_eq!(run(rules, get("/?a=1&A=2&b=3")).0.matches()[0].message, "TX:count_args_names:a");
     assert!(ids(rules, get("/?a=1&b=3")).is_empty());
+}
+
+#[test]
+fn a_pattern_means_variables_of_tx_whenever_their_names_became_known() {
+    let rules = |unset: &str| {
+        format!(
+            "SecAction \"id:1,phase:1,nolog,setvar:tx.count_x=2,setvar:tx.other=2{unset}\"\nSecRule ARGS_NAMES \"@rx .\" \"id:2,phase:1,pass,nolog,setvar:'tx.count_%{{MATCHED_VAR}}=2'\"\nSecRule TX:/^count_/|!TX:/z$/ \"@eq 2\" \"id:3,phase:1,pass\"\nSecRule &TX:/^count_/ \"@eq 2\" \"id:4,phase:1,pass\""
+        )
+    };
+    assert_eq!(ids(&rules(""), get("/?b=1")), [3, 4]);
+    assert_eq!(ids(&rules(""), get("/")), [3]);
+    assert_eq!(ids(&rules(",setvar:!tx.count_x"), get("/?b=1&c=1")), [3, 4]);
+    assert!(ids(&rules(",setvar:!tx.count_x"), get("/?z=1")).is_empty());
 }
 
 #[test]

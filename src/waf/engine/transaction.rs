@@ -248,12 +248,7 @@ impl Transaction {
         let mut scratch = engine.scratch.take();
         self.state.exchange(&mut scratch);
         self.state.caches.meter = std::mem::take(&mut self.state.meter);
-        let mut runner = Runner {
-            plan: &engine.plan,
-            lasting: &engine.lasting,
-            state: &mut self.state,
-            filtered: engine.filter.is_some(),
-        };
+        let mut runner = Runner { plan: &engine.plan, lasting: &engine.lasting, state: &mut self.state };
         if let Some(filter) = &engine.filter {
             runner.look(filter);
         }

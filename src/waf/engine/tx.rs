@@ -87,11 +87,16 @@ impl Tx {
         self.members.get(at as usize).filter(|(_, cell)| cell.set).map(|_| at)
     }
 
-    /// All that are set, in no promised order.
-    pub(super) fn all(&self) -> impl Iterator<Item = TxRef> {
-        let slots = self.cells.iter().zip(0..).filter(|(cell, _)| cell.set);
-        let members = self.members.iter().take(self.used).zip(0..).filter(|((_, cell), _)| cell.set);
-        slots.map(|(_, slot)| TxRef::Slot(slot)).chain(members.map(|(_, at)| TxRef::Member(at)))
+    /// Those with names known at compile time that are set.
+    pub(super) fn slots(&self) -> impl Iterator<Item = TxRef> {
+        let set = self.cells.iter().zip(0..).filter(|(cell, _)| cell.set);
+        set.map(|(_, slot)| TxRef::Slot(slot))
+    }
+
+    /// The others that are set.
+    pub(super) fn members(&self) -> impl Iterator<Item = TxRef> {
+        let set = self.members.iter().take(self.used).zip(0..).filter(|((_, cell), _)| cell.set);
+        set.map(|(_, at)| TxRef::Member(at))
     }
 
     pub(super) fn set(&mut self, slot: Slot, value: &[u8]) {

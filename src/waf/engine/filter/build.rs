@@ -11,7 +11,7 @@ use super::screen::Screen;
 use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, Step, insert};
 use crate::waf::compile::RequiredOf;
 use crate::waf::engine::collect::{Stored, stored};
-use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, Test};
+use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, ScreenedLink, Test};
 use crate::waf::engine::run::argument_is_constant;
 use crate::waf::engine::values::BASES;
 use crate::waf::ir::Variable;
@@ -30,26 +30,44 @@ const GROUP: usize = 8;
 const NAME_BYTES: usize = 64;
 
 impl Filter {
-    /// Takes up each rule that can be screened, and marks it so.
+    /// Takes up each rule that can be screened, and marks it so; chains `by_later` links, too, where nobody asks for
+    /// what the first matched in vain.
     ///
     /// # Errors
     /// If the automaton of all literals cannot be built.
-    pub(in crate::waf) fn new(plan: &mut Plan, required: &RequiredOf) -> Result<Self, String> {
+    pub(in crate::waf) fn new(
+        plan: &mut Plan,
+        required: &RequiredOf,
+        by_later: bool,
+    ) -> Result<Self, String> {
         let mut builder = Builder::default();
-        let live: Vec<RuleId> = plan.phases.iter().flatten().copied().collect();
-        for id in live {
-            let link = plan.rules.get(id as usize).and_then(|rule| rule.links.first());
-            let Some(link) = link.filter(|link| can_be_screened(link) && builder.has_room(link)) else {
-                continue;
-            };
-            let required = required_of(link, required.get(&(id, 0)));
-            let bit = builder.rule(id, link, required);
-            if let Some(rule) = plan.rules.get_mut(id as usize) {
-                rule.filtered = Some(bit);
+        let Plan { phases, rules, .. } = plan;
+        for turn in phases.iter_mut().flatten() {
+            let Some(rule) = rules.get(turn.rule as usize) else { continue };
+            let all = rule.links.iter().zip(0_u16..).take(if by_later { usize::MAX } else { 1 });
+            let reached = |at: u16| rule.links.iter().take(at.into()).all(does_nothing);
+            for (link, at) in all.take_while(|(_, at)| reached(*at)) {
+                let required = required_of(link, required.get(&(turn.rule, at.into())));
+                let is_worth_it = at == 0 || !is_likely(&required);
+                if is_worth_it && can_be_screened(link) && builder.has_room(link) {
+                    let bit = builder.rule((turn.rule, at), link, required);
+                    turn.screened = Some(ScreenedLink { bit, link: at });
+                    break;
+                }
             }
         }
         builder.finish(plan)
     }
+}
+
+/// Whether nothing comes of the link but that the next one is tested.
+fn does_nothing(link: &PlannedLink) -> bool {
+    link.actions.is_empty() && (link.negated || !link.capture)
+}
+
+/// Whether many texts have what it takes.
+fn is_likely(required: &Required) -> bool {
+    required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON)
 }
 
 /// Whether the test's outcome depends on the text alone, and its values, once there, do not change.
@@ -120,7 +138,7 @@ enum Place {
 
 #[derive(Default)]
 struct Builder {
-    rules: Vec<RuleId>,
+    rules: Vec<(RuleId, u16)>,
     rest: Vec<Vec<(ByteSet, Box<[u32]>)>>,
     least_bytes: Vec<usize>,
     needs: Vec<(ByteSet, Vec<u16>)>,
@@ -141,10 +159,9 @@ impl Builder {
                 || self.pipelines.iter().any(|known| same_pipeline(known, link)))
     }
 
-    fn rule(&mut self, id: RuleId, link: &PlannedLink, required: Required) -> u16 {
+    fn rule(&mut self, place: (RuleId, u16), link: &PlannedLink, required: Required) -> u16 {
         let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
-        let likely = required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON);
-        if let (true, Test::Regex(pattern)) = (likely, &link.test) {
+        if let (true, Test::Regex(pattern)) = (is_likely(&required), &link.test) {
             let variables = link.targets.iter().map(|target| target.variable).collect();
             self.common.entry(variables).or_default().push((bit, *pattern));
         }
@@ -172,7 +189,7 @@ impl Builder {
         };
         let rest = rest.into_iter().map(&mut numbered).collect();
         self.rest.push(rest);
-        self.rules.push(id);
+        self.rules.push(place);
         let steps = link.pipeline.to_vec();
         match self.pipelines.iter_mut().find(|known| same_pipeline(known, link)) {
             Some((_, _, rules)) => rules.push(bit),
@@ -230,9 +247,6 @@ impl Builder {
         let sets = |by_bytes: &[(ByteSet, Vec<u16>)]| -> Vec<(ClassSet, Bits)> {
             by_bytes.iter().map(|(bytes, rules)| (classes.small(*bytes), set(rules))).collect()
         };
-        let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
-        let rest = self.rest.into_iter().map(|rest| rest.into_iter().map(needed).collect());
-        let screened = self.rules.iter().zip(rest).map(|(rule, rest)| Screened { rule: *rule, rest });
         let every: Vec<u16> = (0..).take(self.rules.len()).collect();
         Ok(Filter {
             words,
@@ -241,7 +255,7 @@ impl Builder {
             literal: set(&self.literal),
             instead: sets(&self.instead),
             by_literal: self.by_literal.into_iter().map(Into::into).collect(),
-            rules: screened.collect(),
+            rules: screened(&self.rules, self.rest, &classes),
             automaton,
             steps: with_classes(&steps, &classes),
             pipelines,
@@ -257,6 +271,16 @@ impl Builder {
         let asked = self.needs.iter().chain(&self.instead).map(|(bytes, _)| bytes);
         Classes::new(asked.chain(self.rest.iter().flatten().map(|(bytes, _)| bytes)), steps)
     }
+}
+
+fn screened(
+    rules: &[(RuleId, u16)],
+    rest: Vec<Vec<(ByteSet, Box<[u32]>)>>,
+    classes: &Classes,
+) -> Vec<Screened> {
+    let needed = |(bytes, literals)| Needed { classes: classes.small(bytes), literals };
+    let rest = rest.into_iter().map(|rest| rest.into_iter().map(needed).collect());
+    rules.iter().zip(rest).map(|((rule, link), rest)| Screened { rule: *rule, link: *link, rest }).collect()
 }
 
 fn with_classes<'a>(steps: impl IntoIterator<Item = &'a Transformation>, classes: &Classes) -> Box<[Step]> {
@@ -356,7 +380,7 @@ fn add_targets(
                     insert(&mut rules, bit);
                     scope.matching.push((*pattern, rules));
                 }
-                Members::All | Members::Slot(_) => insert(&mut scope.all, bit),
+                Members::All | Members::Slot(_) | Members::Slots(..) => insert(&mut scope.all, bit),
             }
         }
     }

@@ -234,7 +234,7 @@ impl Look<'_> {
     fn test(&self, bit: u16, id: TextId, findings: &mut Findings, operands: &mut Operands<'_>) {
         let Some(screened) = self.filter.rules.get(usize::from(bit)) else { return };
         let rule = operands.plan.rules.get(screened.rule as usize);
-        let Some(link) = rule.and_then(|rule| rule.links.first()) else { return };
+        let Some(link) = rule.and_then(|rule| rule.links.get(usize::from(screened.link))) else { return };
         let text = findings.texts.text(self.value, id);
         let mut operands =
             Operands { plan: operands.plan, argument: argument_of(&link.test), caches: operands.caches };
