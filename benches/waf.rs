@@ -158,7 +158,7 @@ impl Clock for Monotonic {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn unix_seconds(&self) -> u64 {
-        1_700_000_000
+    fn unix_ms(&self) -> u64 {
+        1_700_000_000_000
     }
 }

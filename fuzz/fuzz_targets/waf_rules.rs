@@ -30,7 +30,7 @@ impl Clock for Stopped {
         0
     }
 
-    fn unix_seconds(&self) -> u64 {
+    fn unix_ms(&self) -> u64 {
         0
     }
 }

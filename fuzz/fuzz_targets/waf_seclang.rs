@@ -27,7 +27,7 @@ impl Clock for Nothing {
         0
     }
 
-    fn unix_seconds(&self) -> u64 {
+    fn unix_ms(&self) -> u64 {
         0
     }
 }

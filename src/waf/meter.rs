@@ -14,8 +14,8 @@ pub trait Clock: Send + Sync {
     /// busy machine does not make rules give up that an idle one would finish.
     fn monotonic_ns(&self) -> u64;
 
-    /// Seconds since 1970, UTC.
-    fn unix_seconds(&self) -> u64;
+    /// Milliseconds since 1970, UTC.
+    fn unix_ms(&self) -> u64;
 }
 
 /// Work between two looks at the clock, in nanoseconds that it may take at worst.
@@ -44,7 +44,6 @@ pub struct Meter {
     since_ns: Option<u64>,
     /// Work since the clock was looked at last.
     work_ns: usize,
-    now_ns: u64,
     is_empty: bool,
 }
 
@@ -57,8 +56,7 @@ impl std::fmt::Debug for Meter {
 impl Meter {
     /// Begins a transaction of at most `limit_ns` nanoseconds.
     pub fn begin(&mut self, clock: &Arc<dyn Clock>, limit_ns: u64) {
-        let now_ns = clock.monotonic_ns();
-        *self = Self { clock: Some(Arc::clone(clock)), limit_ns, now_ns, ..Self::default() };
+        *self = Self { clock: Some(Arc::clone(clock)), limit_ns, ..Self::default() };
     }
 
     /// Says that work begins that may take so long. False if there is no time left.
@@ -88,8 +86,7 @@ impl Meter {
         match self.since_ns.take() {
             None => self.spent_ns = self.spent_ns.saturating_add(self.work_ns as u64),
             Some(since_ns) => {
-                self.now_ns = self.now();
-                self.spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(since_ns));
+                self.spent_ns = self.spent_ns.saturating_add(self.now().saturating_sub(since_ns));
             }
         }
         self.work_ns = 0;
@@ -102,9 +99,9 @@ impl Meter {
         self.is_empty = false;
     }
 
-    /// What the clock showed when it was looked at last, in nanoseconds.
-    pub const fn now_ns(&self) -> u64 {
-        self.now_ns
+    /// Milliseconds since 1970, UTC.
+    pub fn unix_ms(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| clock.unix_ms())
     }
 
     fn now(&self) -> u64 {
@@ -113,14 +110,14 @@ impl Meter {
 
     #[cold]
     fn look(&mut self) {
-        self.now_ns = self.now();
+        let now_ns = self.now();
         // The first piece of a phase is counted, and the rest measured.
         if self.since_ns.is_none() {
             self.spent_ns = self.spent_ns.saturating_add(self.work_ns.min(LOOK_NS) as u64);
         }
         self.work_ns = 0;
-        let since_ns = *self.since_ns.get_or_insert(self.now_ns);
-        let spent_ns = self.spent_ns.saturating_add(self.now_ns.saturating_sub(since_ns));
+        let since_ns = *self.since_ns.get_or_insert(now_ns);
+        let spent_ns = self.spent_ns.saturating_add(now_ns.saturating_sub(since_ns));
         self.is_empty |= self.clock.is_some() && spent_ns > self.limit_ns;
     }
 }
@@ -140,7 +137,7 @@ mod tests {
             self.0.fetch_add(1_000_000, Ordering::Relaxed)
         }
 
-        fn unix_seconds(&self) -> u64 {
+        fn unix_ms(&self) -> u64 {
             0
         }
     }
@@ -157,11 +154,11 @@ mod tests {
         let (mut meter, clock) = meter(u64::MAX);
         let looks = || clock.0.load(Ordering::Relaxed) / 1_000_000;
         assert!((0..LOOK_NS - 1).step_by(1_000).all(|_| meter.spend(999)));
-        assert_eq!(looks(), 1);
+        assert_eq!(looks(), 0);
         for _ in 0..10 {
             meter.spend(LOOK_NS);
         }
-        assert_eq!(looks(), 11);
+        assert_eq!(looks(), 10);
     }
 
     #[test]

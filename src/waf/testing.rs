@@ -34,8 +34,8 @@ impl Clock for Stopped {
         0
     }
 
-    fn unix_seconds(&self) -> u64 {
-        1_709_210_096
+    fn unix_ms(&self) -> u64 {
+        1_709_210_096_000
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::files::{Disk, Seen, Sources};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::state::{self, clock::unix_seconds};
+use crate::state;
+use crate::telemetry::timestamp::unix_ms;
 use crate::waf::ir::{EngineState, Program, Step};
 use crate::waf::seclang::{self, Fault, Unsupported};
 use crate::waf::{Clock, Engine, Limits, Mode, Options, RECOMMENDED};
@@ -144,7 +145,7 @@ impl Clock for Time {
         seconds * 1_000_000_000 + nanos
     }
 
-    fn unix_seconds(&self) -> u64 {
-        unix_seconds(self.0.wall())
+    fn unix_ms(&self) -> u64 {
+        unix_ms(self.0.wall())
     }
 }

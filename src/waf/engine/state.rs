@@ -143,8 +143,8 @@ pub(super) struct State {
     pub(super) audit: Option<bool>,
     /// Full names of what is not to be shown.
     concealed: Vec<Vec<u8>>,
-    pub(super) unix_seconds: u64,
-    pub(super) started_ns: u64,
+    /// Since 1970.
+    pub(super) started_ms: u64,
     pub(super) exhausted: Option<super::Exhausted>,
 }
 

@@ -228,8 +228,8 @@ impl Clock for Passing {
         0
     }
 
-    fn unix_seconds(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn unix_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) * 1_000
     }
 }
 
@@ -397,8 +397,8 @@ impl Clock for Moving {
         self.now_ns.fetch_add(self.step_ns, Ordering::Relaxed)
     }
 
-    fn unix_seconds(&self) -> u64 {
-        0
+    fn unix_ms(&self) -> u64 {
+        self.now_ns.load(Ordering::Relaxed) / 1_000_000
     }
 }
 
@@ -422,6 +422,18 @@ fn only_time_within_phases_is_the_rules_own() {
         let second = transaction.request_body_end();
         assert_eq!(if first == Verdict::Pass { second } else { first }, expected);
     }
+}
+
+#[test]
+fn how_long_it_took_is_what_passed_for_the_client() {
+    let rules = "SecRule DURATION \"@ge 1500\" \"id:1,phase:2,pass\"\nSecRule DURATION \"@ge 1501\" \"id:2,phase:2,pass\"";
+    let clock = Arc::new(Moving::default());
+    let (engine, _) = compile(rules, Options { clock: clock.clone(), ..options(Mode::Filtered) }).unwrap();
+    let mut transaction = engine.begin("a");
+    transaction.request(b"GET", b"/", b"HTTP/1.1");
+    clock.now_ns.fetch_add(1_500_000_000, Ordering::Relaxed);
+    transaction.request_body_end();
+    assert_eq!(transaction.matches().iter().map(|found| found.rule).collect::<Vec<_>>(), [1]);
 }
 
 #[test]

@@ -30,8 +30,7 @@ impl Transaction {
         state.read_request_body = engine.settings.request_body;
         state.read_response_body = engine.settings.response_body;
         state.meter.begin(&engine.clock, engine.limits.time_ns);
-        state.started_ns = state.meter.now_ns();
-        state.unix_seconds = engine.clock.unix_seconds();
+        state.started_ms = engine.clock.unix_ms();
         let values = &mut state.values;
         values.set_text(Variable::UniqueId, unique_id.as_bytes());
         values.set_text(Variable::WebAppId, engine.settings.web_app.as_bytes());

@@ -167,7 +167,7 @@ impl Clock for Steps {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn unix_seconds(&self) -> u64 {
+    fn unix_ms(&self) -> u64 {
         0
     }
 }

@@ -191,8 +191,8 @@ impl Clock for OfThread {
         u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap()
     }
 
-    fn unix_seconds(&self) -> u64 {
-        1_700_000_000
+    fn unix_ms(&self) -> u64 {
+        1_700_000_000_000
     }
 }
 
@@ -204,7 +204,7 @@ impl Clock for Counting {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn unix_seconds(&self) -> u64 {
-        1_700_000_000
+    fn unix_ms(&self) -> u64 {
+        1_700_000_000_000
     }
 }
