@@ -29,7 +29,8 @@ const KIND: &str = "http_signature";
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+/// What a client should sign.
+pub(super) const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
 const WANT_CONTENT_DIGEST: HeaderName = HeaderName::from_static("want-content-digest");
 const LARGEST_BUFFER: Size = Size::from_mib(16);
 
