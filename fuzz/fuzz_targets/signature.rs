@@ -3,16 +3,25 @@
 #![no_main]
 
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use edgeward::auth::replay::Seen;
+use edgeward::auth::replay::{Seen, Spent};
 use edgeward::auth::signature::digest;
-use edgeward::auth::signature::http::{Component, Message, Policy, Refusal, Signer};
-use edgeward::auth::signature::key::{SigningKey, VerifyingKey};
+use edgeward::auth::signature::http::{Component, Message, Policy, Refusal, Signatory};
+use edgeward::auth::signature::key::VerifyingKey;
+use edgeward::auth::signature::webhook::{Scheme, Webhook};
+use edgeward::values::{Secret, SecretString};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+use sfv::FieldType;
 
-const SECRET: &[u8] = b"no input knows the secret's bytes";
+/// The text of this file, which no input holds.
+static SECRET: LazyLock<SecretString> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz_targets/signature.rs");
+    Secret::File(path.into()).resolve(Path::new("")).expect("it is there")
+});
 const NOW: i64 = 1_618_884_473;
 
 fuzz_target!(|data: &[u8]| {
@@ -57,7 +66,7 @@ fn message<'a>(query: &'a str, fields: &'a HeaderMap) -> Message<'a> {
 }
 
 fn verify(message: &Message<'_>) -> Result<(), Refusal> {
-    let key = VerifyingKey::from_secret(SECRET).expect("long enough");
+    let key = VerifyingKey::from_secret(SECRET.expose().as_bytes()).expect("long enough");
     let policy = Policy {
         required: Vec::new(),
         max_age: Duration::MAX,
@@ -65,19 +74,33 @@ fn verify(message: &Message<'_>) -> Result<(), Refusal> {
         nonce_required: false,
         tag: None,
     };
-    let seen = Seen::new(NonZeroUsize::MIN);
-    policy.verify(message, |_| Some(&key), &seen, NOW).map(|_| ())
+    let signatory = Signatory { key: Arc::new(key), seen: Arc::new(Seen::new(NonZeroUsize::MIN)) };
+    let keys = |_: Option<&str>| vec![signatory.clone()];
+    policy.verify(message, keys, &mut Spent::default(), NOW).map(|_| ())
 }
 
+/// Signs by a base that is written out here, so that two readings of the standard meet.
 fn sign_and_change(message: Message<'_>) {
-    let components =
-        ["@method", "@target-uri", "x-value", "x-value;bs"].map(|text| text.parse().expect("known"));
-    let key = SigningKey::from_secret(SECRET).expect("long enough");
-    let signer = Signer::new("a", key, "k", components.to_vec(), None, None).expect("writable");
-    let Ok(signed) = signer.sign(&message, NOW, None) else { return };
+    let query = message.query.unwrap_or_default();
+    let value = message.fields.get("x-value").map(HeaderValue::as_bytes).unwrap_or_default().trim_ascii();
+    let is_printable = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let Ok(value) = std::str::from_utf8(value) else { return };
+    if !query.bytes().all(|byte| byte.is_ascii_graphic()) || !is_printable(value.as_bytes()) {
+        return;
+    }
+    let covered =
+        format!("(\"@method\" \"@target-uri\" \"x-value\" \"x-value\";bs);created={NOW};keyid=\"k\"");
+    let bytes = sfv::Item::new(value.as_bytes()).serialize();
+    let base = format!(
+        "\"@method\": POST\n\"@target-uri\": https://example.com/?{query}\n\"x-value\": {value}\n\
+         \"x-value\";bs: {bytes}\n\"@signature-params\": {covered}"
+    );
+    // That of a webhook of this scheme is a plain HMAC.
+    let hmac = Webhook::new(Scheme::shopify(), std::slice::from_ref(&*SECRET)).expect("one secret");
+    let signature = format!("a=:{}:", hmac.sign(NOW, "", base.as_bytes()));
     let mut fields = message.fields.clone();
-    fields.insert("signature-input", HeaderValue::from_str(&signed.input).expect("ASCII"));
-    fields.insert("signature", HeaderValue::from_str(&signed.signature).expect("ASCII"));
+    fields.insert("signature-input", HeaderValue::from_str(&format!("a={covered}")).expect("ASCII"));
+    fields.insert("signature", HeaderValue::from_str(&signature).expect("ASCII"));
     assert_eq!(verify(&Message { fields: &fields, ..message }), Ok(()));
     let query = format!("{}&", message.query.unwrap_or_default());
     let changed = Message { fields: &fields, query: Some(&query), ..message };

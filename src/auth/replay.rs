@@ -1,8 +1,8 @@
 //! What must not be used twice: nonces of signatures, webhooks and proofs of possession, remembered while they could be
 //! replayed.
 //!
-//! What always holds: what was fresh once is not fresh again before it expires, and memory is bounded, at about 80 bytes
-//! an id. When there is no room the answer is [`Novelty::Full`] and callers refuse: to forget one early would let it be
+//! What always holds: what was fresh once is not fresh again, but for the request it was fresh for, as long as anybody who
+//! asks this memory would accept it, and memory is bounded, at about 80 bytes an id. When there is no room the answer is [`Novelty::Full`] and callers refuse: to forget one early would let it be
 //! replayed.
 //!
 //! **Floods.** Only what was authenticated may be asked about, so that strangers take up no memory. An owner can, with as
@@ -12,11 +12,13 @@
 //! **Collisions.** Ids are kept as 128 bits of keyed hash under random keys of the process, so nobody can make two meet,
 //! or choose a part.
 //!
-//! Must outlive reloads, or a reload would open the window again. A restart does.
+//! Must outlive reloads, or a reload would open the window again. A restart does, and so does one who begins to accept what
+//! is older than anybody did before, for what was forgotten by then.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Independently locked parts.
@@ -38,7 +40,14 @@ pub enum Novelty {
 pub struct Seen {
     parts: Box<[Mutex<Part>]>,
     hashers: [RandomState; 2],
+    /// For how many seconds after it was made an id may be accepted.
+    lifetime: AtomicI64,
 }
+
+/// What one request has used up. Several filters may look at the same signature or proof of it, in shadow mode say, and
+/// the first of them does not make the others refuse it.
+#[derive(Debug, Default)]
+pub struct Spent(Vec<Entry>);
 
 type Entry = (u64, u64);
 
@@ -60,18 +69,33 @@ impl Seen {
         Self {
             parts: (0..PARTS).map(|_| Mutex::new(part())).collect(),
             hashers: [RandomState::new(), RandomState::new()],
+            lifetime: AtomicI64::new(0),
         }
     }
 
-    /// Remembers that `id` of `owner` (a key, a sender) was used at `now`, up to and including `expires`, both in
-    /// seconds of the Unix time. Of several threads that ask about one id at once, one hears that it is fresh.
+    /// Says that somebody accepts what was made up to so many seconds ago. Of all who share this memory the longest time
+    /// counts: what one of them has accepted could be replayed to another.
+    pub fn accept_for(&self, seconds: i64) {
+        self.lifetime.fetch_max(seconds, Ordering::Relaxed);
+    }
+
+    /// Remembers that `id` of `owner` (a key, a sender), which was made at `made`, was used at `now`, both in seconds of the
+    /// Unix time, by the request that has `spent` what it has. Of several requests that ask about one id at once, one hears
+    /// that it is fresh.
     #[must_use]
-    pub fn remember(&self, owner: &[u8], id: &[u8], expires: i64, now: i64) -> Novelty {
+    pub fn remember(&self, owner: &[u8], id: &[u8], made: i64, now: i64, spent: &mut Spent) -> Novelty {
         let [first, second] = &self.hashers;
         let at = usize::try_from(first.hash_one(owner) % PARTS as u64).unwrap_or_default();
         let entry = (hash(first, owner, id), hash(second, owner, id));
         let Some(part) = self.parts.get(at) else { return Novelty::Full };
-        part.lock().unwrap_or_else(PoisonError::into_inner).remember(entry, expires, now)
+        let expires = made.saturating_add(self.lifetime.load(Ordering::Relaxed));
+        let novelty = part.lock().unwrap_or_else(PoisonError::into_inner).remember(entry, expires, now);
+        match novelty {
+            Novelty::Fresh => spent.0.push(entry),
+            Novelty::Seen if spent.0.contains(&entry) => return Novelty::Fresh,
+            Novelty::Seen | Novelty::Full => {}
+        }
+        novelty
     }
 
     /// Ids remembered now. Locks every part in turn: for metrics, not for requests.

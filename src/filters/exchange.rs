@@ -13,6 +13,7 @@ use pingora::http::RequestHeader;
 
 use super::cache::Plan;
 use super::{Caller, Refusal, TokenText};
+use crate::auth::replay::Spent;
 use crate::tls::TlsFacts;
 
 /// Facts about the exchange that no filter may change.
@@ -256,6 +257,11 @@ impl<'r> Exchange<'r> {
         }
     }
 
+    /// What the request has used up of what is good once.
+    pub(super) fn spent(&mut self) -> &mut Spent {
+        &mut self.slots.spent
+    }
+
     /// Names the API key that the request presents, for the log: its id, whether or not it is good.
     pub fn name_key(&mut self, id: &str) {
         self.slots.key_id = id.into();
@@ -309,6 +315,7 @@ pub struct Slots {
     pub(super) plan: Option<Box<Plan>>,
     /// What is still to be done before a filter's answer to a piece of the body is known.
     job: Option<Job>,
+    spent: Spent,
     /// What was found in the response, and how often.
     findings: Vec<(Box<str>, u64)>,
 }

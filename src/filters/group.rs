@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 
 use super::chain::{Link, slots};
+use super::http_signature::ACCEPT_SIGNATURE;
 use super::{Exchange, Filter, Phases, Refusal, Reply, Step, Verdict};
 
 /// How many of a group have to let a request in.
@@ -238,7 +239,7 @@ struct TurnedDown {
     /// There were none.
     missing: Option<Box<Refusal>>,
     /// All ways to say who one is.
-    challenges: Vec<HeaderValue>,
+    challenges: Vec<Challenge>,
     /// Each alternative with its reason, for the log.
     why: String,
 }
@@ -288,15 +289,23 @@ impl TurnedDown {
     }
 }
 
+/// A way to say who one is, or what to sign.
+type Challenge = (HeaderName, HeaderValue);
+
+fn is_challenge(name: &HeaderName) -> bool {
+    *name == WWW_AUTHENTICATE || *name == ACCEPT_SIGNATURE
+}
+
 /// The ways to say who one is that a refusal names.
-fn challenges(refusal: &Refusal) -> Vec<HeaderValue> {
-    let own = refusal.headers.iter().filter(|(name, _)| *name == WWW_AUTHENTICATE).map(|(_, value)| value);
-    let answered = refusal.answer.iter().flat_map(|reply| reply.head.headers.get_all(WWW_AUTHENTICATE));
-    own.chain(answered).cloned().collect()
+fn challenges(refusal: &Refusal) -> Vec<Challenge> {
+    let own = refusal.headers.iter().map(|(name, value)| (name, value));
+    let answered = refusal.answer.iter().flat_map(|reply| reply.head.headers.iter());
+    let all = own.chain(answered).filter(|(name, _)| is_challenge(name));
+    all.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Has a refusal name these ways, each once, in place of its own.
-fn challenge(refusal: &mut Refusal, mut challenges: Vec<HeaderValue>) {
+fn challenge(refusal: &mut Refusal, mut challenges: Vec<Challenge>) {
     let mut told = Vec::new();
     challenges.retain(|challenge| {
         let new = !told.contains(challenge);
@@ -305,14 +314,15 @@ fn challenge(refusal: &mut Refusal, mut challenges: Vec<HeaderValue>) {
     });
     if let Some(reply) = &mut refusal.answer {
         reply.head.remove_header(&WWW_AUTHENTICATE);
-        for challenge in challenges {
+        reply.head.remove_header(&ACCEPT_SIGNATURE);
+        for (name, value) in challenges {
             // Fails for malformed values alone, and these were sent before.
-            _ = reply.head.append_header(WWW_AUTHENTICATE, challenge);
+            _ = reply.head.append_header(name, value);
         }
         return;
     }
-    refusal.headers.retain(|(name, _)| *name != WWW_AUTHENTICATE);
-    refusal.headers.extend(challenges.into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)));
+    refusal.headers.retain(|(name, _)| !is_challenge(name));
+    refusal.headers.extend(challenges);
 }
 
 #[cfg(test)]

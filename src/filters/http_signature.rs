@@ -6,8 +6,6 @@
 
 mod keys;
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -20,7 +18,6 @@ use super::header_edits::Head;
 use super::token::answer::unavailable;
 use super::{Caller, Exchange, Filter, Hold, Phases, Refusal, Site, Step, Verdict};
 use crate::auth::keyset::Refreshed;
-use crate::auth::replay::Seen;
 use crate::auth::signature::digest;
 use crate::auth::signature::http::{self as message, Component, Message, Policy};
 use crate::values::text::quoted;
@@ -32,10 +29,9 @@ const KIND: &str = "http_signature";
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
+/// What a client should sign.
+pub(super) const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
 const WANT_CONTENT_DIGEST: HeaderName = HeaderName::from_static("want-content-digest");
-/// Nonces that are remembered; a 64th of it by one key.
-const MAX_NONCES: NonZeroUsize = NonZeroUsize::new(1 << 21).expect("it is not zero");
 const LARGEST_BUFFER: Size = Size::from_mib(16);
 
 /// Lets in whose requests are signed (RFC 9421). Refuses with 401 `signature_…` (`missing`, `invalid`, `too_old`,
@@ -77,8 +73,9 @@ pub struct Spec {
     /// How far a signer's clock may be off, either way. Default: `30s`. Example: `5s`.
     #[serde(default = "default_clock_skew")]
     pub clock_skew: DurationOrZero,
-    /// Whether every signature needs a nonce. One that is there is accepted once, over reloads too; 32,768 are remembered
-    /// for a key, and beyond that requests get 503. Default: `optional`. Example: `required`.
+    /// Whether every signature needs a nonce. One that is there is accepted once by all routes that take its key from the same
+    /// place, over reloads too; 32,768 are remembered for a key, as long as the longest `max_age` of these says, and beyond
+    /// that requests get 503. Default: `optional`. Example: `required`.
     #[serde(default)]
     pub nonce: NonceMode,
     /// The `tag` that signatures for this purpose carry; others are passed over. Default: any or none.
@@ -171,12 +168,10 @@ impl super::Spec for Spec {
             nonce_required: self.nonce == NonceMode::Required,
             tag: self.tag,
         };
-        let place = format!("{KIND} {} {}", site.route, site.ordinal);
         Ok(Box::new(HttpSignature {
-            keys: Keys::compile(self.keys, self.issuer.as_deref(), site)?,
+            keys: Keys::compile(self.keys, self.issuer.as_deref(), policy.lifetime(), site)?,
             policy,
             accept,
-            seen: site.state.kept.find_or(&place, || Seen::new(MAX_NONCES)),
             buffer: self.buffer.bytes(),
             scheme: self.scheme.map(|scheme| match scheme {
                 Scheme::Https => "https",
@@ -220,7 +215,6 @@ struct HttpSignature {
     keys: Keys,
     policy: Policy,
     accept: HeaderValue,
-    seen: Arc<Seen>,
     buffer: u64,
     scheme: Option<&'static str>,
     hide_credentials: bool,
@@ -313,9 +307,10 @@ impl HttpSignature {
 
     fn verify(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &mut Exchange<'_>,
         present: &Present<'_>,
     ) -> Result<message::Verified, message::Refusal> {
+        let mut spent = std::mem::take(exchange.spent());
         let (request, facts) = (&*exchange.request, exchange.facts);
         let target = facts.sent_target.as_deref();
         let target = target.or_else(|| Some(request.uri.path_and_query()?.as_str())).unwrap_or_default();
@@ -332,7 +327,10 @@ impl HttpSignature {
             fields: &request.headers,
             has_body: facts.has_body,
         };
-        self.policy.verify(&message, |id| present.find(id), &self.seen, unix_seconds(facts.time))
+        let verified =
+            self.policy.verify(&message, |id| present.find(id), &mut spent, unix_seconds(facts.time));
+        *exchange.spent() = spent;
+        verified
     }
 
     /// No scheme of authentication is registered for RFC 9421, but a 401 has to name one (RFC 9110 section 15.5.2):

@@ -73,7 +73,8 @@ pub struct Spec {
     /// Example: `urn:ietf:params:oauth:token-type:jwt`.
     #[serde(default)]
     pub subject_type: Option<String>,
-    /// What kind of token is wanted. Default: whatever the server gives. Example: `urn:ietf:params:oauth:token-type:jwt`.
+    /// What kind of token is wanted. It has to be of this kind or an access token. Default: an access token or a JWT, as the
+    /// server gives them. Example: `urn:ietf:params:oauth:token-type:jwt`.
     #[serde(default)]
     pub requested_type: Option<String>,
     /// Who acts for the caller, so that the upstream's token tells both (RFC 8693 section 4.1). Default: nobody is named.

@@ -94,8 +94,12 @@ impl super::Spec for Spec {
             ));
         }
         let remembers = self.refuse_replays.unwrap_or(webhook.is_timed());
+        // For each place on its own: no scheme signs where a message goes, so a sender may send one to several.
         let place = format!("{KIND} {} {}", site.route, site.ordinal);
         let seen = remembers.then(|| site.state.kept.find_or(&place, || Seen::new(MAX_MESSAGES)));
+        if let Some(seen) = &seen {
+            seen.accept_for(webhook.lifetime());
+        }
         Ok(Box::new(WebhookSignature { webhook, seen, max_body: self.max_body.bytes(), sender }))
     }
 }

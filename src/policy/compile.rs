@@ -72,13 +72,39 @@ struct Compiler<'a> {
     elsewhere: Option<Diagnostics>,
 }
 
+/// Routes as they are written.
+#[derive(Default)]
+struct RouteSpecs {
+    whole: Vec<(Path, spec::Route)>,
+    fingerprints: Vec<[u8; 32]>,
+    /// What is left of those of which something is wrong.
+    rests: Vec<(Path, spec::Route)>,
+    /// Whether nothing is known of one.
+    unreadable: bool,
+}
+
+impl RouteSpecs {
+    fn all(&self) -> impl Iterator<Item = &(Path, spec::Route)> {
+        self.whole.iter().chain(&self.rests)
+    }
+
+    /// What the paths of routes to an upstream have names for, if all of that is known.
+    fn segments_towards(&self, upstream: &str) -> Option<BTreeSet<String>> {
+        let is_towards = |(_, route): &&(Path, spec::Route)| route.upstream.as_deref() == Some(upstream);
+        let mut there = self.whole.iter().filter(is_towards).peekable();
+        let is_known = !self.unreadable && self.rests.is_empty() && there.peek().is_some();
+        is_known.then(|| routes::segments(there))
+    }
+}
+
 impl Compiler<'_> {
     fn snapshot(&mut self, document: &Document, policy: &Policy) -> Snapshot {
         self.log_level(&policy.log);
         let doors = self.doors(policy);
         let lists = lists::compile(&policy.lists, &self.base, &mut self.issues);
         let expressions = Expressions { lists: &lists, finders: None, segments: None };
-        let services = self.services(policy, expressions);
+        let specs = self.route_specs(policy);
+        let services = self.services(policy, &specs, expressions);
         let before = self.before.map(|before| &before.redis);
         let redis = redis::compile(&policy.redis, before, self.materials, &self.base, &mut self.issues);
         let (ring, consumers) = self.consumers(policy, &redis);
@@ -86,7 +112,7 @@ impl Compiler<'_> {
             issuers::compile(&policy.issuers, self.materials, &self.base, &mut self.issues);
         chores.extend(consumers.iter().flat_map(Consumers::chores));
         let known = (&issuers, ring.as_ref());
-        let Routed { router, routes, unrouted } = self.routes(policy, &services, known, expressions);
+        let Routed { router, routes, unrouted } = self.routes(policy, &specs, &services, known, expressions);
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]), &mut chores);
         let purging = self.purging(policy, cache.as_ref(), &redis);
@@ -137,13 +163,37 @@ impl Compiler<'_> {
         self.issues.extend(problems.into_iter().map(|problem| Issue::from_problem(at, &problem)));
     }
 
-    fn services(&mut self, policy: &Policy, expressions: Expressions<'_>) -> BTreeMap<String, Arc<Service>> {
+    fn route_specs(&mut self, policy: &Policy) -> RouteSpecs {
+        let mut specs = RouteSpecs::default();
+        for node in &policy.routes {
+            match node.read_part::<spec::Route>(&mut self.issues) {
+                Outcome::Whole(spec) => {
+                    specs.fingerprints.push(fingerprint(policy, node, &spec));
+                    specs.whole.push((node.path().clone(), spec));
+                }
+                Outcome::Rest(spec) => specs.rests.push((node.path().clone(), spec)),
+                Outcome::Nothing => specs.unreadable = true,
+            }
+        }
+        specs
+    }
+
+    fn services(
+        &mut self,
+        policy: &Policy,
+        specs: &RouteSpecs,
+        expressions: Expressions<'_>,
+    ) -> BTreeMap<String, Arc<Service>> {
         let mut services = BTreeMap::new();
         for (name, node) in &policy.upstreams {
             let Some(spec) = node.read::<upstream::Spec>(&mut self.issues) else { continue };
             let counters = Counters::new(self.materials.metrics.upstream(name));
             let events: Arc<dyn upstream::Events> = counters.clone();
             let registry = &self.materials.backends;
+            let segments = specs.segments_towards(name);
+            let segments =
+                segments.as_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+            let expressions = Expressions { segments: segments.as_deref(), ..expressions };
             match upstream::compile(
                 name,
                 spec,
@@ -202,24 +252,14 @@ impl Compiler<'_> {
     fn routes(
         &mut self,
         policy: &Policy,
+        specs: &RouteSpecs,
         services: &BTreeMap<String, Arc<Service>>,
         (issuers, ring): (&Issuers, Option<&Arc<Keyring>>),
         expressions: Expressions<'_>,
     ) -> Routed {
         let names: Vec<_> = policy.upstreams.keys().map(String::as_str).collect();
-        let (mut specs, mut fingerprints, mut rests) = (Vec::new(), Vec::new(), Vec::new());
-        for node in &policy.routes {
-            match node.read_part::<spec::Route>(&mut self.issues) {
-                Outcome::Whole(spec) => {
-                    fingerprints.push(fingerprint(policy, node, &spec));
-                    specs.push((node.path().clone(), spec));
-                }
-                Outcome::Rest(spec) => rests.push((node.path().clone(), spec)),
-                Outcome::Nothing => {}
-            }
-        }
         let waf = self.firewalls(&policy.waf);
-        let segments = routes::segments(specs.iter().chain(&rests));
+        let segments = routes::segments(specs.all());
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let links = Links {
             chains: &policy.chains,
@@ -240,9 +280,9 @@ impl Compiler<'_> {
         };
         let metrics = &self.materials.metrics;
         Routes { common: &policy.filters, services, names: &names, metrics, links }.compile(
-            &specs,
-            &fingerprints,
-            &rests,
+            &specs.whole,
+            &specs.fingerprints,
+            &specs.rests,
         )
     }
 

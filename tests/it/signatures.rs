@@ -4,14 +4,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use boring::pkey::{Id, PKey};
+use boring::pkey::{Id, PKey, Private};
+use boring::sign::Signer;
 use bytes::Bytes;
 use edgeward::auth::jose;
-use edgeward::auth::signature::digest::{Algorithm as Digest, content_digest};
-use edgeward::auth::signature::http::{Message, Signer};
-use edgeward::auth::signature::key::{Algorithm, SigningKey};
+use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::harness::issuer::{Signer as Issued, base64url, key_set};
 use crate::harness::tools::{has, run};
@@ -48,43 +48,61 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-/// The fields of a signature over method, target and digest.
-fn signed(method: &str, target: &str, body: &[u8], nonce: Option<&str>) -> Vec<(String, String)> {
-    signed_by(SigningKey::from_secret(SECRET.as_bytes()).unwrap(), "billing", (method, target), body, nonce)
+/// What signs requests.
+#[derive(Clone)]
+enum Key {
+    Secret(&'static str),
+    Ed25519(PKey<Private>),
 }
 
+impl Key {
+    fn sign(&self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Secret(secret) => {
+                let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+                mac.chain_update(text).finalize().into_bytes().to_vec()
+            }
+            Self::Ed25519(pair) => {
+                Signer::new_without_digest(pair).unwrap().sign_oneshot_to_vec(text.as_bytes()).unwrap()
+            }
+        }
+    }
+}
+
+/// The fields of a signature over method, target and digest.
+fn signed(method: &str, target: &str, body: &[u8], nonce: Option<&str>) -> Vec<(String, String)> {
+    signed_by(&Key::Secret(SECRET), "billing", (method, target), body, nonce)
+}
+
+/// The same by any key. The base is written out here as RFC 9421 section 2.5 has it, so that two readings of it meet.
 fn signed_by(
-    key: SigningKey,
+    key: &Key,
     id: &str,
     (method, target): (&str, &str),
     body: &[u8],
     nonce: Option<&str>,
 ) -> Vec<(String, String)> {
-    let mut fields = HeaderMap::new();
-    let mut components = vec!["@method", "@target-uri"];
+    let mut components =
+        vec![("@method", method.to_owned()), ("@target-uri", format!("http://localhost{target}"))];
     if !body.is_empty() {
-        let digest = content_digest(Digest::Sha256, body);
-        fields.insert("content-digest", HeaderValue::from_str(&digest).unwrap());
-        components.push("content-digest");
+        components.push(("content-digest", content_digest(body)));
     }
-    let components = components.into_iter().map(|text| text.parse().unwrap()).collect();
-    let signer = Signer::new("sig", key, id, components, None, None).unwrap();
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let message = Message {
-        method,
-        scheme: "http",
-        authority: "localhost",
-        path,
-        query,
-        fields: &fields,
-        has_body: !body.is_empty(),
-    };
-    let signed = signer.sign(&message, now(), nonce).unwrap();
-    let named =
-        |name: &HeaderName, value: &HeaderValue| (name.to_string(), value.to_str().unwrap().to_owned());
-    let digest: Vec<_> = fields.iter().map(|(name, value)| named(name, value)).collect();
-    let ours = [("signature-input".to_owned(), signed.input), ("signature".to_owned(), signed.signature)];
-    digest.into_iter().chain(ours).collect()
+    let names: Vec<_> = components.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    let nonce = nonce.map(|nonce| format!(";nonce=\"{nonce}\"")).unwrap_or_default();
+    let parameters = format!("({});created={}{nonce};keyid=\"{id}\"", names.join(" "), now());
+    let lines = components.iter().map(|(name, value)| format!("\"{name}\": {value}\n"));
+    let base = format!("{}\"@signature-params\": {parameters}", lines.collect::<String>());
+    let signature = format!("sig=:{}:", STANDARD.encode(key.sign(&base)));
+    let mut fields = vec![
+        ("signature-input".to_owned(), format!("sig={parameters}")),
+        ("signature".to_owned(), signature),
+    ];
+    fields.extend(components.into_iter().skip(2).map(|(name, value)| (name.to_owned(), value)));
+    fields
+}
+
+fn content_digest(body: &[u8]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(body)))
 }
 
 fn pairs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
@@ -448,19 +466,19 @@ fn a_shadow_holds_nothing() {
 }
 
 /// A key pair of a partner: what is published of it, and what signs requests.
-fn partner(id: &str) -> (Issued, impl Fn() -> SigningKey) {
+fn partner(id: &str) -> (Issued, impl Fn() -> Key) {
     let pair = PKey::generate(Id::ED25519).unwrap();
     let mut x = [0; 32];
     pair.raw_public_key(&mut x).unwrap();
     let pem = pair.private_key_to_pem_pkcs8().unwrap();
     let key = jose::SigningKey::from_pem(&pem, jose::Algorithm::EdDsa, Some(id)).unwrap();
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": base64url(x) });
-    (Issued { key, jwk }, move || SigningKey::from_pem(Algorithm::Ed25519, &pem).unwrap())
+    (Issued { key, jwk }, move || Key::Ed25519(pair.clone()))
 }
 
 /// What of the requests that a partner signs is answered.
-fn asked_by(edge: &Edge, id: &str, key: SigningKey) -> (u16, String) {
-    let fields = signed_by(key, id, ("GET", "/orders"), b"", None);
+fn asked_by(edge: &Edge, id: &str, key: Key) -> (u16, String) {
+    let fields = signed_by(&key, id, ("GET", "/orders"), b"", None);
     let answer = client(edge).request("GET", "/orders", &pairs(&fields), b"");
     (answer.status, if answer.status == 200 { String::new() } else { answer.reason() })
 }
@@ -499,6 +517,36 @@ fn keys_that_an_issuer_publishes_rotate_without_a_word_to_us() {
 }
 
 #[test]
+fn all_keys_of_an_issuer_that_are_named_alike_sign() {
+    let ((old, by_old), (new, by_new), (_, by_stranger)) = (partner("k"), partner("k"), partner("k"));
+    let (issuer, origin) = (TokenIssuer::start([&old, &new]), Origin::start(|_| Reply::text("ok")));
+    let text = published("issuer: '{iss}', jwks: '{iss}/jwks', refresh: { cooldown: 1ms }", "");
+    let edge = Edge::policy(&text).with("iss", issuer.name()).with("origin", origin.address());
+    let edge = edge.with("protocol", "http1").start();
+    edge.wait_for_metric("edgeward_issuer_keys{issuer=\"partners\"}", 2.0);
+    assert_eq!(asked_by(&edge, "k", by_old()), passed());
+    assert_eq!(asked_by(&edge, "k", by_new()), passed());
+    assert_eq!(asked_by(&edge, "k", by_stranger()), (401, "signature_invalid".to_owned()));
+}
+
+#[test]
+fn a_shadow_uses_nothing_up() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let filter = |mode: &str| {
+        let key = "billing: { algorithm: hmac-sha256, secret: { file: secret } }";
+        format!("http_signature: {{ keys: {{ {key} }}{mode} }}")
+    };
+    let both =
+        format!("filters: [{{ {} }}, {{ {} }}]", filter(", mode: shadow"), filter(", nonce: required"));
+    let text = policy("{}").replace("filters: [{ http_signature: {} }]", &both);
+    let edge = Edge::policy(&text).with("origin", origin.address()).with("protocol", "http1");
+    let edge = edge.file("secret", SECRET).start();
+    let fields = signed("POST", "/orders", b"hello", Some("n"));
+    assert_eq!(post(&edge, &fields, b"hello", None), passed());
+    assert_eq!(post(&edge, &fields, b"hello", None), (401, "signature_replayed".to_owned()));
+}
+
+#[test]
 fn a_body_is_compared_with_its_digest_also_when_the_key_had_to_be_asked_for() {
     let (first, second) = (partner("k1").0, partner("k2"));
     let (issuer, origin) = (TokenIssuer::start([&first]), Origin::start(|_| Reply::text("ok")));
@@ -508,7 +556,7 @@ fn a_body_is_compared_with_its_digest_also_when_the_key_had_to_be_asked_for() {
     edge.wait_for_metric("edgeward_issuer_keys{issuer=\"partners\"}", 1.0);
     let (second, by_second) = second;
     issuer.publish([&second]);
-    let fields = signed_by(by_second(), "k2", ("POST", "/orders"), b"hello", None);
+    let fields = signed_by(&by_second(), "k2", ("POST", "/orders"), b"hello", None);
     assert_eq!(post(&edge, &fields, b"hellO", Some(2)), mismatch());
     assert_eq!(origin.connections(), 0);
     assert_eq!(post(&edge, &fields, b"hello", Some(2)), passed());

@@ -154,10 +154,19 @@ fn a_token_is_used_no_longer_than_the_policy_and_the_server_say() {
         std::thread::park_timeout(Duration::from_millis(2));
     }
     assert_eq!(exchanges(&auth), 2);
-    let (edge, auth, _origin) =
-        running("", |_, _| says(&json!({ "access_token": "t", "token_type": "bearer", "expires_in": 0 })));
+    let answer = |kind: Value| {
+        let said = json!({ "access_token": "t", "token_type": "bearer", "expires_in": 0, "issued_token_type": kind });
+        move |_: &Seen, _: &Form| says(&said)
+    };
+    let (edge, auth, _origin) = running("", answer("urn:ietf:params:oauth:token-type:access_token".into()));
     for asked in 1..3 {
         assert_eq!((bearer(&edge, "a").status, exchanges(&auth)), (200, asked));
+    }
+    for kind in ["urn:ietf:params:oauth:token-type:refresh_token".into(), Value::Null] {
+        let (edge, _auth, origin) = running("", answer(kind));
+        let refused = bearer(&edge, "a");
+        assert_eq!((refused.status, refused.reason().as_str()), (503, "token_exchange_unavailable"));
+        assert_eq!(origin.connections(), 0);
     }
 }
 

@@ -54,8 +54,8 @@ pub struct Proof {
     pub(super) key: Thumbprint,
     /// What tells it from all others.
     pub(super) name: [u8; 16],
-    /// The last second it is good in, since 1970.
-    pub(super) until: u64,
+    /// When it was made, in seconds since 1970.
+    pub(super) issued_at: u64,
     /// Whether the client needs a new nonce. Fresh where none is demanded.
     pub nonce: Freshness,
 }
@@ -86,7 +86,7 @@ impl ProofRules {
             return Err(Fault::ProofKeyWrong);
         }
         let claims = proof.claims().map_err(in_proof)?;
-        let until = self.check_time(&claims, now)?;
+        let issued_at = self.check_time(&claims, now)?;
         check_request(&claims, request)?;
         if claims.text("ath").and_then(Thumbprint::parse) != Some(*token) {
             return Err(Fault::ProofTokenHash);
@@ -94,7 +94,7 @@ impl ProofRules {
         let name = name(key, &claims)?;
         let nonce = self.check_nonce(&claims, now)?;
         proof.check_signature([&own_key].into_iter()).map_err(in_proof)?;
-        Ok(Proof { key: *key, name, until, nonce })
+        Ok(Proof { key: *key, name, issued_at, nonce })
     }
 
     fn check_time(&self, claims: &Claims, now: u64) -> Result<u64, Fault> {
@@ -103,7 +103,7 @@ impl ProofRules {
             return Err(Fault::ProofInFuture);
         }
         let until = issued_at.saturating_add(self.max_age).saturating_add(self.leeway);
-        if now > until { Err(Fault::ProofAge) } else { Ok(until) }
+        if now > until { Err(Fault::ProofAge) } else { Ok(issued_at) }
     }
 
     fn check_nonce(&self, claims: &Claims, now: u64) -> Result<Freshness, Fault> {

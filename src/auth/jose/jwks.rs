@@ -3,9 +3,9 @@
 //! A key that cannot be used is left out, with a [`Note`] for the log, and the others work on: an issuer may add a kind
 //! of key that nobody here knows. A set that is no set is refused as a whole.
 //!
-//! **Names.** A token names its key, unless only one key could be meant. Two keys may share a name, as they do where an
-//! issuer changes a key and keeps its name: both are the issuer's, so trying both opens nothing. A third is left out,
-//! for each one costs a signature's check. Where no key of a set has a name (a PEM file), the name in a token is not
+//! **Names.** A token names its key, unless only one key could be meant. Two keys for one algorithm may share a name, as they
+//! do where an issuer changes a key and keeps its name: both are the issuer's, so trying both opens nothing. A third is
+//! left out, for each one costs a signature's check. Where no key of a set has a name (a PEM file), the name in a token is not
 //! looked at, and there must be one key for its algorithm.
 
 use serde_json::Value;
@@ -103,9 +103,11 @@ impl KeySet {
     /// Adds a key, unless the same one is there under the same name.
     ///
     /// # Errors
-    /// [`KeyError::Name`] when two keys have its name already.
+    /// [`KeyError::Name`] when two keys for one of its algorithms have its name already.
     pub fn add(&mut self, key: Key) -> Result<(), KeyError> {
-        let alike = || self.keys.iter().filter(|other| other.id() == key.id());
+        let is_alike =
+            |other: &&Key| other.id() == key.id() && !other.algorithms().and(key.algorithms()).is_empty();
+        let alike = || self.keys.iter().filter(is_alike);
         let is_there =
             |other: &Key| other.thumbprint() == key.thumbprint() && other.algorithms() == key.algorithms();
         if alike().any(is_there) {

@@ -1,7 +1,7 @@
 //! A key that verifies: what it is made of, which algorithms it is for, and its name.
 //!
 //! What always holds: the material is sound (RFC 8725 section 3.4): an RSA modulus is long enough and its exponent no
-//! trick, a point is on its curve, a secret is as long as its hash. The algorithms are those the material can do, so a
+//! trick, a point is on its curve and not one for which anybody can sign, a secret is as long as its hash. The algorithms are those the material can do, so a
 //! public key can never be taken for a secret, whatever a token says.
 
 use boring::bn::BigNumRef;
@@ -27,6 +27,32 @@ const MOST_EXPONENT_BITS: i32 = 32;
 
 /// The fixed start of an Ed25519 `SubjectPublicKeyInfo` (RFC 8410 section 4); the 32 bytes of the key follow.
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// The points of small order (RFC 8032 section 5.1): both of order eight, those of lower order, and their second spellings;
+/// the sign of `x` is in the last bit.
+const ED25519_SMALL: [[u8; 32]; 7] = [
+    [0; 32],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    near_prime(0xec),
+    near_prime(0xed),
+    near_prime(0xee),
+];
+
+/// 2^255 - 256 and this more.
+const fn near_prime(first: u8) -> [u8; 32] {
+    let mut bytes = [0xff; 32];
+    bytes[0] = first;
+    bytes[31] = 0x7f;
+    bytes
+}
 
 /// Why something is not a key that can be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +84,9 @@ pub enum KeyError {
     /// Off its curve, or not a private key of its public one.
     #[error("the key's numbers do not fit together")]
     Inconsistent,
+    /// An Ed25519 key for which there are signatures that nobody has made.
+    #[error("an Ed25519 key by which anybody can sign")]
+    SmallOrder,
     /// A secret in a set that everybody can read.
     #[error("a secret key in a public set")]
     PublicSecret,
@@ -229,6 +258,11 @@ impl Key {
         id: Option<&str>,
         pinned: Option<Algorithm>,
     ) -> Result<Self, KeyError> {
+        let mut unsigned = *key;
+        unsigned[31] &= 0x7f;
+        if ED25519_SMALL.contains(&unsigned) {
+            return Err(KeyError::SmallOrder);
+        }
         let info = [&ED25519_SPKI[..], key].concat();
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(key));
         let material = Material::Ed25519(PKey::public_key_from_der(&info)?);

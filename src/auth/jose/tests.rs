@@ -1,5 +1,6 @@
 //! The practices of RFC 8725, a test a row, and tokens that a forger would make.
 
+mod hostile;
 mod odd;
 
 use boring::bn::BigNum;

@@ -26,6 +26,8 @@ const UNTOLD: Duration = Duration::from_secs(60);
 /// How long it is remembered that a server gives nothing for a token.
 const LONGEST_REFUSAL: Duration = Duration::from_secs(5);
 const BEARER: &str = "Bearer ";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 /// Longest token taken, in bytes: more fits into no head that a server would read.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
@@ -130,7 +132,8 @@ impl Exchange {
                 },
             };
             let actor = actor.as_ref().map_or("", Acting::text);
-            match self.server.ask(&self.question(caller, actor)).await.and_then(|answer| read(&answer)) {
+            let answer = self.server.ask(&self.question(caller, actor)).await;
+            match answer.and_then(|answer| read(&answer, self.wanted.subject.as_ref())) {
                 Ok((token, lifetime)) => self.landing(token, lifetime),
                 Err(trouble) => self.refused(&trouble),
             }
@@ -245,9 +248,19 @@ fn is_sound(token: &str) -> bool {
     (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The token, and how long it is good if the server says so (RFC 8693 section 2.2.1).
-fn read(answer: &Map<String, Value>) -> Result<(HeaderValue, Option<Duration>), Trouble> {
+/// The token, and how long it is good if the server says so (RFC 8693 section 2.2.1, RFC 6749 section 5.1).
+fn read(
+    answer: &Map<String, Value>,
+    subject: Option<&Subject>,
+) -> Result<(HeaderValue, Option<Duration>), Trouble> {
     let text = |name| answer.get(name).and_then(Value::as_str);
+    if let Some(subject) = subject {
+        let issued = text("issued_token_type").ok_or(Trouble::Malformed("no issued_token_type"))?;
+        // An upstream must not be sent what it could ask for tokens with, or take for a proof of somebody's login.
+        if issued != ACCESS_TOKEN && issued != subject.requested.as_deref().unwrap_or(JWT) {
+            return Err(Trouble::Malformed("issued_token_type is none that was asked for"));
+        }
+    }
     let kind = text("token_type").ok_or(Trouble::Malformed("no token_type"))?;
     if !kind.eq_ignore_ascii_case("bearer") {
         // RFC 6749 section 7.1: what is not understood is not used.

@@ -7,24 +7,7 @@
 
 use std::fmt;
 
-use boring::ec::EcKey;
-use boring::ecdsa::EcdsaSig;
-use boring::error::ErrorStack;
-use boring::hash::MessageDigest;
-use boring::nid::Nid;
-use boring::pkey::{HasPublic, Id, PKey, PKeyRef, Private};
-use boring::rsa::Padding;
-use boring::sha::{sha256, sha384};
-use boring::sign::{RsaPssSaltlen, Signer};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
 use crate::auth::jose;
-
-/// SHA-512's length, as `rsa-pss-sha512` has it (RFC 9421 §3.3.1).
-const PSS_SALT_BYTES: i32 = 64;
-const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
-const SHORTEST_SECRET_BYTES: usize = 32;
 
 /// The algorithms of the registry that RFC 9421 §6.2.2 starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +59,8 @@ impl Algorithm {
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("the key cannot be read")]
-    Unreadable(#[source] ErrorStack),
     #[error("the key is not one for {}", .0.name())]
     WrongKind(Algorithm),
-    #[error("an RSA key of {0} bits is not within 2048 and 8192")]
-    RsaSize(u32),
-    #[error("a shared secret needs at least 32 bytes")]
-    ShortSecret,
     #[error(transparent)]
     Jose(#[from] jose::KeyError),
     #[error("the key is for no algorithm of RFC 9421")]
@@ -96,14 +73,6 @@ pub enum KeyError {
 pub struct VerifyingKey {
     algorithm: Algorithm,
     key: jose::Key,
-}
-
-/// Makes signatures of one algorithm.
-pub struct SigningKey(Material);
-
-enum Material {
-    Pair(Algorithm, PKey<Private>),
-    Secret(Hmac<Sha256>),
 }
 
 impl VerifyingKey {
@@ -146,54 +115,14 @@ impl VerifyingKey {
         self.algorithm
     }
 
+    /// What tells it from all other keys (RFC 7638).
+    pub fn thumbprint(&self) -> jose::Thumbprint {
+        self.key.thumbprint()
+    }
+
     /// Whether `signature` is one of `message` by this key. A MAC is compared in constant time.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verifies(self.algorithm.in_jose(), message, signature)
-    }
-}
-
-impl SigningKey {
-    /// A private key from PEM, not encrypted.
-    ///
-    /// # Errors
-    /// When it cannot be read, is too short, or is of another kind than `algorithm` takes.
-    pub fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        let key = PKey::private_key_from_pem(pem).map_err(KeyError::Unreadable)?;
-        check_kind(algorithm, &key)?;
-        Ok(Self(Material::Pair(algorithm, key)))
-    }
-
-    /// A secret shared with the verifier, for `hmac-sha256`.
-    ///
-    /// # Errors
-    /// When it is shorter than 32 bytes.
-    pub fn from_secret(secret: &[u8]) -> Result<Self, KeyError> {
-        shared(secret).map(Self)
-    }
-
-    /// What the key is for.
-    pub fn algorithm(&self) -> Algorithm {
-        self.0.algorithm()
-    }
-
-    /// Signs, in the form that goes into `Signature`.
-    ///
-    /// # Errors
-    /// When the library fails, which no message makes it do.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-        match &self.0 {
-            Material::Secret(mac) => Ok(mac.clone().chain_update(message).finalize().into_bytes().to_vec()),
-            Material::Pair(algorithm, key) => sign(*algorithm, key, message),
-        }
-    }
-}
-
-impl Material {
-    fn algorithm(&self) -> Algorithm {
-        match self {
-            Self::Pair(algorithm, _) => *algorithm,
-            Self::Secret(_) => Algorithm::HmacSha256,
-        }
     }
 }
 
@@ -203,76 +132,10 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SigningKey({})", self.algorithm().name())
-    }
-}
-
-fn shared(secret: &[u8]) -> Result<Material, KeyError> {
-    if secret.len() < SHORTEST_SECRET_BYTES {
-        return Err(KeyError::ShortSecret);
-    }
-    // HMAC takes secrets of any length.
-    Hmac::new_from_slice(secret).map(Material::Secret).map_err(|_| KeyError::ShortSecret)
-}
-
-fn check_kind<T: HasPublic>(algorithm: Algorithm, key: &PKeyRef<T>) -> Result<(), KeyError> {
-    let fits = match algorithm {
-        Algorithm::RsaPssSha512 | Algorithm::RsaV15Sha256 => key.id() == Id::RSA,
-        Algorithm::EcdsaP256Sha256 => curve(key) == Some(Nid::X9_62_PRIME256V1),
-        Algorithm::EcdsaP384Sha384 => curve(key) == Some(Nid::SECP384R1),
-        Algorithm::Ed25519 => key.id() == Id::ED25519,
-        Algorithm::HmacSha256 => false,
-    };
-    if !fits {
-        return Err(KeyError::WrongKind(algorithm));
-    }
-    if key.id() == Id::RSA && !RSA_BITS.contains(&key.bits()) {
-        return Err(KeyError::RsaSize(key.bits()));
-    }
-    Ok(())
-}
-
-fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Option<Nid> {
-    if key.id() != Id::EC {
-        return None;
-    }
-    key.ec_key().ok()?.group().curve_name()
-}
-
-fn sign(algorithm: Algorithm, key: &PKeyRef<Private>, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    match algorithm {
-        Algorithm::RsaPssSha512 => {
-            let mut signer = Signer::new(MessageDigest::sha512(), key)?;
-            signer.set_rsa_padding(Padding::PKCS1_PSS)?;
-            signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT_BYTES))?;
-            signer.set_rsa_mgf1_md(MessageDigest::sha512())?;
-            signer.sign_oneshot_to_vec(message)
-        }
-        Algorithm::EcdsaP256Sha256 => sign_ecdsa(&key.ec_key()?, &sha256(message), 32),
-        Algorithm::EcdsaP384Sha384 => sign_ecdsa(&key.ec_key()?, &sha384(message), 48),
-        Algorithm::Ed25519 => Signer::new_without_digest(key)?.sign_oneshot_to_vec(message),
-        // A pair is never made for HMAC.
-        Algorithm::RsaV15Sha256 | Algorithm::HmacSha256 => {
-            Signer::new(MessageDigest::sha256(), key)?.sign_oneshot_to_vec(message)
-        }
-    }
-}
-
-fn sign_ecdsa(key: &EcKey<Private>, digest: &[u8], half: usize) -> Result<Vec<u8>, ErrorStack> {
-    let signature = EcdsaSig::sign(digest, key)?;
-    let mut bytes = padded(&signature.r().to_vec(), half);
-    bytes.extend(padded(&signature.s().to_vec(), half));
-    Ok(bytes)
-}
-
-/// Zeros in front, up to `length` bytes.
-fn padded(number: &[u8], length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length.saturating_sub(number.len())];
-    bytes.extend_from_slice(number);
-    bytes
-}
-
+#[cfg(test)]
+mod sign;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub use sign::SigningKey;

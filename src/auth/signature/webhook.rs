@@ -21,7 +21,7 @@ use sha2::Sha256;
 use scheme::Template;
 pub use scheme::{Encoding, Layout, Part, Scheme, SchemeError, SecretForm};
 
-use crate::auth::replay::{Novelty, Seen};
+use crate::auth::replay::{Novelty, Seen, Spent};
 use crate::http::fields::trim_ows;
 use crate::values::SecretString;
 
@@ -79,8 +79,8 @@ pub struct Check {
     macs: Vec<Hmac<Sha256>>,
     signatures: Vec<[u8; MAC_BYTES]>,
     after: Vec<u8>,
-    /// The last second in which the message is accepted; `None` for one without a time.
-    until: Option<i64>,
+    /// When it was made, in seconds of the Unix time, if it says so.
+    made: Option<i64>,
 }
 
 /// What the headers say besides signatures, as it is signed.
@@ -131,10 +131,10 @@ impl Webhook {
         if let Some(name) = &self.scheme.id {
             claims.id = Some(id(single(headers, name)?)?);
         }
-        let until = claims.timestamp.map(|time| self.last_second(time, now)).transpose()?;
+        let made = claims.timestamp.map(|time| self.time(time, now)).transpose()?;
         let before = self.template.before(&claims);
         let macs = self.macs.iter().map(|mac| mac.clone().chain_update(&before)).collect();
-        Ok(Check { macs, signatures, after: self.template.after(&claims), until })
+        Ok(Check { macs, signatures, after: self.template.after(&claims), made })
     }
 
     /// The value of the signature's header for a whole message of ours: `timestamp` in seconds of the Unix time, and an
@@ -178,17 +178,22 @@ impl Webhook {
         if signatures.is_empty() { Err(Refusal::Missing) } else { Ok(signatures) }
     }
 
-    /// The last second in which a message of that time is accepted.
-    fn last_second(&self, timestamp: &[u8], now: i64) -> Result<i64, Refusal> {
+    /// For how many seconds after it was made a message is accepted.
+    #[must_use]
+    pub fn lifetime(&self) -> i64 {
+        i64::try_from(self.scheme.tolerance.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// When a message was made, if it is accepted now.
+    fn time(&self, timestamp: &[u8], now: i64) -> Result<i64, Refusal> {
         // `parse` alone would take a sign.
         let digits = timestamp.iter().all(u8::is_ascii_digit);
         let time = std::str::from_utf8(timestamp).ok().filter(|_| digits);
         let time: i64 = time.and_then(|time| time.parse().ok()).ok_or(Refusal::Malformed)?;
-        let tolerance = i64::try_from(self.scheme.tolerance.as_secs()).unwrap_or(i64::MAX);
-        if time.abs_diff(now) > tolerance.unsigned_abs() {
+        if time.abs_diff(now) > self.lifetime().unsigned_abs() {
             return Err(Refusal::OutsideTolerance);
         }
-        Ok(time.saturating_add(tolerance))
+        Ok(time)
     }
 }
 
@@ -217,8 +222,8 @@ impl Check {
         if !genuine {
             return Err(Refusal::Invalid);
         }
-        let (Some(seen), Some(name), Some(until)) = (seen, name, self.until) else { return Ok(()) };
-        match seen.remember(sender.as_bytes(), &name, until, now) {
+        let (Some(seen), Some(name), Some(made)) = (seen, name, self.made) else { return Ok(()) };
+        match seen.remember(sender.as_bytes(), &name, made, now, &mut Spent::default()) {
             Novelty::Fresh => Ok(()),
             Novelty::Seen => Err(Refusal::Replayed),
             Novelty::Full => Err(Refusal::ReplayStoreFull),

@@ -210,16 +210,19 @@ fn a_refusal_tells_what_the_client_can_do_something_about() {
     };
     let ours = || {
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "fake_missing");
-        Verdict::Refuse(Box::new(refusal.header(WWW_AUTHENTICATE, HeaderValue::from_static("ours"))))
+        let refusal = refusal.header(WWW_AUTHENTICATE, HeaderValue::from_static("ours"));
+        Verdict::Refuse(Box::new(refusal.header(ACCEPT_SIGNATURE, HeaderValue::from_static("sig=()"))))
     };
-    for (status, ways) in [(401, vec!["theirs", "ours"]), (302, vec!["theirs"])] {
+    let (theirs, ours_too) = ((WWW_AUTHENTICATE, "theirs"), (WWW_AUTHENTICATE, "ours"));
+    let to_sign = (ACCEPT_SIGNATURE, "sig=()");
+    for (status, ways) in [(401, vec![theirs.clone(), ours_too, to_sign]), (302, vec![theirs])] {
         let mut turned_down = TurnedDown::default();
         turned_down.note("x", answered(status), &["fake_missing"]);
         turned_down.note("y", ours(), &["fake_missing"]);
         let Verdict::Refuse(refusal) = turned_down.verdict() else { panic!("no refusal") };
         assert_eq!(
             (refusal.status.as_u16(), challenges(&refusal)),
-            (status, ways.into_iter().map(HeaderValue::from_static).collect())
+            (status, ways.into_iter().map(|(name, way)| (name, HeaderValue::from_static(way))).collect())
         );
     }
     let twice = Chain::new(vec![group(Way::Any, vec![fake("a"), fake("a")])]);

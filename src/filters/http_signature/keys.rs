@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,9 +13,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::auth::issuer::{self, Published};
+use super::KIND;
+use crate::auth::issuer;
 use crate::auth::jose;
 use crate::auth::keyset::{self, Current, Refreshed};
+use crate::auth::replay::Seen;
+use crate::auth::signature::http::Signatory;
 use crate::auth::signature::key::{Algorithm, KeyError, VerifyingKey};
 use crate::filters::Site;
 use crate::values::{Problem, Secret};
@@ -23,6 +27,8 @@ use crate::values::{Problem, Secret};
 const LARGEST_FILE_BYTES: u64 = 64 * 1024;
 /// As long as a `keyid` may be.
 const LONGEST_ID_BYTES: usize = 256;
+/// Nonces that are remembered, of a key by itself or of all of an issuer; a 64th of it by one key.
+const MAX_NONCES: NonZeroUsize = NonZeroUsize::new(1 << 21).expect("it is not zero");
 
 /// A key, and whose it is. One of `public_key`, `public_key_file`, `jwk` and `secret`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -85,22 +91,29 @@ impl AlgorithmSpec {
 /// All keys, or where they are.
 pub(super) struct Keys {
     named: HashMap<String, Known>,
-    published: Option<Arc<PublishedKeys>>,
+    published: Option<Published>,
 }
 
-type PublishedKeys = keyset::KeySet<Published>;
+/// Those that an issuer publishes.
+struct Published {
+    keys: Arc<PublishedKeys>,
+    seen: Arc<Seen>,
+}
+
+type PublishedKeys = keyset::KeySet<issuer::Published>;
 
 struct Known {
-    key: Arc<VerifyingKey>,
+    signatory: Signatory,
     subject: String,
 }
 
 /// The keys at one moment.
 pub(super) struct Present<'k> {
     named: &'k HashMap<String, Known>,
-    published: Option<Arc<Current<Published>>>,
-    /// Whether there is an issuer, which may have published more by now.
-    may_be_more: bool,
+    /// `None` while there is none of the issuer's.
+    published: Option<Arc<Current<issuer::Published>>>,
+    /// Of the issuer's, which may have published more by now.
+    seen: Option<&'k Arc<Seen>>,
     /// Whether a key was asked for that nobody knows.
     missed: Cell<bool>,
 }
@@ -109,15 +122,27 @@ impl Keys {
     pub fn compile(
         specs: BTreeMap<String, KeySpec>,
         issuer: Option<&str>,
+        lifetime: i64,
         site: &Site<'_>,
     ) -> Result<Self, Problem> {
+        // What is found by key or issuer is found by all routes: what one has accepted, another must not.
+        let seen = |whose: &str| {
+            let name = format!("{KIND} {whose}");
+            let seen = site.state.kept.find_or(&name, || Seen::new(MAX_NONCES));
+            seen.accept_for(lifetime);
+            seen
+        };
         let mut named = HashMap::new();
         for (id, spec) in specs {
-            let known = Known::compile(&id, spec, site.base);
+            let known = Known::compile(&id, spec, site.base, seen);
             let known = known.map_err(|problem| problem.under(&format!("keys[{id:?}]")))?;
             named.insert(id, known);
         }
-        let published = issuer.map(|name| published(name, site)).transpose()?;
+        let published = issuer.map(|name| {
+            let keys = published(name, site)?;
+            Ok(keys.map(|keys| Published { keys, seen: seen(&format!("issuer {name}")) }))
+        });
+        let published = published.transpose()?;
         if named.is_empty() && published.is_none() {
             return Err(Problem::new("keys", "expected at least one key, here or of an `issuer`"));
         }
@@ -126,11 +151,10 @@ impl Keys {
 
     /// Those that are there now.
     pub fn present(&self) -> Present<'_> {
-        let published = self.published.as_ref().and_then(|set| set.current());
         Present {
             named: &self.named,
-            published,
-            may_be_more: self.published.is_some(),
+            published: self.published.as_ref().and_then(|published| published.keys.current()),
+            seen: self.published.as_ref().map(|published| &published.seen),
             missed: Cell::new(false),
         }
     }
@@ -138,7 +162,7 @@ impl Keys {
     /// Asks the issuer, where there is one, for a key that was missed at a moment.
     pub async fn ask(&self, seen: u64) -> Refreshed {
         match &self.published {
-            Some(set) => set.refresh_for_unknown(seen).await,
+            Some(published) => published.keys.refresh_for_unknown(seen).await,
             None => Refreshed::Same,
         }
     }
@@ -156,24 +180,27 @@ fn published(name: &str, site: &Site<'_>) -> Result<Option<Arc<PublishedKeys>>, 
 }
 
 impl Present<'_> {
-    /// The key of that name, or the only one for a signature that names none.
-    pub fn find(&self, id: Option<&str>) -> Option<Arc<VerifyingKey>> {
+    /// The keys of that name, of which an issuer may have several, or the only one for a signature that names none.
+    pub fn find(&self, id: Option<&str>) -> Vec<Signatory> {
         let published = self.published.as_ref().map_or(&[][..], |current| current.keys.keys());
-        let of = |key: &jose::Key| VerifyingKey::from_jose(key.clone(), None).ok().map(Arc::new);
+        let of = |key: &jose::Key| {
+            let key = VerifyingKey::from_jose(key.clone(), None).ok().map(Arc::new)?;
+            Some(Signatory { key, seen: Arc::clone(self.seen?) })
+        };
         let Some(id) = id else {
             let mut named = self.named.values();
             return match (named.next(), named.next(), published) {
-                (Some(only), None, []) => Some(Arc::clone(&only.key)),
-                (None, None, [only]) if only.id().is_some() => of(only),
-                _ => None,
+                (Some(only), None, []) => vec![only.signatory.clone()],
+                (None, None, [only]) if only.id().is_some() => of(only).into_iter().collect(),
+                _ => Vec::new(),
             };
         };
         if let Some(known) = self.named.get(id) {
-            return Some(Arc::clone(&known.key));
+            return vec![known.signatory.clone()];
         }
-        let found = published.iter().find(|key| key.id() == Some(id));
-        self.missed.set(self.missed.get() || found.is_none());
-        found.and_then(of)
+        let mut found = published.iter().filter(|key| key.id() == Some(id)).peekable();
+        self.missed.set(self.missed.get() || found.peek().is_none());
+        found.filter_map(of).collect()
     }
 
     /// Whose that key is.
@@ -188,13 +215,18 @@ impl Present<'_> {
 
     /// Which of the issuer's keys were looked through in vain, if it may have others by now.
     pub fn missed(&self) -> Option<u64> {
-        (self.may_be_more && self.missed.get())
+        (self.seen.is_some() && self.missed.get())
             .then(|| self.published.as_ref().map_or(0, |current| current.generation))
     }
 }
 
 impl Known {
-    fn compile(id: &str, spec: KeySpec, base: &Path) -> Result<Self, Problem> {
+    fn compile(
+        id: &str,
+        spec: KeySpec,
+        base: &Path,
+        seen: impl Fn(&str) -> Arc<Seen>,
+    ) -> Result<Self, Problem> {
         check_id(id)?;
         let subject = spec.subject.unwrap_or_else(|| id.to_owned());
         if subject.is_empty() {
@@ -222,7 +254,8 @@ impl Known {
             }
             _ => return Err(Problem::whole("expected one of public_key, public_key_file, jwk and secret")),
         };
-        Ok(Self { key: Arc::new(key), subject })
+        let seen = seen(&format!("key {}", key.thumbprint()));
+        Ok(Self { signatory: Signatory { key: Arc::new(key), seen }, subject })
     }
 }
 

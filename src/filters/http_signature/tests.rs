@@ -186,6 +186,48 @@ fn a_nonce_is_good_once_also_over_a_reload() {
     assert_eq!(asked(&*second, &mut get().now()), passed());
 }
 
+#[test]
+fn a_nonce_is_good_once_on_all_routes_that_take_its_key_for_as_long_as_any_does() {
+    let ground = Ground::new();
+    let filter = |route: &str, spec: Value| {
+        let spec: Spec = serde_json::from_value(spec).unwrap();
+        crate::filters::Spec::compile(spec, &Site { route, ..ground.site() }).ok().unwrap()
+    };
+    let at = |seconds: u64| {
+        let mut sample = Signed { nonce: Some("n"), ..get() }.now();
+        sample.facts.time += StdDuration::from_secs(seconds);
+        sample
+    };
+    let short = filter("short", spec(json!({ "max_age": "1m", "clock_skew": "0s" })));
+    let long = filter("long", spec(json!({ "max_age": "10m", "clock_skew": "0s" })));
+    assert_eq!(asked(&*short, &mut at(0)), passed());
+    for seconds in [0, 61, 600] {
+        assert_eq!(asked(&*long, &mut at(seconds)), refused("signature_replayed"), "{seconds}");
+    }
+    // Another key of that name on a third route has nonces of its own.
+    let other = json!({ "k": { "algorithm": "hmac-sha256", "secret": { "env": "PATH" } } });
+    assert_eq!(asked(&*filter("other", json!({ "keys": other })), &mut at(0)), refused("signature_invalid"));
+    let again = filter("again", spec(json!({})));
+    assert_eq!(asked(&*again, &mut at(0)), refused("signature_replayed"));
+}
+
+#[test]
+fn two_filters_may_look_at_one_signature_of_a_request() {
+    let ground = Ground::new();
+    let filter = |ordinal| {
+        let spec: Spec = serde_json::from_value(spec(json!({ "hide_credentials": false }))).unwrap();
+        crate::filters::Spec::compile(spec, &Site { ordinal, ..ground.site() }).ok().unwrap()
+    };
+    let (first, second) = (filter(0), filter(1));
+    let mut sample = Signed { nonce: Some("n"), ..get() }.now();
+    assert_eq!(asked(&*first, &mut sample), passed());
+    assert_eq!(asked(&*second, &mut sample), passed());
+    assert_eq!(
+        asked(&*second, &mut Signed { nonce: Some("n"), ..get() }.now()),
+        refused("signature_replayed")
+    );
+}
+
 /// What becomes of a signed POST whose body comes in these pieces.
 fn posted(more: Value, mut sample: Sample, pieces: &[&'static [u8]]) -> Result<(), (u16, &'static str)> {
     let filter = compile::<Spec>(spec(more));

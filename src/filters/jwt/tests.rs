@@ -66,7 +66,11 @@ impl World {
 }
 
 fn judge(filter: &dyn Filter, sample: &mut Sample) -> Result<(), Refusal> {
-    sample.facts.time = UNIX_EPOCH + Duration::from_secs(NOW);
+    judge_at(filter, sample, NOW)
+}
+
+fn judge_at(filter: &dyn Filter, sample: &mut Sample, now: u64) -> Result<(), Refusal> {
+    sample.facts.time = UNIX_EPOCH + Duration::from_secs(now);
     match filter.on_request(&mut sample.exchange()) {
         Step::Now(Verdict::Next) => Ok(()),
         Step::Now(Verdict::Refuse(refusal)) => Err(*refusal),
@@ -425,6 +429,34 @@ fn a_proof_lets_a_bound_token_in_once() {
         Err("dpop_too_old")
     );
     assert_eq!(ask(&proof(&key, &jwk, &token, json!({ "jti": "5" })), "GET").0, Ok(()));
+}
+
+#[test]
+fn a_proof_is_good_once_on_all_routes_for_as_long_as_any_takes_it() {
+    let world = World::new();
+    let (key, jwk) = pair();
+    let token = world.token(json!({ "cnf": { "jkt": key.verifying().thumbprint().to_string() } }));
+    let filter = |age: &str| world.compile(json!({ "issuer": "corp", "dpop": { "max_age": age } }));
+    let (short, long) = (filter("10s"), filter("5m"));
+    let made = |jti: &str| proof(&key, &jwk, &token, json!({ "jti": jti }));
+    let ask = |filters: &[&dyn Filter], proof: &str, seconds: u64| {
+        let authorization = format!("DPoP {token}");
+        let headers = [("host", "api.example.com"), ("authorization", &*authorization), ("dpop", proof)];
+        let mut sample = Sample::get("/orders/7", &headers);
+        let request = sample.request.clone();
+        for filter in filters {
+            sample.request = request.clone();
+            judge_at(*filter, &mut sample, NOW + seconds).map_err(|refusal| refusal.reason)?;
+        }
+        Ok(())
+    };
+    let first = made("1");
+    assert_eq!(ask(&[&*short], &first, 0), Ok(()));
+    for seconds in [0, 20, 290] {
+        assert_eq!(ask(&[&*long], &first, seconds), Err("dpop_replayed"), "{seconds}");
+    }
+    assert_eq!(ask(&[&*short, &*long], &made("2"), 0), Ok(()), "both saw the same request");
+    assert_eq!(ask(&[&*long], &made("2"), 0), Err("dpop_replayed"));
 }
 
 #[test]

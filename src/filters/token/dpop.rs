@@ -27,7 +27,7 @@ pub(in crate::filters) const PROOF: HeaderName = HeaderName::from_static("dpop")
 pub(in crate::filters) const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 const NONCE_LIFETIME: StdDuration = StdDuration::from_secs(5 * 60);
-/// Each proof is remembered for as long as it is good.
+/// Each proof is remembered for as long as it is good anywhere.
 const MOST_AGE: StdDuration = StdDuration::from_secs(10 * 60);
 const LEAST_SECRET: usize = 32;
 
@@ -43,7 +43,8 @@ pub struct Dpop {
     /// What nonces are made with, at least 32 bytes: the same for all instances between which requests are spread.
     /// Default: random, anew with each process.
     pub nonce_secret: Option<Secret>,
-    /// How long ago a proof may have been made, at most `10m`. Default: `1m`.
+    /// How long ago a proof may have been made, at most `10m`. All are remembered as long as the longest of all routes says.
+    /// Default: `1m`.
     pub max_age: Option<Duration>,
     /// What proofs may be signed with. Default: every algorithm that has a public key. Example: `[ES256, EdDSA]`.
     pub algorithms: Option<Vec<Algorithm>>,
@@ -70,6 +71,7 @@ impl Proofs {
         let memory = Arc::clone(site.issuers.memory());
         let rules = rules(spec, &memory, site).map_err(|problem| problem.under("dpop"))?;
         let origin = spec.origin.as_ref().map(origin).transpose().map_err(|problem| problem.under("dpop"))?;
+        memory.proofs.serve(&rules);
         Ok((Self { memory, paths: site.paths, origin }, rules))
     }
 
@@ -80,7 +82,7 @@ impl Proofs {
     pub(in crate::filters) fn check(
         &self,
         possession: &Possession,
-        exchange: &Exchange<'_>,
+        exchange: &mut Exchange<'_>,
         presented: &Presented,
         (claims, text): (&Claims, &Thumbprint),
         now: u64,
@@ -110,7 +112,7 @@ impl Proofs {
         let Some(proof) = possession.check(claims.confirmation(), text, &shown, &request, now)? else {
             return Ok(None);
         };
-        self.memory.proofs.admit(&proof, now)?;
+        self.memory.proofs.admit(&proof, now, exchange.spent())?;
         match (proof.nonce, &possession.proofs.nonces) {
             (Freshness::Ageing, Some(nonces)) => Ok(issue(nonces, now)),
             _ => Ok(None),

@@ -110,6 +110,8 @@ fn two_keys_may_share_a_name_and_a_third_is_left_out() {
     assert_eq!(set.add(verifying(&a)), Ok(()), "the same key once more is no third");
     assert_eq!(set.add(verifying(&c)), Err(KeyError::Name));
     assert_eq!(set.keys().len(), 2);
+    assert_eq!(set.add(verifying(&signer(Algorithm::EdDsa, Some("k")))), Ok(()), "for another algorithm");
+    assert_eq!(found(&set, Some("k"), Algorithm::EdDsa).unwrap().len(), 1);
 }
 
 #[test]

@@ -25,7 +25,9 @@ fn says(status: u16, said: &Value) -> Arc<Scripted> {
 }
 
 fn good(more: &Value) -> Value {
-    let mut said = json!({ "access_token": "inner", "token_type": "Bearer", "expires_in": 300 });
+    let mut said = json!({
+        "access_token": "inner", "token_type": "Bearer", "expires_in": 300, "issued_token_type": ACCESS_TOKEN,
+    });
     for (name, value) in more.as_object().unwrap() {
         said[name] = value.clone();
     }
@@ -57,6 +59,40 @@ async fn asks_for_one_token_for_another_as_rfc_8693_says() {
         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&requested_token_type=urn%3Ax\
         &audience=orders&audience=stock&resource=https%3A%2F%2Forders.internal%2F&scope=a%20b";
     assert_eq!(body(&fetch), expected);
+}
+
+#[tokio::test]
+async fn takes_the_kind_of_token_that_was_asked_for_and_access_tokens() {
+    const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+    const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
+    for (requested, issued, is_taken) in [
+        (None, json!(ACCESS_TOKEN), true),
+        (None, json!(JWT), true),
+        (None, json!(ID_TOKEN), false),
+        (None, json!(REFRESH_TOKEN), false),
+        (None, json!("access_token"), false),
+        (None, json!([ACCESS_TOKEN]), false),
+        (None, json!(null), false),
+        (Some(JWT), json!(JWT), true),
+        (Some(JWT), json!(ACCESS_TOKEN), true),
+        (Some(JWT), json!(ID_TOKEN), false),
+        (Some(ACCESS_TOKEN), json!(JWT), false),
+        (Some(ID_TOKEN), json!(ID_TOKEN), true),
+        (Some(ID_TOKEN), json!(REFRESH_TOKEN), false),
+    ] {
+        let fetch = says(200, &good(&json!({ "issued_token_type": issued })));
+        let mut wanted = of_caller();
+        wanted.subject.as_mut().unwrap().requested = requested.map(ToOwned::to_owned);
+        let (exchange, _hand) = exchange(&fetch, wanted);
+        let given = given(&exchange, "outer").await;
+        let expected =
+            if is_taken { Ok("Bearer inner".try_into().unwrap()) } else { Err(NotGiven::Unavailable) };
+        assert_eq!(given, expected, "{requested:?} {issued}");
+    }
+    // Of our own token nothing is said (RFC 6749 section 5.1).
+    let fetch = says(200, &json!({ "access_token": "ours", "token_type": "Bearer" }));
+    let (exchange, _hand) = exchange(&fetch, Wanted::default());
+    assert_eq!(exchange.ask(&exchange.key(None), "", 0).await.unwrap(), "Bearer ours");
 }
 
 #[tokio::test]

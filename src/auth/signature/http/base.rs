@@ -94,8 +94,10 @@ impl Base {
         let lines = lines.iter().map(HeaderValue::as_bytes);
         match form {
             Form::Joined => {
+                // HTTP/2 may have split one line of cookies (RFC 9113 §8.2.3).
+                let separator = if name == "cookie" { "; " } else { ", " };
                 for (at, line) in lines.enumerate() {
-                    self.push(if at == 0 { "" } else { ", " })?;
+                    self.push(if at == 0 { "" } else { separator })?;
                     self.push(printable(trim_ows(line))?)?;
                 }
                 Ok(())

@@ -1,4 +1,4 @@
-//! HTTP message signatures (RFC 9421): requests verified against a [`Policy`], and signed by a [`Signer`].
+//! HTTP message signatures (RFC 9421): requests verified against a [`Policy`].
 //!
 //! What always holds:
 //! * A signature counts only if it covers what the policy requires, is young enough, and was made by a key that the
@@ -17,12 +17,14 @@ mod component;
 mod parameters;
 mod policy;
 mod query;
+#[cfg(test)]
 mod sign;
 
 use http::HeaderMap;
 
 pub use component::{Component, Form, UnknownComponent};
-pub use policy::{Policy, Verified};
+pub use policy::{Policy, Signatory, Verified};
+#[cfg(test)]
 pub use sign::{SignError, Signed, Signer};
 
 use crate::http::structured::Limits;
@@ -34,7 +36,7 @@ const MAX_COMPONENTS: usize = 32;
 /// Bytes that may be read to build a base and written into it, together. What has to be parsed costs eight times as
 /// much.
 const MAX_BASE_BYTES: usize = 32 * 1024;
-/// So many signatures of known keys are tried at most; those of other tags do not count.
+/// After so many tries, of a signature by a known key each, no further one is looked at; those of other tags do not count.
 const MAX_TRIED: usize = 4;
 /// Longest `keyid`, `nonce` and `tag`.
 const MAX_PARAMETER_BYTES: usize = 256;

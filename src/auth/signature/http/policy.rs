@@ -1,6 +1,6 @@
 //! Which signatures count (RFC 9421 §3.2), and the search for one that does.
 
-use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -8,7 +8,7 @@ use sfv::{BareItem, Dictionary, InnerList, ListEntry};
 
 use super::parameters::Parameters;
 use super::{Component, FIELD, Form, MAX_COMPONENTS, MAX_TRIED, Message, Refusal, base};
-use crate::auth::replay::{Novelty, Seen};
+use crate::auth::replay::{Novelty, Seen, Spent};
 use crate::auth::signature::key::VerifyingKey;
 use crate::http::structured::{self, Unreadable};
 
@@ -50,26 +50,36 @@ impl Verified {
     }
 }
 
+/// Who may have signed.
+#[derive(Debug, Clone)]
+pub struct Signatory {
+    /// The key.
+    pub key: Arc<VerifyingKey>,
+    /// The nonces that were used with it. Whoever takes signatures by the key shares it.
+    pub seen: Arc<Seen>,
+}
+
 /// One signature of a request, as far as it is understood.
-struct Candidate<K> {
+struct Candidate {
     covered: InnerList,
     parameters: Parameters,
-    key: K,
+    signatories: Vec<Signatory>,
     signature: Vec<u8>,
 }
 
 impl Policy {
-    /// Looks for a signature that counts, in the order in which `Signature-Input` has them, among at most four whose
-    /// keys are known. `keys` finds a key by its `keyid`, or the only one there is for a signature that gives none.
-    /// `now` is in seconds of the Unix time. The nonce of the one that counts is remembered in `seen`.
+    /// Looks for a signature that counts, in the order in which `Signature-Input` has them, until at least four were tried
+    /// with known keys. `keys` finds the keys of a `keyid`, or the only one there is for a signature that gives none; of
+    /// those that fit at most four are tried. `now` is in seconds of the Unix time. The nonce of the one that counts is
+    /// remembered as used by the request that has `spent` what it has.
     ///
     /// # Errors
     /// When there is none: why the first one does not count, and [`Refusal::WrongTag`] only if none has the right tag.
-    pub fn verify<K: Deref<Target = VerifyingKey>>(
+    pub fn verify(
         &self,
         message: &Message<'_>,
-        keys: impl Fn(Option<&str>) -> Option<K>,
-        seen: &Seen,
+        keys: impl Fn(Option<&str>) -> Vec<Signatory>,
+        spent: &mut Spent,
         now: i64,
     ) -> Result<Verified, Refusal> {
         let inputs = dictionary(message.fields, "signature-input")?;
@@ -80,8 +90,8 @@ impl Policy {
             let signature = signatures.swap_remove(&label);
             let verified = match self.candidate(input, signature, &keys, now) {
                 Ok(candidate) => {
-                    tried += 1;
-                    self.check(label.as_str(), candidate, message, seen, now)
+                    tried += candidate.signatories.len();
+                    self.check(label.as_str(), candidate, message, spent, now)
                 }
                 Err(refusal) => Err(refusal),
             };
@@ -90,7 +100,7 @@ impl Policy {
                 Err(Refusal::WrongTag) => {}
                 Err(refusal) => first = first.or(Some(refusal)),
             }
-            if tried == MAX_TRIED {
+            if tried >= MAX_TRIED {
                 break;
             }
         }
@@ -98,13 +108,13 @@ impl Policy {
     }
 
     /// All that can be told from the parameters alone.
-    fn candidate<K: Deref<Target = VerifyingKey>>(
+    fn candidate(
         &self,
         input: ListEntry,
         signature: Option<ListEntry>,
-        keys: &impl Fn(Option<&str>) -> Option<K>,
+        keys: &impl Fn(Option<&str>) -> Vec<Signatory>,
         now: i64,
-    ) -> Result<Candidate<K>, Refusal> {
+    ) -> Result<Candidate, Refusal> {
         let ListEntry::InnerList(covered) = input else { return Err(Refusal::Malformed) };
         let parameters = Parameters::read(&covered)?;
         if self.tag.is_some() && self.tag != parameters.tag {
@@ -117,15 +127,22 @@ impl Policy {
             },
             _ => return Err(Refusal::Malformed),
         };
-        let key = keys(parameters.key_id.as_deref()).ok_or(Refusal::UnknownKey)?;
-        if parameters.algorithm.as_ref().is_some_and(|name| name != key.algorithm().name()) {
+        let mut signatories = keys(parameters.key_id.as_deref());
+        if signatories.is_empty() {
+            return Err(Refusal::UnknownKey);
+        }
+        if let Some(name) = &parameters.algorithm {
+            signatories.retain(|signatory| signatory.key.algorithm().name() == name);
+        }
+        signatories.truncate(MAX_TRIED);
+        if signatories.is_empty() {
             return Err(Refusal::WrongAlgorithm);
         }
         self.check_times(&parameters, now)?;
         if self.nonce_required && parameters.nonce.is_none() {
             return Err(Refusal::NonceMissing);
         }
-        Ok(Candidate { covered, parameters, key, signature })
+        Ok(Candidate { covered, parameters, signatories, signature })
     }
 
     fn check_times(&self, parameters: &Parameters, now: i64) -> Result<(), Refusal> {
@@ -134,7 +151,7 @@ impl Policy {
         if created > now.saturating_add(skew) {
             return Err(Refusal::CreatedInFuture);
         }
-        if self.last_second(created) < now {
+        if created.saturating_add(self.lifetime()) < now {
             return Err(Refusal::TooOld);
         }
         match parameters.expires {
@@ -143,33 +160,32 @@ impl Policy {
         }
     }
 
-    /// The last second in which what was created then is accepted.
-    fn last_second(&self, created: i64) -> i64 {
-        created.saturating_add(seconds(self.max_age)).saturating_add(seconds(self.clock_skew))
+    /// For how many seconds after it was created a signature may be accepted.
+    pub fn lifetime(&self) -> i64 {
+        seconds(self.max_age).saturating_add(seconds(self.clock_skew))
     }
 
-    fn check<K: Deref<Target = VerifyingKey>>(
+    fn check(
         &self,
         label: &str,
-        candidate: Candidate<K>,
+        candidate: Candidate,
         message: &Message<'_>,
-        seen: &Seen,
+        spent: &mut Spent,
         now: i64,
     ) -> Result<Verified, Refusal> {
-        let Candidate { covered, parameters, key, signature } = candidate;
+        let Candidate { covered, parameters, signatories, signature } = candidate;
         let components = understood(&covered)?;
         if !self.required.iter().all(|required| is_covered(required, &components, message)) {
             return Err(Refusal::Uncovered);
         }
         let base = base::build(message, covered, &components)?;
-        if !key.verify(base.as_bytes(), &signature) {
-            return Err(Refusal::Invalid);
-        }
+        let mut signatories = signatories.into_iter();
+        let by = signatories.find(|signatory| signatory.key.verify(base.as_bytes(), &signature));
+        let Signatory { key, seen } = by.ok_or(Refusal::Invalid)?;
         // After the signature: who has no key cannot use up anybody's nonces, nor fill the store.
         if let Some(nonce) = &parameters.nonce {
-            let owner = parameters.key_id.as_deref().unwrap_or_default();
-            let until = self.last_second(parameters.created.unwrap_or(now));
-            match seen.remember(owner.as_bytes(), nonce.as_bytes(), until, now) {
+            let created = parameters.created.unwrap_or(now);
+            match seen.remember(key.thumbprint().as_bytes(), nonce.as_bytes(), created, now, spent) {
                 Novelty::Fresh => {}
                 Novelty::Seen => return Err(Refusal::Replayed),
                 Novelty::Full => return Err(Refusal::ReplayStoreFull),

@@ -1,4 +1,4 @@
-//! Signing requests (RFC 9421 §3.1): what the other side does, for tests and fuzzing to hold the verifier against.
+//! Signing requests (RFC 9421 §3.1): what the other side does, for tests to hold the verifier against.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use super::{Component, MAX_COMPONENTS, Message, Refusal, base};
 use crate::auth::signature::key::SigningKey;
 
 /// Signs requests in one way, with one key.
-#[derive(Debug)]
 pub struct Signer {
     label: Key,
     key: SigningKey,

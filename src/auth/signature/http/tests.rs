@@ -1,12 +1,11 @@
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Component, Message, Policy, Refusal, Signed, Signer, Verified};
-use crate::auth::replay::Seen;
-use crate::auth::signature::key::VerifyingKey;
+use super::{Component, Message, Policy, Refusal, Signatory, Signed, Signer, Verified};
+use crate::auth::replay::{Seen, Spent};
 use crate::auth::signature::rfc::{signing_key, verifying_key};
 
 mod components;
@@ -99,13 +98,19 @@ impl Request {
 
 const ED25519: &str = "test-key-ed25519";
 
-fn verify(request: &Request, policy: &Policy, seen: &Seen, now: i64) -> Result<Verified, Refusal> {
-    let keys: HashMap<&str, VerifyingKey> = KEYS.iter().map(|name| (*name, verifying_key(name))).collect();
-    policy.verify(&request.message(), |key_id| keys.get(key_id?), seen, now)
+/// By the keys of the RFC, with these nonces used.
+fn verify(request: &Request, policy: &Policy, seen: &Arc<Seen>, now: i64) -> Result<Verified, Refusal> {
+    seen.accept_for(policy.lifetime());
+    let named = |key_id: &str| {
+        let key = KEYS.contains(&key_id).then(|| Arc::new(verifying_key(key_id)))?;
+        Some(Signatory { key, seen: Arc::clone(seen) })
+    };
+    let keys = |key_id: Option<&str>| key_id.and_then(named).into_iter().collect();
+    policy.verify(&request.message(), keys, &mut Spent::default(), now)
 }
 
-fn seen() -> Seen {
-    Seen::new(NonZeroUsize::new(4096).unwrap())
+fn seen() -> Arc<Seen> {
+    Arc::new(Seen::new(NonZeroUsize::new(4096).unwrap()))
 }
 
 fn parsed(components: &[&str]) -> Vec<Component> {

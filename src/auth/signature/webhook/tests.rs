@@ -4,7 +4,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Encoding, Layout, Part, Refusal, Scheme, SchemeError, SecretForm, Webhook};
-use crate::auth::replay::Seen;
+use crate::auth::replay::{Seen, Spent};
 use crate::values::{Secret, SecretString};
 
 /// When the examples were sent.
@@ -128,8 +128,11 @@ fn secret(text: &str) -> SecretString {
     secret.unwrap()
 }
 
+/// For messages that are good for five minutes.
 fn seen() -> Seen {
-    Seen::new(NonZeroUsize::new(4096).unwrap())
+    let seen = Seen::new(NonZeroUsize::new(4096).unwrap());
+    seen.accept_for(300);
+    seen
 }
 
 impl Example {
@@ -417,7 +420,7 @@ fn messages_are_accepted_again_where_nothing_tells_or_asks() {
 #[test]
 fn without_room_to_remember_none_is_accepted() {
     let (example, full) = (stripe(), Seen::new(NonZeroUsize::MIN));
-    let _ = full.remember(b"a", b"another", SENT + 300, SENT);
+    let _ = full.remember(b"a", b"another", SENT, SENT, &mut Spent::default());
     let mut check = example.webhook().begin(&example.headers(), SENT).unwrap();
     check.update(example.body.as_bytes());
     assert_eq!(check.finish("a", Some(&full), SENT), Err(Refusal::ReplayStoreFull));

@@ -26,6 +26,8 @@ fn fields() -> Request {
         .with("x-empty-header", "")
         .with("x-commas", "value, with, lots")
         .with("x-commas", "of, commas")
+        .with("cookie", "a=1")
+        .with("cookie", "b=2; c=3")
 }
 
 #[test]
@@ -37,6 +39,7 @@ fn fields_are_trimmed_and_joined() {
         ("example-dict", "a=1,    b=2;x=1;y=2,   c=(a   b   c), d"),
         ("x-empty-header", ""),
         ("x-commas", "value, with, lots, of, commas"),
+        ("cookie", "a=1; b=2; c=3"),
         ("x-commas;bs", ":dmFsdWUsIHdpdGgsIGxvdHM=:, :b2YsIGNvbW1hcw==:"),
         ("x-empty-header;bs", "::"),
         ("example-dict;key=\"a\"", "1"),

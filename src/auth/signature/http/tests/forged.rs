@@ -170,7 +170,7 @@ fn neither_another_key_nor_another_algorithm_can_be_talked_into() {
 fn a_public_key_is_no_shared_secret() {
     use crate::auth::signature::key::SigningKey;
     use crate::auth::signature::rfc::ED25519_PUBLIC;
-    let forger = SigningKey::from_secret(ED25519_PUBLIC.as_bytes()).unwrap();
+    let forger = SigningKey::from_secret(ED25519_PUBLIC.as_bytes());
     let signer = super::Signer::new("sig", forger, ED25519, super::parsed(&COVERED), None, None).unwrap();
     let Signed { input, signature } = signer.sign(&rfc_request().message(), CREATED, None).unwrap();
     let request = rfc_request().with("signature-input", &input).with("signature", &signature);

@@ -1,11 +1,16 @@
 //! What a policy demands.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Component, Policy, Refusal, SignError, Signed, Signer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::{Component, Policy, Refusal, SignError, Signatory, Signed, Signer};
 use super::{CREATED, ED25519, Request, parsed, requiring, rfc_request, seen, signing_key, verify};
-use crate::auth::replay::{Novelty, Seen};
+use crate::auth::replay::{Novelty, Seen, Spent};
+use crate::auth::signature::rfc::verifying_key;
 
 fn signed_by(signer: &Signer, nonce: Option<&str>) -> Request {
     let Signed { input, signature } = signer.sign(&rfc_request().message(), CREATED, nonce).unwrap();
@@ -123,6 +128,28 @@ fn a_nonce_is_good_for_one_use_as_long_as_the_signature_is() {
 }
 
 #[test]
+fn keys_of_one_name_are_tried_as_long_as_there_are_not_too_many() {
+    let seen = seen();
+    let verified = |others: usize, algorithm: Option<&str>| {
+        let names = std::iter::repeat_n("test-shared-secret", others).chain([ED25519]);
+        let of = |name| Signatory { key: Arc::new(verifying_key(name)), seen: Arc::clone(&seen) };
+        let keys: Vec<_> = names.map(of).collect();
+        let algorithm = algorithm.map(|name| format!(";alg=\"{name}\"")).unwrap_or_default();
+        let parameters = format!("(\"@method\");created={CREATED};keyid=\"k\"{algorithm}");
+        let base = format!("\"@method\": POST\n\"@signature-params\": {parameters}");
+        let signature = STANDARD.encode(signing_key(ED25519).sign(base.as_bytes()).unwrap());
+        let request = rfc_request().with("signature-input", &format!("sig={parameters}"));
+        let request = request.with("signature", &format!("sig=:{signature}:"));
+        let policy = requiring(&["@method"]);
+        policy.verify(&request.message(), |_| keys.clone(), &mut Spent::default(), CREATED).map(drop)
+    };
+    assert_eq!((verified(0, None), verified(3, None)), (Ok(()), Ok(())));
+    assert_eq!(verified(4, None), Err(Refusal::Invalid));
+    assert_eq!(verified(9, Some("ed25519")), Ok(()), "only one of them fits");
+    assert_eq!(verified(9, Some("rsa-v1_5-sha256")), Err(Refusal::WrongAlgorithm));
+}
+
+#[test]
 fn a_nonce_is_demanded_where_the_policy_says_so() {
     let policy = Policy { nonce_required: true, ..requiring(&["@method"]) };
     assert_eq!(signed_by(&signer(None, None), None).refusal(&policy), Some(Refusal::NonceMissing));
@@ -143,8 +170,9 @@ fn a_forger_uses_up_nobodys_nonce() {
 #[test]
 fn without_room_for_nonces_none_is_accepted() {
     let policy = requiring(&["@method"]);
-    let seen = Seen::new(NonZeroUsize::new(1).unwrap());
-    assert_eq!(seen.remember(ED25519.as_bytes(), b"n0", CREATED + 1000, CREATED), Novelty::Fresh);
+    let seen = Arc::new(Seen::new(NonZeroUsize::new(1).unwrap()));
+    let (key, spent) = (verifying_key(ED25519).thumbprint(), &mut Spent::default());
+    assert_eq!(seen.remember(key.as_bytes(), b"n0", CREATED + 1000, CREATED, spent), Novelty::Fresh);
     let request = signed_by(&signer(None, None), Some("n1"));
     assert_eq!(verify(&request, &policy, &seen, CREATED), Err(Refusal::ReplayStoreFull));
 }
