@@ -31,7 +31,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[schemars(rename = "Retries")]
 pub struct Spec {
     /// Tries beyond the first, 0 to 10; 0 turns retries off. Only idempotent requests (RFC 9110 §9.2.2) are
-    /// tried again, and others only while nothing of them was sent.
+    /// tried again, and others only while nothing of them was sent, or where HTTP/2 says that nobody has looked at them.
+    /// A connection that was being closed counts as no try.
     pub attempts: u8,
     /// How many retries all requests together may cause.
     pub budget: Budget,
