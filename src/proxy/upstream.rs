@@ -29,7 +29,7 @@ pub struct Attempts {
     current: Option<Pick>,
     /// Those that failed.
     tried: Vec<BackendId>,
-    /// Tries whose connection was being closed when they came. They are no tries at their backend.
+    /// How many of these met a connection that was being closed, and were no tries at their backend.
     closed: u8,
     begun: bool,
     /// When the first began, and when the present one did.
@@ -52,8 +52,7 @@ pub struct Attempts {
 impl Attempts {
     /// Tries beyond the first.
     pub fn retries(&self) -> u32 {
-        let tried = u32::try_from(self.tried.len()).unwrap_or(u32::MAX);
-        tried.saturating_add(self.closed.into()).saturating_add(self.retries_elsewhere)
+        u32::try_from(self.tried.len()).unwrap_or(u32::MAX).saturating_add(self.retries_elsewhere)
     }
 
     /// The time since the present try began, or the last one.
@@ -206,17 +205,22 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
     ctx.attempts.end(service, outcome, now_ns);
-    let retries = u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX);
-    let bounded = !stale || ctx.attempts.closed < MOST_CLOSED;
+    let retries =
+        u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX).saturating_sub(ctx.attempts.closed);
+    let sensible = match outcome {
+        // Who was too slow will not be faster for being asked again.
+        UpstreamOutcome::Timeout => service.has_other(&ctx.attempts.tried, backend),
+        _ if stale => service.attempts() > 0 && ctx.attempts.closed < MOST_CLOSED,
+        _ => true,
+    } && (stale || retries < service.attempts());
     // What nobody has looked at is not asked for twice: it costs no backend anything, and the budget nothing.
-    let free = stale && reached == Reached::Nothing && service.attempts() > 0;
-    let again = retryable && bounded && (free || service.may_retry(retries, now_ns));
-    match (again, stale) {
-        (true, true) => ctx.attempts.closed += 1,
-        (true, false) => ctx.attempts.tried.extend(backend),
-        (false, _) => {}
+    let free = stale && reached == Reached::Nothing;
+    let again = retryable && sensible && (free || service.may_retry(now_ns));
+    if again {
+        ctx.attempts.tried.extend(backend);
+        ctx.attempts.closed += u8::from(stale);
     }
-    if retryable {
+    if retryable && sensible {
         let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
         service.counters.upstream.retry(outcome);
     }

@@ -139,13 +139,12 @@ impl Retries {
         }
     }
 
-    /// Takes one retry out of the budget, if `retries_made` and the budget allow one more.
-    pub(super) fn withdraw(&self, retries_made: u8, now_ns: u64) -> bool {
+    /// Takes one retry out of the budget, if it allows one more.
+    pub(super) fn withdraw(&self, now_ns: u64) -> bool {
         self.0.as_ref().is_some_and(|enabled| {
             let tokens = &enabled.kept.tokens;
             let allowed = |allowance_ns| tokens.use_allowance(allowance_ns, now_ns);
-            retries_made < enabled.attempts.get()
-                && (tokens.withdraw() || enabled.allowance_ns.is_some_and(allowed))
+            tokens.withdraw() || enabled.allowance_ns.is_some_and(allowed)
         })
     }
 }

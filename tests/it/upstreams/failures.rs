@@ -134,11 +134,27 @@ fn retries_are_as_many_as_the_policy_says() {
             edge.metrics().sum("edgeward_upstream_retries_total", &["outcome=\"budget_exhausted\""]);
         (broken.iter().map(Origin::count).sum::<usize>() - before_count, exhausted)
     };
-    assert_eq!(tries("{}").0, 3, "two beside the first by default");
-    assert_eq!(tries("{ attempts: 0 }").0, 1);
-    assert_eq!(tries("{ attempts: 1 }").0, 2);
+    assert_eq!(tries("{}"), (3, 0.0), "two beside the first by default");
+    assert_eq!(tries("{ attempts: 0 }"), (1, 0.0));
+    assert_eq!(tries("{ attempts: 1 }"), (2, 0.0));
     assert_eq!(tries("{ attempts: 2, budget: { percent: 0, min_per_second: 1 } }").0, 3);
     assert_eq!(tries("{ attempts: 2, budget: { percent: 100, min_per_second: 0 } }"), (2, 1.0));
+}
+
+#[test]
+fn who_was_too_slow_is_not_asked_again() {
+    let silent: Vec<_> = (0..2).map(|_| Origin::start(|_| Reply::nothing().hold())).collect();
+    let tries = |backends: &[Origin]| {
+        let count = || silent.iter().map(Origin::count).sum::<usize>();
+        let before_count = count();
+        let edge = before(&listed(backends), ", eject: off, timeouts: { read: 200ms }");
+        assert_eq!(error_of(&edge.client("listen").get("/")), failure(504, "http_response_timeout"));
+        let exhausted =
+            edge.metrics().sum("edgeward_upstream_retries_total", &["outcome=\"budget_exhausted\""]);
+        assert!(exhausted.abs() < f64::EPSILON, "the budget was never asked: {exhausted}");
+        count() - before_count
+    };
+    assert_eq!((tries(&silent[..1]), tries(&silent)), (1, 2));
 }
 
 #[test]
