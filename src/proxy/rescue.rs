@@ -67,7 +67,10 @@ pub fn decide(error: &Error, ctx: &mut Context) -> Decision {
         (None, Some(fault)) if *error.esource() == ErrorSource::Downstream => {
             decision(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), fault.reason)
         }
-        (None, _) => diagnose(error),
+        (None, _) => {
+            log::debug!(request_id:% = ctx.facts.request_id, error:%; "request failed");
+            diagnose(error)
+        }
     }
 }
 
