@@ -62,7 +62,7 @@ impl Pattern {
     ///
     /// # Errors
     /// When no path can, with how to write it if there is a way.
-    pub fn normal(self, rules: &Rules) -> Result<Self, String> {
+    pub fn normal(self, rules: Rules) -> Result<Self, String> {
         let mut written = String::new();
         for segment in &self.segments {
             written.push('/');
@@ -76,7 +76,7 @@ impl Pattern {
         }
         // Normal paths are ASCII: other characters come percent-encoded.
         let asked = utf8_percent_encode(&written, &AsciiSet::EMPTY).to_string();
-        match normalise(asked.as_bytes(), rules) {
+        match normalise(asked.as_bytes(), &rules) {
             Ok(path) if path.path() == written => Ok(self),
             Ok(path) => Err(format!("no request has such a path: what asks for it has `{}`", path.path())),
             Err(error) => Err(format!("no request has such a path: what asks for it is refused ({error})")),

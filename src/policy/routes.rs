@@ -156,7 +156,7 @@ impl Routes<'_> {
             patterns.extend(match path {
                 PathMatch::Template(text) => {
                     let rules = self.links.paths;
-                    let parsed = Pattern::parse(text).and_then(|pattern| pattern.normal(&rules));
+                    let parsed = Pattern::parse(text).and_then(|pattern| pattern.normal(rules));
                     self.sound(&at, parsed).map(PathPattern::Template)
                 }
                 PathMatch::Regex { regex } => {
