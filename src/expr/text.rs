@@ -4,26 +4,12 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use percent_encoding::percent_decode;
-
 pub(super) fn lower(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if text.iter().any(u8::is_ascii_uppercase) { Cow::Owned(text.to_ascii_lowercase()) } else { text }
 }
 
 pub(super) fn upper(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if text.iter().any(u8::is_ascii_lowercase) { Cow::Owned(text.to_ascii_uppercase()) } else { text }
-}
-
-/// Decodes `%XX` and `+` (application/x-www-form-urlencoded), once.
-pub(super) fn url_decoded(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'%', b'+', &text).is_none() {
-        return text;
-    }
-    let mut text = text.into_owned();
-    for byte in text.iter_mut().filter(|byte| **byte == b'+') {
-        *byte = b' ';
-    }
-    Cow::Owned(percent_decode(&text).collect())
 }
 
 /// From `start` up to `end`, both counted from the end of the text if negative, and cut to it.
@@ -81,17 +67,7 @@ mod tests {
         assert_eq!(*lower(borrowed("aBC")), *b"abc");
         assert!(matches!(upper(borrowed("ABC")), Cow::Borrowed(_)));
         assert_eq!(*upper(borrowed("aBc")), *b"ABC");
-        assert!(matches!(url_decoded(borrowed("a/b")), Cow::Borrowed(_)));
         assert!(matches!(substring(borrowed("abc"), 1, None), Cow::Borrowed(b"bc")));
-    }
-
-    #[test]
-    fn decodes_once_and_leaves_what_is_no_escape() {
-        let cases = [("a%20b+c", "a b c"), ("%2520", "%20"), ("%zz%4", "%zz%4"), ("%2B", "+"), ("", "")];
-        for (text, expected) in cases {
-            assert_eq!(*url_decoded(borrowed(text)), *expected.as_bytes(), "{text}");
-        }
-        assert_eq!(*url_decoded(borrowed("%e4%00")), [0xe4, 0]);
     }
 
     #[test]

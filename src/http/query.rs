@@ -3,7 +3,9 @@
 //! The syntax of a query is the application's; parameters are what stands between `&`, and a name counts in every
 //! spelling that percent-encoding allows, as servers decode it.
 
-use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+use percent_encoding::{percent_decode, percent_decode_str};
 
 /// The values of a parameter, as they came.
 pub fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
@@ -11,6 +13,19 @@ pub fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         let (_, value) = pair.split_once('=').unwrap_or((pair, ""));
         value
     })
+}
+
+/// A value as servers read it (application/x-www-form-urlencoded): `%XX` and `+` decoded, once. What is no escape stays.
+#[must_use]
+pub fn decoded(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'%', b'+', &value).is_none() {
+        return value;
+    }
+    let mut value = value.into_owned();
+    for byte in value.iter_mut().filter(|byte| **byte == b'+') {
+        *byte = b' ';
+    }
+    Cow::Owned(percent_decode(&value).collect())
 }
 
 /// The query without a parameter; `None` where it has none of that name.
@@ -45,5 +60,16 @@ mod tests {
         assert_eq!(without("token=x", "token").as_deref(), Some(""));
         assert_eq!(without("a=1&tokens=x", "token"), None);
         assert_eq!(without("", "token"), None);
+    }
+
+    #[test]
+    fn decodes_once_and_leaves_what_is_no_escape() {
+        let decoded = |text: &'static str| decoded(Cow::Borrowed(text.as_bytes()));
+        let cases = [("a%20b+c", "a b c"), ("%2520", "%20"), ("%zz%4", "%zz%4"), ("%2B", "+"), ("", "")];
+        for (text, expected) in cases {
+            assert_eq!(*decoded(text), *expected.as_bytes(), "{text}");
+        }
+        assert_eq!(*decoded("%e4%00"), [0xe4, 0]);
+        assert!(matches!(decoded("a/b"), Cow::Borrowed(_)), "copies only what it changes");
     }
 }

@@ -419,9 +419,22 @@ fn each_once<'r>(routes: impl Iterator<Item = &'r str>) -> Vec<Box<str>> {
 
 /// The policy as JSON, without what might be a secret.
 fn redacted(tree: &Tree) -> serde_json::Value {
-    const SECRET: [&str; 6] = ["users", "token", "secret", "password", "credential", "sha256"];
+    const SECRET: [&str; 9] = [
+        "users",
+        "token",
+        "secret",
+        "password",
+        "credential",
+        "sha256",
+        // Headers that a filter sets.
+        "authorization",
+        "cookie",
+        "api-key",
+    ];
     let hide = |key: &str, tree: &Tree| {
-        let secret = SECRET.iter().any(|word| key.contains(word)) && !matches!(tree, Tree::Map(_));
+        let key = key.to_ascii_lowercase();
+        let word = SECRET.iter().any(|word| key.contains(word));
+        let secret = word && !matches!(tree, Tree::Map(_) | Tree::Bool(_));
         if secret { serde_json::Value::from("***") } else { redacted(tree) }
     };
     match tree {

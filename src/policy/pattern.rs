@@ -3,6 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+use crate::http::path::{Rules, normalise};
+
 /// Most segments of a pattern. It bounds the depth of the tree and thus of the search in it.
 pub const MAX_SEGMENTS: usize = 64;
 
@@ -50,6 +54,32 @@ impl Pattern {
         match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             Some((_, name)) => Err(format!("`{{{name}}}` is there twice")),
             None => Ok(pattern),
+        }
+    }
+
+    /// Itself, if paths can be as it says once they are normalised; else no request would ever come to its route, and
+    /// perhaps to one with fewer filters.
+    ///
+    /// # Errors
+    /// When no path can, with how to write it if there is a way.
+    pub fn normal(self, rules: Rules) -> Result<Self, String> {
+        let mut written = String::new();
+        for segment in &self.segments {
+            written.push('/');
+            written.push_str(match segment {
+                Segment::Literal(text) => text,
+                Segment::Capture(name) => name,
+            });
+        }
+        if self.open {
+            written.push_str("/below");
+        }
+        // Normal paths are ASCII: other characters come percent-encoded.
+        let asked = utf8_percent_encode(&written, &AsciiSet::EMPTY).to_string();
+        match normalise(asked.as_bytes(), &rules) {
+            Ok(path) if path.path() == written => Ok(self),
+            Ok(path) => Err(format!("no request has such a path: what asks for it has `{}`", path.path())),
+            Err(error) => Err(format!("no request has such a path: what asks for it is refused ({error})")),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Text with holes, for redirects and rewritten paths: `https://{host}{path}`, `/v2/orders/{id}`.
 
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+
 use super::pattern::Pattern;
 
 /// A text whose holes are filled from the request.
@@ -61,20 +63,36 @@ impl Template {
     #[must_use]
     pub fn fill(&self, with: &Filled<'_>) -> String {
         let mut out = String::with_capacity(64);
+        let mut in_query = false;
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => out.push_str(text),
+                Piece::Text(text) => {
+                    out.push_str(text);
+                    in_query |= text.contains('?');
+                }
                 Piece::Host => out.push_str(with.host),
-                Piece::Path => out.push_str(with.path),
+                Piece::Path => push_path(&mut out, with.path, in_query),
                 Piece::Query if with.query.is_empty() => {}
                 Piece::Query => {
                     out.push('?');
                     out.push_str(with.query);
                 }
-                Piece::Capture(name) => out.push_str(with.capture(name)),
+                Piece::Capture(name) => push_path(&mut out, with.capture(name), in_query),
             }
         }
         out
+    }
+}
+
+/// What means nothing in a path and separates parameters in a query, or stands for a space there.
+const ONLY_IN_PATHS: &AsciiSet = &percent_encoding::CONTROLS.add(b'&').add(b';').add(b'+');
+
+/// A piece of a path. In a query it stays one value: `/orders/1&admin=1` must not add a parameter.
+fn push_path(out: &mut String, text: &str, in_query: bool) {
+    if in_query {
+        out.extend(utf8_percent_encode(text, ONLY_IN_PATHS));
+    } else {
+        out.push_str(text);
     }
 }
 
@@ -104,6 +122,16 @@ mod tests {
         let template = Template::parse("https://{host}/v2{path}/{id}{query}", &["id"]).unwrap();
         assert_eq!(template.fill(&with), "https://a.example/v2/orders/7/7?q=1");
         assert_eq!(template.fill(&Filled { query: "", ..with }), "https://a.example/v2/orders/7/7");
+    }
+
+    #[test]
+    fn what_stands_in_a_path_adds_no_parameter_to_a_query() {
+        let patterns = [Pattern::parse("/orders/{id}").unwrap()];
+        let with = Filled { host: "a", path: "/orders/1&x=2+3;y%26", query: "", patterns: &patterns };
+        let filled = |text: &str| Template::parse(text, &["id"]).unwrap().fill(&with);
+        assert_eq!(filled("/v2?id={id}&z=1"), "/v2?id=1%26x=2%2B3%3By%26&z=1");
+        assert_eq!(filled("https://id/?to={path}"), "https://id/?to=/orders/1%26x=2%2B3%3By%26");
+        assert_eq!(filled("/v2/{id}?z=1"), "/v2/1&x=2+3;y%26?z=1");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use http::{HeaderMap, Method};
 use regex::Regex;
 
 use super::pattern::{Pattern, Segment};
+use crate::http::query;
 
 /// A route's place among all routes, in file order.
 pub type RouteIndex = usize;
@@ -78,7 +79,8 @@ pub struct Router {
 #[derive(Debug, Default)]
 struct Paths {
     tree: Node,
-    expressions: Vec<(Regex, Candidate)>,
+    /// In file order; routes with the same expression as those with the same template.
+    expressions: Vec<(Regex, Vec<Candidate>)>,
 }
 
 #[derive(Debug, Default)]
@@ -126,8 +128,12 @@ impl Router {
         let candidate = Candidate { route, conditions: conditions.clone() };
         match path {
             PathPattern::Regex(regex) => {
-                paths.expressions.push((regex.clone(), candidate));
-                Ok(())
+                let known = paths.expressions.iter().position(|(known, _)| known.as_str() == regex.as_str());
+                if known.is_none() {
+                    paths.expressions.push((regex.clone(), Vec::new()));
+                }
+                let at = known.unwrap_or(paths.expressions.len() - 1);
+                paths.expressions.get_mut(at).map_or(Ok(()), |(_, same)| insert(same, candidate))
             }
             PathPattern::Template(pattern) => {
                 let node = pattern.segments.iter().fold(&mut paths.tree, |node, segment| match segment {
@@ -189,9 +195,9 @@ impl Search<'_, '_> {
             return Some(route);
         }
         let matching = paths.expressions.iter().filter(|(regex, _)| regex.is_match(self.question.path));
-        for (_, candidate) in matching {
-            if self.takes(candidate) {
-                return Some(candidate.route);
+        for (_, candidates) in matching {
+            if let Some(route) = self.first(candidates) {
+                return Some(route);
             }
         }
         self.below(&paths.tree, Some(path))
@@ -267,7 +273,9 @@ impl Conditions {
         let headers = self.headers.iter().all(|(name, test)| test.any(question.headers.get_all(name).iter()));
         headers
             && self.query.iter().all(|(name, test)| {
-                test.any(pairs(question.query).filter(|(key, _)| *key == &**name).map(|(_, value)| value))
+                test.any(
+                    query::values(question.query, name).map(|value| query::decoded(value.as_bytes().into())),
+                )
             })
     }
 
@@ -310,11 +318,6 @@ impl Test {
             _ => false,
         }
     }
-}
-
-/// The names and values of a query, as they stand there.
-fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From routes as written to routes as they run, and to the router that finds them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv6Addr;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::service::Service;
 use crate::config::spec::{self, PathMatch, ValueMatch};
 use crate::config::{Issue, Node, Path, Target, wording};
 use crate::expr::policy::is_found;
+use crate::filters::header_edits::is_reserved;
 use crate::telemetry::metrics::Metrics;
 use crate::values::OneOrMany;
 
@@ -145,12 +147,16 @@ impl Routes<'_> {
         };
         let at = at.key("path");
         let many = matches!(paths, OneOrMany::Many(_));
+        if paths.as_slice().is_empty() {
+            self.issue(at.clone(), "names no path: leave it out to take all");
+        }
         let mut patterns = Vec::new();
         for (index, path) in paths.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };
             patterns.extend(match path {
                 PathMatch::Template(text) => {
-                    let parsed = Pattern::parse(text);
+                    let rules = self.links.paths;
+                    let parsed = Pattern::parse(text).and_then(|pattern| pattern.normal(rules));
                     self.sound(&at, parsed).map(PathPattern::Template)
                 }
                 PathMatch::Regex { regex } => {
@@ -194,6 +200,9 @@ impl Routes<'_> {
     fn hosts(&mut self, spec: &spec::Match, at: &Path) -> Vec<Option<String>> {
         let Some(hosts) = &spec.host else { return vec![None] };
         let many = matches!(hosts, OneOrMany::Many(_));
+        if hosts.as_slice().is_empty() {
+            self.issue(at.clone(), "names no host: leave it out to take all");
+        }
         let mut good = Vec::new();
         for (index, host) in hosts.as_slice().iter().enumerate() {
             let at = if many { at.index(index) } else { at.clone() };
@@ -203,8 +212,11 @@ impl Routes<'_> {
                 !label.is_empty()
                     && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             };
-            let address = bare.strip_prefix('[').is_some_and(|rest| rest.ends_with(']'));
-            if address || (!bare.is_empty() && bare.split('.').all(label)) {
+            let address = lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            if let Some(Ok(address)) = address.map(str::parse::<Ipv6Addr>) {
+                // As clients write it (RFC 5952).
+                good.push(Some(format!("[{address}]")));
+            } else if !bare.is_empty() && bare.split('.').all(label) {
                 good.push(Some(lower));
             } else {
                 let message = "expected a host without port, such as `api.example.com` or `*.example.com`";
@@ -275,6 +287,16 @@ impl Routes<'_> {
             self.issue(at.clone(), "expected exactly one of `upstream`, `respond` and `redirect`");
             return Action::Nothing;
         }
+        let spec::Rewrite { path, strip_prefix, host } = &spec.rewrite;
+        let rewritten = path.is_some() || strip_prefix.is_some() || host.is_some();
+        for (key, given) in [("rewrite", rewritten), ("timeout", spec.timeout.is_some())] {
+            if given && spec.upstream.is_none() {
+                self.issue(
+                    at.key(key),
+                    "says what an upstream sees or how long it may take, and there is none",
+                );
+            }
+        }
         let action = if let Some(name) = &spec.upstream {
             self.upstream(name, kinds, &at.key("upstream"))
         } else if let Some(respond) = &spec.respond {
@@ -327,7 +349,9 @@ impl Routes<'_> {
             let at = at.key("headers").key(name);
             let value = self.sound(&at, HeaderValue::from_str(value));
             let parsed = self.sound(&at, HeaderName::from_bytes(name.as_bytes()));
-            if let (Some(name), Some(value)) = (parsed, value) {
+            if parsed.as_ref().is_some_and(is_reserved) {
+                self.issue(at, "frames the message or belongs to its connection: Edgeward writes it itself");
+            } else if let (Some(name), Some(value)) = (parsed, value) {
                 let added = head.append_header(name, value);
                 self.sound(&at, added);
             }

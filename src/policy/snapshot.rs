@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use tokio::task::JoinSet;
 
 use super::door::Door;
 use super::route::Route;
@@ -21,6 +22,7 @@ use crate::outbound::redis::Redis;
 use crate::purging::Purging;
 use crate::state::Chore;
 use crate::telemetry::access_log::AccessLog;
+use crate::upstream::resolve::Lookup;
 use crate::values::SecretString;
 
 /// A policy that runs.
@@ -111,7 +113,13 @@ impl Snapshot {
     }
 
     /// Waits for what is to be known before requests come, but not longer than `time`.
-    pub async fn learn_within(&self, time: Duration) {
+    pub async fn learn_within(&self, lookup: &Arc<dyn Lookup>, time: Duration) {
+        let names: JoinSet<()> = self
+            .services
+            .values()
+            .map(|service| (service.upstream().clone(), lookup.clone()))
+            .map(|(upstream, lookup)| async move { upstream.learn_within(&lookup, time).await })
+            .collect();
         let consumers = async {
             if let Some(consumers) = &self.consumers {
                 consumers.learn_within(time).await;
@@ -122,7 +130,7 @@ impl Snapshot {
                 purging.learn_within(time).await;
             }
         };
-        tokio::join!(consumers, purging);
+        tokio::join!(consumers, purging, names.join_all());
     }
 
     /// The addresses that are for operators, not for clients.

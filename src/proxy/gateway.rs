@@ -377,9 +377,10 @@ impl ProxyHttp for Gateway {
         ctx: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
+        let reached = upstream::reached(&error);
         error.retry.decide_reuse(reused);
         ctx.broken = true;
-        upstream::failed(session, ctx, &mut error, Reached::Backend, self.now_ns());
+        upstream::failed(session, ctx, &mut error, reached, self.now_ns());
         error
     }
 

@@ -67,7 +67,10 @@ pub fn decide(error: &Error, ctx: &mut Context) -> Decision {
         (None, Some(fault)) if *error.esource() == ErrorSource::Downstream => {
             decision(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST), fault.reason)
         }
-        (None, _) => diagnose(error),
+        (None, _) => {
+            log::debug!(request_id:% = ctx.facts.request_id, error:%; "request failed");
+            diagnose(error)
+        }
     }
 }
 
@@ -117,6 +120,26 @@ fn diagnose(error: &Error) -> Decision {
     decision(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), reason)
 }
 
+/// The error type that RFC 9209 has for a reason (section 2.3), whose names are the reasons of [`diagnose`]. What filters
+/// refuse says nothing of the way to the upstream.
+fn proxy_error(reason: &'static str) -> Option<&'static str> {
+    match reason {
+        // "A health check may indicate that it is down."
+        "no_healthy_backend" => Some("destination_unavailable"),
+        "connection_refused"
+        | "connection_terminated"
+        | "connection_timeout"
+        | "connection_write_timeout"
+        | "destination_unavailable"
+        | "http_protocol_error"
+        | "http_response_timeout"
+        | "proxy_internal_error"
+        | "tls_certificate_error"
+        | "tls_protocol_error" => Some(reason),
+        _ => None,
+    }
+}
+
 /// Answers with a refusal.
 pub async fn refuse(session: &mut Session, ctx: &mut Context, mut decision: Decision) -> Result<()> {
     if let Some(reply) = decision.refusal.answer.take() {
@@ -135,9 +158,8 @@ pub async fn refuse(session: &mut Session, ctx: &mut Context, mut decision: Deci
     let mut head = ResponseHeader::build(refusal.status, Some(8))?;
     head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE))?;
     head.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-    if matches!(refusal.status.as_u16(), 502..=504) {
-        let value = format!("edgeward; error={}", refusal.reason);
-        head.insert_header(PROXY_STATUS, value)?;
+    if let Some(error) = proxy_error(refusal.reason) {
+        head.insert_header(PROXY_STATUS, format!("edgeward; error={error}"))?;
     }
     for (name, value) in &refusal.headers {
         head.append_header(name.clone(), value.clone())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pingora::http::RequestHeader;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
-use pingora_core::{Error, ErrorType};
+use pingora_core::{Error, ErrorType, RetryType};
 use pingora_proxy::Session;
 
 use super::caching::Errand;
@@ -18,6 +18,10 @@ use crate::policy::{Action, Route, Service, Snapshot};
 use crate::telemetry::metrics::{RetryOutcome, UpstreamOutcome};
 use crate::upstream::{BackendId, Outcome, Pick, Reached, is_retryable};
 
+/// How many connections that are being closed a request may meet. A backend that closes many at once, because each has
+/// had its number of requests or because it restarts, is as good as before.
+const MOST_CLOSED: u8 = 6;
+
 /// The tries of one request.
 #[derive(Default)]
 pub struct Attempts {
@@ -25,6 +29,8 @@ pub struct Attempts {
     current: Option<Pick>,
     /// Those that failed.
     tried: Vec<BackendId>,
+    /// How many of these met a connection that was being closed, and were no tries at their backend.
+    closed: u8,
     begun: bool,
     /// When the first began, and when the present one did.
     first_ns: u64,
@@ -108,6 +114,7 @@ fn leave_parents(errand: &mut Errand, attempts: &mut Attempts, snapshot: &Snapsh
     // The origin has tries of its own.
     attempts.retries_elsewhere = attempts.retries();
     attempts.tried.clear();
+    attempts.closed = 0;
 }
 
 /// Chooses a backend for the next try.
@@ -169,24 +176,51 @@ impl Look {
     }
 }
 
+/// How far a try came that failed on its connection. Ask before Pingora's [`RetryType`] is decided.
+///
+/// Of a stream that was refused, or that lies beyond a `GOAWAY`, HTTP/2 says that nobody has looked at it (RFC 9113
+/// section 8.7): a backend that closes its connections after so many requests, as nginx does, must not cost a POST.
+pub fn reached(error: &Error) -> Reached {
+    if error.retry == RetryType::Decided(true) && !speaks_otherwise(error) {
+        Reached::Nothing
+    } else {
+        Reached::Backend
+    }
+}
+
+/// Whether the backend does not speak HTTP/2 as it should, or does not want to: for Pingora, a reason to try again.
+fn speaks_otherwise(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2)
+}
+
 /// The present try failed: what is learnt from it, and whether there may be another.
 pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reached: Reached, now_ns: u64) {
     let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
-    let stale = error.retry() && reached == Reached::Backend;
+    // A kept connection that the backend had closed, or was closing, says nothing against the backend.
+    let stale = error.retry() && !speaks_otherwise(error);
     let reached = if session.response_written().is_some() { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
         && *error.esource() != pingora_core::ErrorSource::Downstream
         && is_retryable(&session.req_header().method, reached, ctx.body.is_replayable(session));
-    // A kept connection that the backend had closed says nothing against the backend.
     let outcome = if stale { UpstreamOutcome::Abandoned } else { outcome(error) };
     let backend = ctx.attempts.current.as_ref().map(|pick| pick.backend().id());
     ctx.attempts.end(service, outcome, now_ns);
-    let retries = u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX);
-    let again = retryable && service.may_retry(retries, now_ns);
+    let retries =
+        u8::try_from(ctx.attempts.tried.len()).unwrap_or(u8::MAX).saturating_sub(ctx.attempts.closed);
+    let sensible = match outcome {
+        // Who was too slow will not be faster for being asked again.
+        UpstreamOutcome::Timeout => service.has_other(&ctx.attempts.tried, backend),
+        _ if stale => service.attempts() > 0 && ctx.attempts.closed < MOST_CLOSED,
+        _ => true,
+    } && (stale || retries < service.attempts());
+    // What nobody has looked at is not asked for twice: it costs no backend anything, and the budget nothing.
+    let free = stale && reached == Reached::Nothing;
+    let again = retryable && sensible && (free || service.may_retry(now_ns));
     if again {
         ctx.attempts.tried.extend(backend);
+        ctx.attempts.closed += u8::from(stale);
     }
-    if retryable {
+    if retryable && sensible {
         let outcome = if again { RetryOutcome::Tried } else { RetryOutcome::BudgetExhausted };
         service.counters.upstream.retry(outcome);
     }

@@ -25,8 +25,6 @@ use crate::policy::{Materials, Snapshot};
 use crate::proxy::{Gateway, proxy};
 use crate::state::Watched;
 
-/// How long the first resolution of names may hold up the start.
-const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 /// How often watched files are looked at.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 
@@ -136,10 +134,7 @@ async fn begin(
     mut sockets: Sockets,
 ) -> Result<Arc<Shared>, RunError> {
     sockets.reconcile(&addresses(&snapshot)).map_err(RunError::Bind)?;
-    for service in snapshot.services.values() {
-        service.upstream().resolve_within(&materials.lookup, RESOLVE_WITHIN).await;
-    }
-    snapshot.learn_within(LEARN_WITHIN).await;
+    snapshot.learn_within(&materials.lookup, LEARN_WITHIN).await;
     let workers = snapshot.process.workers.map_or_else(cores, usize::from).max(1);
     let shared = share(policy, materials, snapshot, sockets, workers);
     let started = Workers::start(workers, &shared).map_err(system("cannot start workers"))?;

@@ -11,7 +11,8 @@ use crate::config::{Diagnostics, Document};
 use crate::net::ListenAddress;
 use crate::policy::{Materials, Snapshot, compile};
 
-/// How long the start and a reload may wait for what a new policy has to know before it serves: keys in a Redis.
+/// How long the start and a reload may wait for what a new policy has to know before it serves: keys in a
+/// Redis, addresses of names.
 pub(super) const LEARN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why the policy in force stays.
@@ -103,7 +104,7 @@ impl Shared {
             read(&shared.policy, &shared.materials, Some(&shared.snapshot.load()))
         });
         let snapshot = compiled.await.map_err(|_| ReloadError::Lost)??;
-        snapshot.learn_within(LEARN_WITHIN).await;
+        snapshot.learn_within(&self.materials.lookup, LEARN_WITHIN).await;
         let wanted = addresses(&snapshot);
         self.sockets().reconcile(&wanted).map_err(ReloadError::Bind)?;
         self.put_in_force(snapshot);

@@ -44,8 +44,8 @@ pub struct Decision {
     pub limit: u32,
     /// What could be had at once now, after this request.
     pub remaining: u32,
-    /// When the whole burst will be there again, counted from now.
-    pub reset_after: Duration,
+    /// When one more than what remains could be had at once, counted from now. Zero if that is the whole burst.
+    pub more_after: Duration,
     /// When the same request would pass, counted from now. Zero if it has passed; [`Duration::MAX`] if it costs more
     /// than the burst, so that no waiting helps.
     pub retry_after: Duration,

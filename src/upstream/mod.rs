@@ -101,11 +101,11 @@ impl Upstream {
         self.retries.attempts()
     }
 
-    /// Whether there may be one more try after so many retries; takes it out of the budget. Ask
-    /// [`is_retryable`] first.
+    /// Whether the budget has one more try; takes it out. Ask [`is_retryable`] first, and whether there are
+    /// [`attempts`](Self::attempts) left.
     #[must_use]
-    pub fn may_retry(&self, retries_made: u8, now_ns: u64) -> bool {
-        self.retries.withdraw(retries_made, now_ns)
+    pub fn may_retry(&self, now_ns: u64) -> bool {
+        self.retries.withdraw(now_ns)
     }
 
     /// Takes up what is known of names by now. Says whether the backends are others than before.

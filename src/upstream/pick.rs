@@ -96,6 +96,14 @@ impl Upstream {
         Some(Pick::of(Arc::clone(backend), Arc::clone(self)))
     }
 
+    /// Whether there is a backend beside those tried and the `last` one that its checks do not call down.
+    #[must_use]
+    pub fn has_other(&self, tried: &[BackendId], last: Option<BackendId>) -> bool {
+        let others = |id| Some(id) != last && !tried.contains(&id);
+        let usable = |backend: &Backend| self.check.is_none() || backend.state.health() != Health::Down;
+        self.set.load().backends.iter().any(|backend| others(backend.id()) && usable(backend))
+    }
+
     /// Every backend as it is now.
     #[must_use]
     pub fn status(&self, now_ns: u64) -> Vec<Status> {

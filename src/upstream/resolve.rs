@@ -71,14 +71,16 @@ impl Lookup for System {
 }
 
 impl Upstream {
-    /// Resolves all names once, for as long as `deadline` lets it. Never fails: a name that is not resolved
-    /// by then has no backends until [`start`](Self::start)'s tasks resolve it. Call it before the first
-    /// request is let in; a reload finds the addresses known before.
-    pub async fn resolve_within(self: &Arc<Self>, lookup: &Arc<dyn Lookup>, deadline: Duration) {
+    /// Resolves the names of which nothing is known yet once, for as long as `deadline` lets it. Never fails: a name that
+    /// is not resolved by then has no backends until [`start`](Self::start)'s tasks resolve it. Call it before the first
+    /// request is let in; after a reload, the addresses known before serve at once.
+    pub async fn learn_within(self: &Arc<Self>, lookup: &Arc<dyn Lookup>, deadline: Duration) {
         let mut lookups = JoinSet::new();
         for name in self.names() {
-            let (upstream, lookup) = (Arc::clone(self), Arc::clone(lookup));
-            lookups.spawn(async move { upstream.resolve(&name, &*lookup).await });
+            if self.source.kept.name(&name).0.load().is_empty() {
+                let (upstream, lookup) = (Arc::clone(self), Arc::clone(lookup));
+                lookups.spawn(async move { upstream.resolve(&name, &*lookup).await });
+            }
         }
         // Those that are late are dropped with the set, and tried again by the tasks.
         let _ = timeout(deadline, async { while lookups.join_next().await.is_some() {} }).await;

@@ -31,7 +31,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[schemars(rename = "Retries")]
 pub struct Spec {
     /// Tries beyond the first, 0 to 10; 0 turns retries off. Only idempotent requests (RFC 9110 §9.2.2) are
-    /// tried again, and others only while nothing of them was sent.
+    /// tried again, and others only while nothing of them was sent, or where HTTP/2 says that nobody has looked at them.
+    /// A connection that was being closed counts as no try.
     pub attempts: u8,
     /// How many retries all requests together may cause.
     pub budget: Budget,
@@ -138,13 +139,12 @@ impl Retries {
         }
     }
 
-    /// Takes one retry out of the budget, if `retries_made` and the budget allow one more.
-    pub(super) fn withdraw(&self, retries_made: u8, now_ns: u64) -> bool {
+    /// Takes one retry out of the budget, if it allows one more.
+    pub(super) fn withdraw(&self, now_ns: u64) -> bool {
         self.0.as_ref().is_some_and(|enabled| {
             let tokens = &enabled.kept.tokens;
             let allowed = |allowance_ns| tokens.use_allowance(allowance_ns, now_ns);
-            retries_made < enabled.attempts.get()
-                && (tokens.withdraw() || enabled.allowance_ns.is_some_and(allowed))
+            tokens.withdraw() || enabled.allowance_ns.is_some_and(allowed)
         })
     }
 }

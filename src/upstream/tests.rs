@@ -409,10 +409,10 @@ fn a_request_adds_to_the_retry_budget_once() {
     let first = upstream.pick(None, &[], NOW).unwrap();
     let tried = [first.backend().id()];
     drop(upstream.pick(None, &tried, NOW));
-    assert!(!upstream.may_retry(0, NOW), "half a retry");
+    assert!(!upstream.may_retry(NOW), "half a retry");
     drop(upstream.pick(None, &[], NOW));
-    assert!(upstream.may_retry(0, NOW));
-    assert!(!upstream.may_retry(0, NOW));
+    assert!(upstream.may_retry(NOW));
+    assert!(!upstream.may_retry(NOW));
 }
 
 #[test]

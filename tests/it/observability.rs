@@ -21,6 +21,7 @@ routes:
   - {{ name: app, match: {{ path: /app/** }}, upstream: app }}
   - {{ name: shut, match: {{ path: /shut }}, upstream: app, filters: [{{ ip_access: {{ deny: [127.0.0.0/8] }} }}] }}
   - {{ name: login, match: {{ path: /login }}, upstream: app, filters: [{{ basic_auth: {{ users: ['alice:{WONDERLAND}'] }} }}] }}
+  - {{ name: known, match: {{ path: /known }}, upstream: app, filters: [{{ request_headers: {{ set: {{ Authorization: Bearer s3cret, x-api-key: s3cret, x-test: shown }} }} }}, {{ cors: {{ origins: ['https://a.example'], credentials: true }} }}] }}
 "
     ))
 }
@@ -320,7 +321,10 @@ fn the_policy_is_shown_without_its_secrets() {
     let policy = shown.json();
     assert_eq!(policy["routes"][0]["name"], "app");
     assert_eq!(policy["routes"][2]["filters"][0]["basic_auth"]["users"], "***");
-    assert!(!shown.text().contains("$2y$"), "{}", shown.text());
+    assert!(!shown.text().contains("$2y$") && !shown.text().contains("s3cret"), "{}", shown.text());
+    let filters = &policy["routes"][3]["filters"];
+    assert_eq!(filters[0]["request_headers"]["set"]["x-test"], "shown");
+    assert_eq!(filters[1]["cors"]["credentials"], true, "a word that is no secret");
 }
 
 #[test]

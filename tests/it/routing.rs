@@ -42,6 +42,13 @@ fn the_most_specific_host_wins() {
 }
 
 #[test]
+fn an_address_is_a_host_however_the_policy_writes_it() {
+    let edge = named(&[("six", "{ host: '[2001:DB8:0::1]', path: /a }")]);
+    assert_eq!(taken(&edge, "/a", &[("host", "[2001:db8::1]:8080")]), "six");
+    assert_eq!(taken(&edge, "/a", &[("host", "[2001:db8::2]")]), "404");
+}
+
+#[test]
 fn a_host_that_no_route_names_is_not_found() {
     let edge = named(&[("api", "{ host: api.example.com, path: /** }")]);
     assert_eq!(taken(&edge, "/", &[("Host", "api.example.com")]), "api");
@@ -136,7 +143,12 @@ fn query_parameters_tell_routes_apart() {
         ("second", "{ path: /a, query: { version: '2' } }"),
         ("any", "{ path: /b, query: { debug: { present: true } } }"),
         ("hex", "{ path: /c, query: { id: { regex: '^[a-f]+$' } } }"),
+        ("space", "{ path: /d, query: { 'a b': 'c&d e' } }"),
     ]);
+    // As the application will read it.
+    assert_eq!(taken(&edge, "/a?v%65rsion=%32", &[]), "second");
+    assert_eq!(taken(&edge, "/d?a%20b=c%26d+e", &[]), "space");
+    assert_eq!(taken(&edge, "/d?a%20b=c%2526d", &[]), "404");
     assert_eq!(taken(&edge, "/a?version=1", &[]), "plain");
     assert_eq!(taken(&edge, "/a?x=1&version=2", &[]), "second");
     assert_eq!(taken(&edge, "/b?debug", &[]), "any");

@@ -269,6 +269,14 @@ routes:
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_told_with_the_reason() {
+    let policy = "listeners: [{ address: '{listen}' }]\naccess_log: { to: /nowhere/at/all.log }\nroutes: [{ name: a, respond: {} }]\n";
+    let (code, told) = refused(policy, &[]);
+    assert_eq!(code, Some(64), "{told}");
+    assert!(told.contains("access_log.to: cannot open log file /nowhere/at/all.log: No such file"), "{told}");
+}
+
+#[test]
 fn a_missing_policy_is_told_in_plain_words() {
     let site = Site::new("", &[]);
     std::fs::remove_file(site.folder.path().join("policy.yaml")).unwrap();

@@ -51,9 +51,10 @@ fn error_of(answer: &Response) -> (u16, String, String) {
     (answer.status, answer.reason(), told)
 }
 
-/// What is answered for an upstream's failure, in `Proxy-Status` too.
+/// What is answered for an upstream's failure, in `Proxy-Status` too, which knows the types of RFC 9209 alone.
 fn failure(status: u16, reason: &str) -> (u16, String, String) {
-    (status, reason.to_owned(), format!("edgeward; error={reason}"))
+    let kind = if reason == "no_healthy_backend" { "destination_unavailable" } else { reason };
+    (status, reason.to_owned(), format!("edgeward; error={kind}"))
 }
 
 fn up(backend: SocketAddr) -> String {

@@ -56,7 +56,7 @@ pub struct Match {
     pub methods: Vec<String>,
     /// Request headers that must be there, with `value`, `{ regex: … }` or `{ present: true }`.
     pub headers: Conditions,
-    /// Query parameters that must be there, likewise.
+    /// Query parameters that must be there, likewise; compared with `%XX` and `+` decoded.
     pub query: Conditions,
 }
 

@@ -9,6 +9,7 @@ use super::{Machine, Missing, Scalar, Values};
 use crate::expr::MAX_TEXT;
 use crate::expr::program::{Call, List, Place, Read, Step, Term};
 use crate::expr::text;
+use crate::http::query;
 
 impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
     #[inline]
@@ -82,7 +83,7 @@ impl<'m, V: Values + ?Sized> Machine<'m, '_, V> {
         let bytes = match call {
             Call::Lower(term) => text::lower(self.bytes(term)?),
             Call::Upper(term) => text::upper(self.bytes(term)?),
-            Call::UrlDecode(term) => text::url_decoded(self.bytes(term)?),
+            Call::UrlDecode(term) => query::decoded(self.bytes(term)?),
             Call::ToString(term) => self.text(term)?,
             Call::Concat(terms) => self.concat(terms)?,
             Call::Join(list, separator) => self.join(list, separator)?,

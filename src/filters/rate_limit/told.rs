@@ -19,12 +19,12 @@ const REASON: &str = "rate_limit";
 #[derive(Debug, Clone, Copy)]
 pub struct Counted {
     remaining: u32,
-    reset_after: Duration,
+    more_after: Duration,
 }
 
 impl From<Decision> for Counted {
-    fn from(Decision { remaining, reset_after, .. }: Decision) -> Self {
-        Self { remaining, reset_after }
+    fn from(Decision { remaining, more_after, .. }: Decision) -> Self {
+        Self { remaining, more_after }
     }
 }
 
@@ -66,13 +66,14 @@ impl Fields {
         Ok(Self { policy, start: format!("\"{name}\";r=").into() })
     }
 
-    /// Appends, because several limits of a route make one list.
+    /// Appends, because several limits of a route make one list. `t` is when there is more, not when there is all (section
+    /// 4.1 of the draft): after a refusal the same moment as `Retry-After`.
     pub fn append(&self, counted: &Counted, response: &mut ResponseHeader) {
         // A name of 64 bytes and two numbers of 20 digits fit.
         let mut line = [0_u8; NAME_BYTES + 64];
         let mut rest = line.as_mut_slice();
         let written =
-            write!(rest, "{}{};t={}", self.start, counted.remaining, whole_seconds(counted.reset_after));
+            write!(rest, "{}{};t={}", self.start, counted.remaining, whole_seconds(counted.more_after));
         let unused = rest.len();
         let text = line.get(..line.len() - unused).unwrap_or_default();
         if let (Ok(()), Ok(value)) = (written, HeaderValue::from_bytes(text)) {

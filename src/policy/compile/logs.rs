@@ -28,7 +28,8 @@ impl Compiler<'_> {
         let writer = match self.materials.logs.open(destination) {
             Ok(writer) => writer,
             Err(error) => {
-                self.issue(at.key("to"), error);
+                let why = std::error::Error::source(&error).map(|why| format!(": {why}")).unwrap_or_default();
+                self.issue(at.key("to"), format_args!("{error}{why}"));
                 return None;
             }
         };

@@ -70,6 +70,16 @@ fn the_most_specific_path_wins_whatever_the_order() {
 }
 
 #[test]
+fn routes_with_the_same_expression_are_told_apart_by_their_conditions() {
+    let mut routes =
+        Routes::new().with(None, "~^/a").with(None, "~^/").when("~^/a", methods(&[Method::POST]));
+    assert_eq!(routes.request("", "/a", &Method::POST, &HeaderMap::new()), Answer::Route(2));
+    assert_eq!(routes.ask("", "/a"), Answer::Route(0));
+    assert_eq!(routes.ask("", "/b"), Answer::Route(1));
+    assert_eq!(routes.try_add(None, "~^/a", methods(&[Method::POST, Method::PUT])), Err(2));
+}
+
+#[test]
 fn a_prefix_is_not_a_string_prefix() {
     let routes = Routes::new().with(None, "/admin/**");
     assert_eq!(routes.ask("", "/administrator"), Answer::NotFound);

@@ -85,11 +85,12 @@ impl Shard {
         if debt != stored {
             self.store(place, Entry::owing(key, limit, debt, now), now);
         }
+        let remaining = (capacity - debt) / period;
         Decision {
             allowed,
             limit: limit.burst.get(),
-            remaining: u32::try_from((capacity - debt) / period).unwrap_or(u32::MAX),
-            reset_after: duration(debt.div_ceil(rate)),
+            remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
+            more_after: duration((debt + (remaining + 1) * period - capacity).min(debt).div_ceil(rate)),
             retry_after: match (allowed, price > capacity) {
                 (true, _) => Duration::ZERO,
                 (false, true) => Duration::MAX,

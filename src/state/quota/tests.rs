@@ -64,7 +64,7 @@ impl Model {
             allowed,
             limit: limit.burst().get(),
             remaining: u32::try_from(self.level / period).unwrap(),
-            reset_after: duration(wait(full - self.level)),
+            more_after: duration(wait(((self.level / period + 1) * period).min(full) - self.level)),
             retry_after: if price > full { Duration::MAX } else { duration(wait(missing)) },
         }
     }
@@ -82,7 +82,7 @@ fn lets_a_burst_through_then_the_rate() {
     let refused = check(SECOND / 2);
     assert!(!refused.allowed);
     assert_eq!(refused.retry_after, Duration::from_millis(500));
-    assert_eq!(refused.reset_after, Duration::from_millis(2500));
+    assert_eq!(refused.more_after, refused.retry_after, "one more is what was asked for");
     assert!(!check(SECOND - 1).allowed, "a nanosecond early is early");
     assert!(check(SECOND).allowed, "what was refused has cost nothing");
     assert!(!check(SECOND).allowed);
@@ -169,7 +169,7 @@ fn a_limit_made_milder_does_not_hold_keys_to_the_old_one() {
     let (quotas, milder) = (quotas(100), limit(1, seconds(1), 5));
     assert!(quotas.check(&limit(1, DAY, 1), b"key", 1, 0).allowed);
     let refused = quotas.check(&milder, b"key", 1, 0);
-    assert_eq!((refused.allowed, refused.retry_after, refused.reset_after), (false, seconds(1), seconds(5)));
+    assert_eq!((refused.allowed, refused.retry_after, refused.more_after), (false, seconds(1), seconds(1)));
     assert!(quotas.check(&milder, b"key", 1, SECOND).allowed, "the wait is as long as was said");
 }
 

@@ -4,9 +4,19 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Headers that carry credentials. Their values are never logged, whatever a policy says.
-const SECRET_HEADERS: [&str; 5] =
-    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+/// Parts of names of headers that carry credentials. Their values are never logged, whatever a policy says.
+const SECRET_PARTS: [&str; 10] = [
+    "api-key",
+    "apikey",
+    "assertion",
+    "authorization",
+    "cookie",
+    "credential",
+    "dpop",
+    "passw",
+    "secret",
+    "token",
+];
 
 /// Most headers named in each direction.
 const HEADERS_LIMIT: usize = 32;
@@ -117,7 +127,7 @@ pub struct Selection {
     /// The fields, each at most once.
     pub fields: Vec<Field>,
     /// Request headers to write, each as `request_header.NAME`, up to 512 bytes; at most 32. Those that carry
-    /// credentials (`authorization`, `proxy-authorization`, `cookie`, `set-cookie`, `x-api-key`) are refused.
+    /// credentials by their name (`authorization`, `set-cookie`, `x-api-key`, `x-auth-token` and the like) are refused.
     pub request_headers: Vec<String>,
     /// Response headers to write, each as `response_header.NAME`; the same limits hold.
     pub response_headers: Vec<String>,
@@ -229,7 +239,7 @@ fn check_headers(named: &[String], errors: &mut Vec<SelectionError>) -> Vec<Head
         // Parsing folds the case, so no spelling of a secret's name gets past the list.
         match name.parse::<HeaderName>() {
             Err(_) => errors.push(SelectionError::NoHeaderName(name.clone())),
-            Ok(header) if SECRET_HEADERS.contains(&header.as_str()) => {
+            Ok(header) if SECRET_PARTS.iter().any(|part| header.as_str().contains(part)) => {
                 errors.push(SelectionError::SecretHeader(name.clone()));
             }
             Ok(header) if headers.contains(&header) => {

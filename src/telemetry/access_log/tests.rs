@@ -166,7 +166,18 @@ fn writes_headers_that_are_named() {
 
 #[test]
 fn refuses_headers_that_carry_credentials_in_any_spelling() {
-    for name in ["authorization", "Proxy-Authorization", "COOKIE", "Set-Cookie", "X-API-Key"] {
+    for name in [
+        "authorization",
+        "Proxy-Authorization",
+        "COOKIE",
+        "Set-Cookie",
+        "X-API-Key",
+        "X-Auth-Token",
+        "x-amz-security-token",
+        "cf-access-jwt-assertion",
+        "DPoP",
+        "apikey",
+    ] {
         assert_eq!(errors(&headers(&[name], &[])), [SelectionError::SecretHeader(name.into())]);
         assert_eq!(errors(&headers(&[], &[name])), [SelectionError::SecretHeader(name.into())]);
     }

@@ -165,7 +165,7 @@ label! {
         Timeout = "timeout",
         /// The connection broke, or what came was not the protocol.
         Broken = "broken",
-        /// The client left first.
+        /// The client left first, or the connection was just being closed.
         Abandoned = "abandoned",
     }
 }

@@ -6,7 +6,7 @@ fn retries(attempts: u8, percent: u8, min_per_second: u32) -> Retries {
 }
 
 fn withdrawn(retries: &Retries, now_ns: u64) -> usize {
-    (0..100_000).take_while(|_| retries.withdraw(0, now_ns)).count()
+    (0..100_000).take_while(|_| retries.withdraw(now_ns)).count()
 }
 
 #[test]
@@ -64,19 +64,11 @@ fn allows_some_per_second_without_any_requests() {
 }
 
 #[test]
-fn stops_at_the_number_of_attempts() {
-    let retries = retries(2, 20, 10);
-    assert!(retries.withdraw(0, 0));
-    assert!(retries.withdraw(1, 0));
-    assert!(!retries.withdraw(2, 0));
-}
-
-#[test]
 fn no_attempts_turn_retries_off() {
     let retries = retries(0, 100, 1_000);
     retries.deposit();
     assert_eq!(retries.attempts(), 0);
-    assert!(!retries.withdraw(0, 0));
+    assert!(!retries.withdraw(0));
 }
 
 #[test]
@@ -86,7 +78,7 @@ fn the_budget_outlives_a_reload() {
     let before = compile().unwrap();
     before.deposit();
     before.deposit();
-    assert!(before.withdraw(0, 0));
+    assert!(before.withdraw(0));
     assert_eq!(withdrawn(&compile().unwrap(), 0), 1);
 }
 

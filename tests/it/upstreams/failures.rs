@@ -1,9 +1,12 @@
 //! What becomes of a request whose backend fails: it is tried elsewhere where that is safe, or told apart.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{before, error_of, failure, listed, nobody, up};
+use crate::harness::h2_origin::{H2Origin, H2Reply};
 use crate::harness::{Client, Nginx, Origin, Reply, soon};
 
 #[test]
@@ -45,6 +48,82 @@ fn a_post_goes_elsewhere_where_nothing_of_it_was_sent() {
 }
 
 #[test]
+fn a_post_goes_elsewhere_where_its_stream_was_refused() {
+    let refusals = AtomicUsize::new(1);
+    let origin = H2Origin::cleartext(move |seen| {
+        let refused = refusals.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        H2Reply { refuse: refused.is_ok(), ..H2Reply::text(&String::from_utf8_lossy(&seen.body)) }
+    });
+    // A budget of none: what nobody has looked at costs nothing.
+    let more = ", protocol: http2, retries: { budget: { percent: 0, min_per_second: 0 } }";
+    let edge = before(&format!("'{}'", origin.address()), more);
+    let answer = edge.client("listen").request("POST", "/", &[], b"pay");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "pay"));
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[test]
+fn streams_that_are_refused_again_and_again_are_given_up() {
+    let origin = H2Origin::cleartext(|_| H2Reply { refuse: true, ..H2Reply::text("") });
+    let asked = |retries: &str| {
+        let before_count = origin.requests().len();
+        let more = format!(", protocol: http2, eject: off, retries: {retries}");
+        let edge = before(&format!("'{}'", origin.address()), &more);
+        assert_eq!(edge.client("listen").get("/").status, 502);
+        origin.requests().len() - before_count
+    };
+    assert_eq!(asked("{}"), 7);
+    assert_eq!(asked("{ attempts: 0 }"), 1);
+}
+
+/// A frame of HTTP/2 on a stream of a small number.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    [&[0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Reads what an HTTP/2 client sends, up to the end of its first stream.
+fn read_request(socket: &mut TcpStream) {
+    let mut preface = [0; 24];
+    socket.read_exact(&mut preface).unwrap();
+    loop {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).unwrap();
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        socket.read_exact(&mut payload).unwrap();
+        // HEADERS or DATA with END_STREAM.
+        if head[3] <= 1 && head[4] & 1 == 1 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_post_that_a_closing_connection_did_not_look_at_is_sent_on_another() {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut closing, _) = listener.accept().unwrap();
+        read_request(&mut closing);
+        // No stream was looked at, and nothing is wrong.
+        closing.write_all(&[frame(SETTINGS, 0, 0, b""), frame(GOAWAY, 0, 0, &[0; 8])].concat()).unwrap();
+        let (mut next, _) = listener.accept().unwrap();
+        read_request(&mut next);
+        // 0x88 is `:status: 200` (RFC 7541).
+        next.write_all(&[frame(SETTINGS, 0, 0, b""), frame(HEADERS, 5, 1, &[0x88])].concat()).unwrap();
+        drop(closing);
+        next
+    });
+    let edge = before(&format!("'{address}'"), ", protocol: http2, eject: { failures: 1 }");
+    assert_eq!(edge.client("listen").request("POST", "/", &[], b"pay").status, 200);
+    drop(serving.join().unwrap());
+    let broken = edge.metrics().sum("edgeward_upstream_requests_total", &["outcome=\"broken\""]);
+    assert!(broken.abs() < f64::EPSILON, "it says nothing against the backend: {broken}");
+}
+
+#[test]
 fn retries_are_as_many_as_the_policy_says() {
     let broken: Vec<_> = (0..3).map(|_| Origin::start(|_| Reply::nothing().close())).collect();
     let tries = |retries: &str| {
@@ -55,11 +134,27 @@ fn retries_are_as_many_as_the_policy_says() {
             edge.metrics().sum("edgeward_upstream_retries_total", &["outcome=\"budget_exhausted\""]);
         (broken.iter().map(Origin::count).sum::<usize>() - before_count, exhausted)
     };
-    assert_eq!(tries("{}").0, 3, "two beside the first by default");
-    assert_eq!(tries("{ attempts: 0 }").0, 1);
-    assert_eq!(tries("{ attempts: 1 }").0, 2);
+    assert_eq!(tries("{}"), (3, 0.0), "two beside the first by default");
+    assert_eq!(tries("{ attempts: 0 }"), (1, 0.0));
+    assert_eq!(tries("{ attempts: 1 }"), (2, 0.0));
     assert_eq!(tries("{ attempts: 2, budget: { percent: 0, min_per_second: 1 } }").0, 3);
     assert_eq!(tries("{ attempts: 2, budget: { percent: 100, min_per_second: 0 } }"), (2, 1.0));
+}
+
+#[test]
+fn who_was_too_slow_is_not_asked_again() {
+    let silent: Vec<_> = (0..2).map(|_| Origin::start(|_| Reply::nothing().hold())).collect();
+    let tries = |backends: &[Origin]| {
+        let count = || silent.iter().map(Origin::count).sum::<usize>();
+        let before_count = count();
+        let edge = before(&listed(backends), ", eject: off, timeouts: { read: 200ms }");
+        assert_eq!(error_of(&edge.client("listen").get("/")), failure(504, "http_response_timeout"));
+        let exhausted =
+            edge.metrics().sum("edgeward_upstream_retries_total", &["outcome=\"budget_exhausted\""]);
+        assert!(exhausted.abs() < f64::EPSILON, "the budget was never asked: {exhausted}");
+        count() - before_count
+    };
+    assert_eq!((tries(&silent[..1]), tries(&silent)), (1, 2));
 }
 
 #[test]
