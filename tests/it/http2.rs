@@ -263,6 +263,7 @@ fn a_request_that_breaks_the_rules_is_not_passed_on() {
         vec![("x", "y"), method, scheme, path, authority],
         vec![method, scheme, ("x", "y"), path, authority],
         vec![method, scheme, (":path", ""), authority],
+        vec![method, (":scheme", "ftp"), path, authority],
         vec![method, scheme, (":path", "*"), authority],
         vec![method, scheme, (":path", "a"), authority],
         vec![method, scheme, (":path", "/a b"), authority],
@@ -410,6 +411,7 @@ fn what_drips_in_or_is_not_taken_is_cut() {
         "a block"
     );
     assert!(drip(&edge, b"", &[headers(OPEN, &[POST])], |_| frame(DATA, 0, 1, b"x")), "a body");
+    assert!(drip(&edge, b"", &[headers(OPEN, &[POST])], |_| Vec::new()), "a body of which nothing comes");
     assert!(drip(&edge, b"", &[], |_| frame(PING, 0, 0, b"12345678")), "idle but for pings");
     let ping = |_| frame(PING, 0, 0, b"12345678");
     assert!(drip(&edge, b"\0\x04\0\0\0\0", &[headers(WHOLE, &[GET])], ping), "no window");

@@ -39,6 +39,8 @@ pub(super) struct Frames {
     payload_left: usize,
     is_data: bool,
     block_open: bool,
+    /// Whether a head that a body is to follow has come since that was last asked.
+    announced: bool,
     /// When what has begun and has not ended began.
     begun: Option<Instant>,
     budget: u32,
@@ -55,6 +57,7 @@ impl Frames {
             payload_left: 0,
             is_data: false,
             block_open: false,
+            announced: false,
             begun: None,
             budget: BUDGET,
             refilled: None,
@@ -64,6 +67,11 @@ impl Frames {
     /// When the header block, or the frame that carries no data, began that has not ended yet.
     pub(super) fn begun(&self) -> Option<Instant> {
         self.begun
+    }
+
+    /// Whether a head that a body is to follow has come since this was asked before.
+    pub(super) fn take_announced(&mut self) -> bool {
+        std::mem::take(&mut self.announced)
     }
 
     /// Takes the next bytes of the connection.
@@ -105,7 +113,10 @@ impl Frames {
         self.is_data = kind == DATA;
         let set = |flag: u8| flags & flag != 0;
         match kind {
-            HEADERS => self.block_open = !set(END_HEADERS),
+            HEADERS => {
+                self.block_open = !set(END_HEADERS);
+                self.announced |= !set(ACK_OR_END_STREAM);
+            }
             CONTINUATION => {
                 self.block_open = !set(END_HEADERS);
                 return self.spend(USELESS_COST, now);
