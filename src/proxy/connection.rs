@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
 use tokio::sync::Notify;
 
-use crate::http::head;
+use crate::http::head::{self, Glimpse};
 use crate::net::forwarded;
 use crate::policy::Door;
 use crate::tls::TlsFacts;
@@ -62,6 +62,7 @@ pub struct Connection {
     activity: AtomicU8,
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
+    refused: OnceLock<Box<Glimpse>>,
     waker: Mutex<Option<Waker>>,
     /// Whether there is a waker: most changes wake nobody.
     awaited: AtomicBool,
@@ -104,6 +105,7 @@ impl Connection {
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
+            refused: OnceLock::new(),
             waker: Mutex::new(None),
             awaited: AtomicBool::new(false),
             requests: AtomicU32::new(0),
@@ -162,6 +164,10 @@ impl Connection {
         }
         // Sequentially consistent with `wake_on_change`: either this sees the waker, or its owner the activity.
         self.activity.store(activity as u8, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.awaited.swap(false, Ordering::SeqCst) {
             let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(waker) = waker {
@@ -170,7 +176,7 @@ impl Connection {
         }
     }
 
-    /// Has `waker` woken at the next change of activity.
+    /// Has `waker` woken at the next change of activity, or when a body is waited for.
     pub(super) fn wake_on_change(&self, waker: &Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
         self.awaited.store(true, Ordering::SeqCst);
@@ -190,6 +196,15 @@ impl Connection {
         self.faulty.store(true, Ordering::Release);
     }
 
+    /// The head in whose place the stand-in was put.
+    pub fn refused(&self) -> Option<&Glimpse> {
+        self.refused.get().map(|head| &**head)
+    }
+
+    pub(super) fn set_refused(&self, head: Glimpse) {
+        self.refused.get_or_init(|| Box::new(head));
+    }
+
     /// Counts one more request and says how many there have been, this one included.
     pub fn count_request(&self) -> u32 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
@@ -197,7 +212,8 @@ impl Connection {
 
     /// A request body is to come (HTTP/2, where the guard cannot see it).
     pub fn body_opened(&self) {
-        self.bodies_open.fetch_add(1, Ordering::Relaxed);
+        self.bodies_open.fetch_add(1, Ordering::SeqCst);
+        self.wake();
     }
 
     /// That body has ended, or nobody waits for it any more.
@@ -268,6 +284,6 @@ impl Connection {
 
     /// Whether any body is awaited, and how many bytes came since the last call.
     pub(super) fn bodies(&self) -> (bool, u64) {
-        (self.bodies_open.load(Ordering::Relaxed) > 0, self.body_bytes.swap(0, Ordering::Relaxed))
+        (self.bodies_open.load(Ordering::SeqCst) > 0, self.body_bytes.swap(0, Ordering::Relaxed))
     }
 }

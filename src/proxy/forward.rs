@@ -48,10 +48,12 @@ pub fn edit_response<T>(response: &mut ResponseHeader, change: impl FnOnce(&mut 
     result
 }
 
-/// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass.
+/// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass, in
+/// no spelling that CGI and WSGI read as the same.
 fn is_claim(name: &str) -> bool {
+    let dashed = if name.contains('_') { name.replace('_', "-").into() } else { Cow::Borrowed(name) };
     matches!(
-        name,
+        &*dashed,
         "x-real-ip"
             | "x-client-ip"
             | "x-cluster-client-ip"
@@ -72,6 +74,7 @@ fn is_claim(name: &str) -> bool {
             | "x-http-method"
             | "x-http-method-override"
             | "x-method-override"
+            | "x-request-id"
             // Of the cache's own.
             | "edgeward-child"
     )
@@ -103,11 +106,20 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
             // A parent is asked what was asked here, and rewrites it itself.
             Some(parents) => {
                 parts.headers.insert(EDGEWARD_CHILD, parents.child.to_value());
-                Ok(())
             }
-            None => rewrite(parts, ctx, &ctx.route),
+            None => rewrite(parts, ctx, &ctx.route)?,
         }
+        name_backend(&mut parts.headers, ctx)
     })
+}
+
+/// A client of HTTP/1.0 may name no host. What is sent is HTTP/1.1, which is malformed without one (RFC 9112 section 3.2).
+fn name_backend(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
+    if let (false, Some(authority)) = (headers.contains_key(header::HOST), ctx.attempts.authority()) {
+        let host = HeaderValue::from_str(authority).or_err(ErrorType::InternalError, "host")?;
+        headers.insert(header::HOST, host);
+    }
+    Ok(())
 }
 
 /// A session is between a browser and the filter that made it. Whoever else has it can be whose session it is.
