@@ -232,19 +232,20 @@ impl Connection {
         let before =
             self.given_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(next(count)));
         if before.map_or(0, next) > self.door.limits.h2_resets {
-            self.overrun("http2_rapid_reset");
+            self.overrun(Fault { status: 429, reason: "http2_rapid_reset" });
         }
     }
 
-    /// The client asks too much of us: the connection is to end.
-    pub(super) fn overrun(&self, reason: &'static str) {
-        self.set_fault(Fault { status: 429, reason });
+    /// The client asks too much of us, or breaks rules that `h2` does not hold: the connection is to end.
+    pub(super) fn overrun(&self, fault: Fault) {
+        self.set_fault(fault);
         self.overrun.notify_one();
     }
 
-    /// Resolves once the client has asked too much.
-    pub async fn overran(&self) {
+    /// Resolves once the connection is to end, and says why.
+    pub async fn overran(&self) -> Option<Fault> {
         self.overrun.notified().await;
+        self.fault()
     }
 
     /// How long one write of so many bytes may take over HTTP/2, where the client's windows and not the socket hold it

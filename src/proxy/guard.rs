@@ -12,6 +12,7 @@
 mod frames;
 mod opaque;
 mod reading;
+mod trailer;
 mod writing;
 
 use std::fmt;

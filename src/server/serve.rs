@@ -20,6 +20,7 @@ use crate::proxy::Connection;
 /// The client's preface of HTTP/2 without TLS (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// RFC 9113 section 7.
+const PROTOCOL_ERROR: u32 = 1;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 /// Streams that Pingora turned away before they became requests; with one more the connection ends.
 const MAX_REJECTED: usize = 32;
@@ -111,8 +112,8 @@ where
         tokio::select! {
             biased;
             _ = &mut told_to_leave, if !leaving => leave = true,
-            () = &mut overran, if !calmed => {
-                connection.abrupt_shutdown(ENHANCE_YOUR_CALM.into());
+            code = &mut overran, if !calmed => {
+                connection.abrupt_shutdown(code.into());
                 calmed = true;
             }
             next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => match next {
@@ -144,11 +145,12 @@ where
     streams.ended().await;
 }
 
-/// Resolves once the client has asked more of the connection than it may.
-async fn overran(connection: Option<&Connection>) {
-    match connection {
-        Some(connection) => connection.overran().await,
-        None => std::future::pending().await,
+/// Resolves to the code that tells the client why, once it has asked more of the connection than it may.
+async fn overran(connection: Option<&Connection>) -> u32 {
+    let Some(connection) = connection else { return std::future::pending().await };
+    match connection.overran().await {
+        Some(fault) if fault.status == 400 => PROTOCOL_ERROR,
+        _ => ENHANCE_YOUR_CALM,
     }
 }
 

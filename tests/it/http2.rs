@@ -290,6 +290,12 @@ fn a_request_that_breaks_the_rules_is_not_passed_on() {
     requests.push(vec![headers(OPEN, &[POST]), frame(WINDOW_UPDATE, 0, 1, &[0; 4])]);
     requests.push(vec![headers(WHOLE | 0x20, &[b"\0\0\0\x01\x10", POST])]);
     requests.push(vec![headers(OPEN, &[POST]), headers(WHOLE, &[&field("connection", "x")])]);
+    requests.push(vec![headers(OPEN, &[POST]), headers(WHOLE, &[&field(":method", "200")])]);
+    requests.push(vec![
+        headers(OPEN, &[POST]),
+        frame(HEADERS, 1, 1, b""),
+        frame(CONTINUATION, 4, 1, b"\x84"),
+    ]);
     for frames in requests {
         let outcome = outcome(&edge, &frames);
         let good =
@@ -348,6 +354,7 @@ fn floods_of_frames_that_cost_only_us_end_with_enhance_your_calm() {
         assert!(matches!(outcome, Outcome::Ended(None | Some(ENHANCE_YOUR_CALM))), "{outcome:?}");
     };
     calm(flood(&edge, &[], |_| frame(PING, 0, 0, b"12345678")));
+    calm(flood(&edge, &[], |_| frame(PING, 1, 0, b"12345678")));
     calm(flood(&edge, &[], |_| frame(SETTINGS, 0, 0, b"")));
     calm(flood(&edge, &[], |place| frame(PRIORITY, 0, 2 * place + 1, b"\0\0\0\0\x0a")));
     calm(flood(&edge, &[headers(OPEN, &[POST])], |_| frame(DATA, 0, 1, b"")));

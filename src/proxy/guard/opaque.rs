@@ -51,10 +51,10 @@ impl<S: IO> Guard<S> {
         let fed = out.filled().get(before..).unwrap_or_default();
         if !fed.is_empty()
             && let Expect::Frames(frames) = &mut self.expect
-            && frames.feed(fed, Instant::now).is_err()
+            && let Err(fault) = frames.feed(fed, Instant::now)
         {
             out.set_filled(before);
-            return self.overrun("http2_flood");
+            return self.overrun(fault);
         }
         self.keep_pace(polled, cx)
     }
@@ -93,10 +93,10 @@ impl<S: IO> Guard<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Reads no more; whoever serves the connection ends it with `ENHANCE_YOUR_CALM`.
-    fn overrun(&mut self, reason: &'static str) -> Poll<io::Result<()>> {
+    /// Reads no more; whoever serves the connection ends it.
+    fn overrun(&mut self, fault: Fault) -> Poll<io::Result<()>> {
         self.expect = Expect::Silence;
-        self.connection.overrun(reason);
+        self.connection.overrun(fault);
         Poll::Pending
     }
 
