@@ -11,6 +11,7 @@ use pingora::http::RequestHeader;
 use pingora_core::{Error, Result};
 use pingora_proxy::Session;
 
+use super::claims::remove_claims;
 use super::connection::{Connection, Named};
 use super::context::Context;
 use super::forward::edit;
@@ -105,7 +106,7 @@ fn understand(
             settle_upgrade(parts);
         }
         settle_expectation(parts, has_body);
-        remove_vouched(&mut parts.headers, &ctx.snapshot.vouched);
+        remove_claims(&mut parts.headers, &ctx.snapshot.vouched);
     });
     find_route(ctx, request, &named.host);
     ctx.facts.route = ctx.route.name.clone();
@@ -156,23 +157,6 @@ fn settle_expectation(request: &mut Parts, has_body: bool) {
     if expects && has_body && request.version >= Version::HTTP_11 {
         request.headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
     }
-}
-
-/// Takes away by what filters tell upstreams who calls, and what many servers cannot tell from it: CGI and WSGI read
-/// `x_user` and `x-user` as the same variable.
-fn remove_vouched(headers: &mut HeaderMap, vouched: &[HeaderName]) {
-    let same = |one: &HeaderName, other: &HeaderName| {
-        one.as_str().len() == other.as_str().len() && folded(one).eq(folded(other))
-    };
-    let is_vouched = |name: &HeaderName| vouched.iter().any(|vouched| same(vouched, name));
-    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_vouched(name)).cloned().collect();
-    for name in forged {
-        headers.remove(name);
-    }
-}
-
-fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
-    name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
 }
 
 /// Whom the request is for, as its target or its `Host` says; nobody where HTTP/1.0 does not say it.

@@ -1,5 +1,5 @@
-//! The request as the upstream gets it: hop-by-hop fields and what clients may not claim taken out, who really asks
-//! put in. Pingora has taken out what `Connection` names before this.
+//! The request as the upstream gets it: who asks is put in, and what the route rewrites. Pingora has taken out what ends at
+//! this hop before this, and the entrance what clients may not claim.
 
 use std::borrow::Cow;
 
@@ -48,38 +48,6 @@ pub fn edit_response<T>(response: &mut ResponseHeader, change: impl FnOnce(&mut 
     result
 }
 
-/// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass, in
-/// no spelling that CGI and WSGI read as the same.
-fn is_claim(name: &str) -> bool {
-    let dashed = if name.contains('_') { name.replace('_', "-").into() } else { Cow::Borrowed(name) };
-    matches!(
-        &*dashed,
-        "x-real-ip"
-            | "x-client-ip"
-            | "x-cluster-client-ip"
-            | "true-client-ip"
-            | "cf-connecting-ip"
-            | "x-forwarded"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-original-url"
-            | "x-rewrite-url"
-            | "x-forwarded-scheme"
-            | "x-forwarded-ssl"
-            | "x-forwarded-server"
-            | "x-url-scheme"
-            | "x-host"
-            | "x-original-host"
-            | "x-http-host-override"
-            | "x-http-method"
-            | "x-http-method-override"
-            | "x-method-override"
-            | "x-request-id"
-            // Of the cache's own.
-            | "edgeward-child"
-    )
-}
-
 /// Turns a copy of the client's request into what the upstream gets. What goes `alone` has a body that an upstream may
 /// leave unread and then take for the next request (CL.0 desync), so its connection is not used again.
 pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, alone: bool) -> Result<()> {
@@ -87,11 +55,7 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         let headers = &mut parts.headers;
         // What is added below, in one go.
         headers.reserve(6);
-        let claims: Vec<HeaderName> =
-            headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
-        for name in claims {
-            headers.remove(name);
-        }
+        headers.remove(&EDGEWARD_CHILD);
         hide_cookies(headers, &ctx.snapshot.secret_cookies);
         join_cookies(headers)?;
         say_who_asks(headers, ctx)?;

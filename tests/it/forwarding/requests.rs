@@ -68,13 +68,31 @@ fn claims_that_only_a_proxy_may_make_are_replaced() {
         "X_Client_IP",
         "X-Client_IP",
         "X_Host",
-        "X_Request_ID",
         "X_HTTP_Method",
     ];
     let lines: String = claims.iter().map(|name| format!("{name}: forged\r\n")).collect();
     let seen = sent(&format!("GET / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"));
     assert!(!seen.head.contains("forged"), "{}", seen.head);
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn what_a_filter_says_by_such_a_name_reaches_the_upstream() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = Edge::policy(
+        "listeners: [{ address: '{listen}' }]
+upstreams: { app: { backends: ['{origin}'] } }
+filters: [{ request_headers: { set: { x-real-ip: '{ip.src}', x-client-ip: 'by {ip.src}' } } }]
+routes: [{ name: a, upstream: app }]
+",
+    )
+    .with("origin", origin.address())
+    .start();
+    let forged = [("X-Real-IP", "6.6.6.6"), ("X-Forwarded-Port", "7")];
+    assert_eq!(edge.client("listen").request("GET", "/", &forged, b"").status, 200);
+    let seen = origin.last();
+    assert_eq!((seen.all("x-real-ip"), seen.all("x-client-ip")), (vec!["127.0.0.1"], vec!["by 127.0.0.1"]));
+    assert_eq!(seen.header("x-forwarded-port"), None);
 }
 
 #[test]
