@@ -73,6 +73,7 @@ pub struct Connection {
     /// Requests that the client gave up before there was an answer, less those that were answered (HTTP/2).
     given_up: AtomicU32,
     overrun: Notify,
+    dismissed: Notify,
     unread: AtomicBool,
     /// See [`Connection::set_date`].
     date: Mutex<Option<Date>>,
@@ -113,6 +114,7 @@ impl Connection {
             body_bytes: AtomicU64::new(0),
             given_up: AtomicU32::new(0),
             overrun: Notify::new(),
+            dismissed: Notify::new(),
             unread: AtomicBool::new(false),
             date: Mutex::new(None),
             dated: AtomicBool::new(false),
@@ -246,6 +248,16 @@ impl Connection {
     pub async fn overran(&self) -> Option<Fault> {
         self.overrun.notified().await;
         self.fault()
+    }
+
+    /// The client does not take what it asked for on one of its streams (HTTP/2): it is to finish the others and leave.
+    pub fn dismiss(&self) {
+        self.dismissed.notify_one();
+    }
+
+    /// Resolves once the client is to leave.
+    pub async fn dismissed(&self) {
+        self.dismissed.notified().await;
     }
 
     /// How long one write of so many bytes may take over HTTP/2, where the client's windows and not the socket hold it

@@ -104,6 +104,7 @@ where
     let mut told_to_leave = shutdown.clone();
     let mut told_to_leave = pin!(told_to_leave.wait_for(|leave| *leave));
     let mut overran = pin!(overran(guarded.as_deref()));
+    let mut dismissed = pin!(dismissed(guarded.as_deref()));
     let mut idle = pin!(streams.idle(limits.idle_timeout));
     let (mut leaving, mut calmed) = (false, false);
     let (mut rejected, mut accepted) = (0, 0_u32);
@@ -112,6 +113,7 @@ where
         tokio::select! {
             biased;
             _ = &mut told_to_leave, if !leaving => leave = true,
+            () = &mut dismissed, if !leaving => leave = true,
             code = &mut overran, if !calmed => {
                 connection.abrupt_shutdown(code.into());
                 calmed = true;
@@ -151,6 +153,14 @@ async fn overran(connection: Option<&Connection>) -> u32 {
     match connection.overran().await {
         Some(fault) if fault.status == 400 => PROTOCOL_ERROR,
         _ => ENHANCE_YOUR_CALM,
+    }
+}
+
+/// Resolves once the client is to leave.
+async fn dismissed(connection: Option<&Connection>) {
+    match connection {
+        Some(connection) => connection.dismissed().await,
+        None => std::future::pending().await,
     }
 }
 

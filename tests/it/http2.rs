@@ -16,7 +16,7 @@ upstreams:
 routes:
   - { name: here, match: { path: / }, respond: { body: "here" } }
   - { name: all, upstream: origin }
-access_log: { to: off }
+access_log: { to: "{dir}/access.log" }
 "#;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -422,6 +422,7 @@ fn what_drips_in_or_is_not_taken_is_cut() {
     assert!(drip(&edge, b"", &[], |_| frame(PING, 0, 0, b"12345678")), "idle but for pings");
     let ping = |_| frame(PING, 0, 0, b"12345678");
     assert!(drip(&edge, b"\0\x04\0\0\0\0", &[headers(WHOLE, &[GET])], ping), "no window");
+    edge.logged("no window", |line| line["reason"] == "client_too_slow");
     // Twice the least rate is enough.
     let mut raw = Raw::connect(&edge, b"");
     raw.send(headers(OPEN, &[POST]));
