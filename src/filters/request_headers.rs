@@ -18,7 +18,8 @@ use crate::values::Problem;
 /// Values are templates: texts with expressions in braces, such as `{ip.src}`, `{request.id}`, `{jwt.sub}` or
 /// `{http.request.headers["x-tenant"][0]}`, with `{{` and `}}` for the braces themselves. They see the request as it came
 /// to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the connection
-/// cannot be named, nor can `host`, which the rewrite of the route changes.
+/// cannot be named, nor can `host`, which the rewrite of the route changes. `Forwarded`, `X-Forwarded-For`, `-Host` and `-Proto`, `X-Request-Id`
+/// and `traceparent` can be removed for filters that follow, but are Edgeward's to write.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -46,6 +47,12 @@ impl super::Spec for Spec {
 
 impl Spec {
     fn build(&self, expressions: Expressions<'_>) -> Result<RequestHeaders, Problem> {
+        let named = |name: &&String| OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+        let set = self.set.keys().find(named).map(|name| ("set", name));
+        if let Some((section, name)) = set.or_else(|| self.add.keys().find(named).map(|name| ("add", name))) {
+            let message = "Edgeward tells upstreams this itself, after all filters";
+            return Err(Problem::new(format!("{section}.{name}"), message));
+        }
         let edits = Edits::compile(&self.remove, &self.set, &self.add, (expressions, Phase::RequestHead))?;
         if edits.is_empty() {
             return Err(Problem::whole("nothing is edited: name headers in set, add or remove"));
@@ -53,6 +60,10 @@ impl Spec {
         Ok(RequestHeaders(edits))
     }
 }
+
+/// What is written when filters have had their say: `proxy::forward`.
+const OURS: [&str; 6] =
+    ["forwarded", "traceparent", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"];
 
 struct RequestHeaders(Edits);
 

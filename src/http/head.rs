@@ -17,12 +17,14 @@
 //!   authority target must name the same host in the same spelling.
 
 mod fields;
+mod glimpse;
 mod h2;
 mod host;
 mod names;
 mod request_line;
 
 pub use fields::field_line;
+pub use glimpse::Glimpse;
 pub use h2::{StreamHead, check_h2};
 pub use host::{Authority, authority, host};
 pub use names::{is_forbidden_trailer, is_underscore_variant};
@@ -36,8 +38,9 @@ pub struct HeadLimits {
     pub fields: usize,
     /// Bytes of the whole head, request line included; more is 431. Default 32 KiB.
     pub head_bytes: usize,
-    /// Methods known besides GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT and QUERY, such as
-    /// `PROPFIND`; any other is 501. Default none.
+    /// Methods known besides GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT and QUERY, such as `PROPFIND`; any other
+    /// is 501. Default none: TRACE, which servers answer by what they were sent, would show a client all that proxies
+    /// have added to its request (RFC 9110 section 9.3.8).
     pub more_methods: Vec<Box<str>>,
 }
 
@@ -51,9 +54,8 @@ impl HeadLimits {
     /// Whether the method, which is case-sensitive, is known.
     #[must_use]
     pub fn knows_method(&self, method: &[u8]) -> bool {
-        const KNOWN: [&[u8]; 10] = [
-            b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE", b"CONNECT", b"QUERY",
-        ];
+        const KNOWN: [&[u8]; 9] =
+            [b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"PATCH", b"OPTIONS", b"CONNECT", b"QUERY"];
         KNOWN.contains(&method) || self.more_methods.iter().any(|known| known.as_bytes() == method)
     }
 }

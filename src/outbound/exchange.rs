@@ -35,7 +35,7 @@ pub(super) async fn exchange(
     request: &Request,
 ) -> Result<Response, Broken> {
     let mut session = HttpSession::new_with_options(stream, peer);
-    let lost = |error: BError| Broken { before_answer: is_loss(&error), failure: failure(&error) };
+    let lost = |error: BError| Broken { before_answer: is_loss(&error), failure: failure(&error, peer) };
     let head = Box::new(head(request).map_err(lost)?);
     session.write_request_header(head).await.map_err(lost)?;
     if !request.body.is_empty() {
@@ -43,7 +43,7 @@ pub(super) async fn exchange(
     }
     session.finish_body().await.map_err(lost)?;
     session.read_response().await.map_err(lost)?;
-    let answer = answer(&mut session, &request.limits).await;
+    let answer = answer(&mut session, &request.limits, peer).await;
     let answer = answer.map_err(|failure| Broken { failure, before_answer: false })?;
     session.respect_keepalive();
     if session.will_keepalive()
@@ -81,14 +81,14 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The answer whose first head has been read.
-async fn answer(session: &mut HttpSession, limits: &Limits) -> Result<Response, Failure> {
+async fn answer(session: &mut HttpSession, limits: &Limits, peer: &HttpPeer) -> Result<Response, Failure> {
     for _ in 0..MOST_INFORMATIONAL {
         match session.get_status() {
             Some(StatusCode::SWITCHING_PROTOCOLS) => {
                 return Err(malformed("nobody asked for another protocol"));
             }
             Some(status) if status.is_informational() => {
-                session.read_response().await.map_err(|error| failure(&error))?;
+                session.read_response().await.map_err(|error| failure(&error, peer))?;
             }
             _ => break,
         }
@@ -103,7 +103,7 @@ async fn answer(session: &mut HttpSession, limits: &Limits) -> Result<Response, 
     if status.is_informational() {
         return Err(malformed("nothing but informational answers"));
     }
-    let body = body(session, &headers, limits.body_bytes).await?;
+    let body = body(session, &headers, limits.body_bytes, peer).await?;
     Ok(Response { status, headers, body })
 }
 
@@ -125,14 +125,19 @@ fn check_framing(head: &ResponseHeader, raw: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn body(session: &mut HttpSession, headers: &HeaderMap, limit: usize) -> Result<Bytes, Failure> {
+async fn body(
+    session: &mut HttpSession,
+    headers: &HeaderMap,
+    limit: usize,
+    peer: &HttpPeer,
+) -> Result<Bytes, Failure> {
     let too_large = Failure::TooLarge { part: Part::Body, limit };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(length);
     if announced.is_some_and(|announced| announced > limit as u64) && !session.is_body_done() {
         return Err(too_large);
     }
     let mut body = BytesMut::new();
-    while let Some(piece) = session.read_body_ref().await.map_err(|error| failure(&error))? {
+    while let Some(piece) = session.read_body_ref().await.map_err(|error| failure(&error, peer))? {
         if body.len().saturating_add(piece.len()) > limit {
             return Err(too_large);
         }
@@ -154,30 +159,40 @@ fn is_loss(error: &Error) -> bool {
     matches!(error.etype(), ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError)
 }
 
-/// What Pingora says, in our words.
-pub(super) fn failure(error: &Error) -> Failure {
-    let what = error.etype().as_str();
-    let why = match &error.context {
-        Some(context) => format!("{what}: {}", context.as_str()),
-        None => what.to_owned(),
-    };
+/// What went wrong with the connection to `peer`, in our words: Pingora's name parts of its own, and show all of a head that it
+/// cannot read, with whatever secrets are in it.
+pub(super) fn failure(error: &Error, peer: &HttpPeer) -> Failure {
+    use ErrorType as E;
+    let connect = |why: &str| Failure::Connect(format!("{}: {why}", peer.address()));
     match error.etype() {
-        ErrorType::InvalidCert => Failure::Certificate(why),
-        ErrorType::TLSHandshakeFailure
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::TLSWantX509Lookup
-        | ErrorType::HandshakeError => Failure::Tls(why),
-        ErrorType::ConnectTimedout
-        | ErrorType::ConnectRefused
-        | ErrorType::ConnectNoRoute
-        | ErrorType::ConnectError
-        | ErrorType::BindError
-        | ErrorType::SocketError => Failure::Connect(why),
-        ErrorType::ConnectionClosed
-        | ErrorType::ReadError
-        | ErrorType::WriteError
-        | ErrorType::ReadTimedout
-        | ErrorType::WriteTimedout => Failure::Closed(why),
-        _ => Failure::Malformed(why),
+        E::ConnectTimedout => connect("not in time"),
+        E::ConnectRefused => connect("refused"),
+        E::ConnectNoRoute => connect("no route to it"),
+        E::ConnectError | E::BindError | E::SocketError => connect(&system(error)),
+        E::InvalidCert => Failure::Certificate(handshake(error)),
+        E::TLSHandshakeTimedout => Failure::Tls("no handshake in time".to_owned()),
+        E::TLSHandshakeFailure | E::TLSWantX509Lookup | E::HandshakeError => Failure::Tls(handshake(error)),
+        E::ConnectionClosed => Failure::Closed("closed before all of the answer was there".to_owned()),
+        E::ReadTimedout | E::WriteTimedout => Failure::Closed("nothing moved for too long".to_owned()),
+        E::ReadError | E::WriteError => Failure::Closed(system(error)),
+        E::InvalidHTTPHeader => malformed("a head that is none"),
+        _ => malformed("a body that does not end as its head says"),
     }
+}
+
+/// What the system said, which is the innermost cause.
+fn system(error: &Error) -> String {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> =
+        error.cause.as_deref().map(|cause| cause as _);
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| "an error without a name".to_owned(), ToString::to_string)
+}
+
+/// What BoringSSL said, which Pingora has in the middle of its own text.
+fn handshake(error: &Error) -> String {
+    let text = error.context.as_ref().map_or("", |context| context.as_str());
+    let said = text.strip_prefix("TLS connect() failed: ").and_then(|text| text.rsplit_once(", SNI: "));
+    said.map_or("the handshake failed", |(said, _)| said).to_owned()
 }

@@ -207,7 +207,7 @@ async fn connect<'a>(
     for peer in peers {
         match connector.new_stream(peer).await {
             Ok(stream) => return current(&stream).map(|()| (stream, peer)),
-            Err(error) => failure = exchange::failure(&error),
+            Err(error) => failure = exchange::failure(&error, peer),
         }
     }
     Err(failure)

@@ -59,6 +59,12 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// Whether it needs to know the client's host.
+    #[must_use]
+    pub fn names_host(&self) -> bool {
+        self.0.contains(&Piece::Host)
+    }
+
     /// The text with its holes filled. `{query}` brings its `?`, if there is a query.
     #[must_use]
     pub fn fill(&self, with: &Filled<'_>) -> String {

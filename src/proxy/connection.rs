@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_proxy::Session;
 use tokio::sync::Notify;
 
-use crate::http::head;
+use crate::http::head::{self, Glimpse};
 use crate::net::forwarded;
 use crate::policy::Door;
 use crate::tls::TlsFacts;
@@ -62,6 +62,7 @@ pub struct Connection {
     activity: AtomicU8,
     faulty: AtomicBool,
     fault: Mutex<Option<Fault>>,
+    refused: OnceLock<Box<Glimpse>>,
     waker: Mutex<Option<Waker>>,
     /// Whether there is a waker: most changes wake nobody.
     awaited: AtomicBool,
@@ -72,6 +73,7 @@ pub struct Connection {
     /// Requests that the client gave up before there was an answer, less those that were answered (HTTP/2).
     given_up: AtomicU32,
     overrun: Notify,
+    dismissed: Notify,
     unread: AtomicBool,
     /// See [`Connection::set_date`].
     date: Mutex<Option<Date>>,
@@ -104,6 +106,7 @@ impl Connection {
             activity: AtomicU8::new(Activity::Idle as u8),
             faulty: AtomicBool::new(false),
             fault: Mutex::new(None),
+            refused: OnceLock::new(),
             waker: Mutex::new(None),
             awaited: AtomicBool::new(false),
             requests: AtomicU32::new(0),
@@ -111,6 +114,7 @@ impl Connection {
             body_bytes: AtomicU64::new(0),
             given_up: AtomicU32::new(0),
             overrun: Notify::new(),
+            dismissed: Notify::new(),
             unread: AtomicBool::new(false),
             date: Mutex::new(None),
             dated: AtomicBool::new(false),
@@ -162,6 +166,10 @@ impl Connection {
         }
         // Sequentially consistent with `wake_on_change`: either this sees the waker, or its owner the activity.
         self.activity.store(activity as u8, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.awaited.swap(false, Ordering::SeqCst) {
             let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(waker) = waker {
@@ -170,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Has `waker` woken at the next change of activity.
+    /// Has `waker` woken at the next change of activity, or when a body is waited for.
     pub(super) fn wake_on_change(&self, waker: &Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
         self.awaited.store(true, Ordering::SeqCst);
@@ -190,6 +198,15 @@ impl Connection {
         self.faulty.store(true, Ordering::Release);
     }
 
+    /// The head in whose place the stand-in was put.
+    pub fn refused(&self) -> Option<&Glimpse> {
+        self.refused.get().map(|head| &**head)
+    }
+
+    pub(super) fn set_refused(&self, head: Glimpse) {
+        self.refused.get_or_init(|| Box::new(head));
+    }
+
     /// Counts one more request and says how many there have been, this one included.
     pub fn count_request(&self) -> u32 {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
@@ -197,7 +214,8 @@ impl Connection {
 
     /// A request body is to come (HTTP/2, where the guard cannot see it).
     pub fn body_opened(&self) {
-        self.bodies_open.fetch_add(1, Ordering::Relaxed);
+        self.bodies_open.fetch_add(1, Ordering::SeqCst);
+        self.wake();
     }
 
     /// That body has ended, or nobody waits for it any more.
@@ -216,19 +234,30 @@ impl Connection {
         let before =
             self.given_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(next(count)));
         if before.map_or(0, next) > self.door.limits.h2_resets {
-            self.overrun("http2_rapid_reset");
+            self.overrun(Fault { status: 429, reason: "http2_rapid_reset" });
         }
     }
 
-    /// The client asks too much of us: the connection is to end.
-    pub(super) fn overrun(&self, reason: &'static str) {
-        self.set_fault(Fault { status: 429, reason });
+    /// The client asks too much of us, or breaks rules that `h2` does not hold: the connection is to end.
+    pub(super) fn overrun(&self, fault: Fault) {
+        self.set_fault(fault);
         self.overrun.notify_one();
     }
 
-    /// Resolves once the client has asked too much.
-    pub async fn overran(&self) {
+    /// Resolves once the connection is to end, and says why.
+    pub async fn overran(&self) -> Option<Fault> {
         self.overrun.notified().await;
+        self.fault()
+    }
+
+    /// The client does not take what it asked for on one of its streams (HTTP/2): it is to finish the others and leave.
+    pub fn dismiss(&self) {
+        self.dismissed.notify_one();
+    }
+
+    /// Resolves once the client is to leave.
+    pub async fn dismissed(&self) {
+        self.dismissed.notified().await;
     }
 
     /// How long one write of so many bytes may take over HTTP/2, where the client's windows and not the socket hold it
@@ -268,6 +297,6 @@ impl Connection {
 
     /// Whether any body is awaited, and how many bytes came since the last call.
     pub(super) fn bodies(&self) -> (bool, u64) {
-        (self.bodies_open.load(Ordering::Relaxed) > 0, self.body_bytes.swap(0, Ordering::Relaxed))
+        (self.bodies_open.load(Ordering::SeqCst) > 0, self.body_bytes.swap(0, Ordering::Relaxed))
     }
 }

@@ -11,10 +11,11 @@ use pingora::http::RequestHeader;
 use pingora_core::{Error, Result};
 use pingora_proxy::Session;
 
+use super::claims::remove_claims;
 use super::connection::{Connection, Named};
 use super::context::Context;
 use super::forward::edit;
-use super::guard::STAND_IN_TARGET;
+use super::guard::is_stand_in;
 use super::rescue::{decision, refused};
 use crate::cache::parents::{Child, EDGEWARD_CHILD};
 use crate::filters::chain::Decision;
@@ -66,15 +67,18 @@ fn understand(
     connection: &Arc<Connection>,
 ) -> Result<(), Decision> {
     let http2 = session.is_http2();
+    let has_body = !session.is_body_empty();
     let request = session.req_header_mut();
     // First of all, so that the line about a refusal says whom it concerns.
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
     trace(ctx, request);
-    if !http2 && request.raw_path() == STAND_IN_TARGET.as_bytes() && request.method != Method::OPTIONS {
+    if is_stand_in(request) {
         let fault = connection.fault();
         let (status, reason) = fault.map_or((400, "bad_request"), |fault| (fault.status, fault.reason));
         return Err(decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason));
     }
+    let named = named(request, connection);
+    ctx.facts.host = named.as_ref().map_or_else(|_| "".into(), |named| named.host.clone());
     if http2 {
         head::check_h2(&request.method, &request.uri, &request.headers, &connection.door.limits.head)
             .map_err(|fault| bad(fault.status, fault.reason))?;
@@ -84,7 +88,7 @@ fn understand(
     }
     check_child(&ctx.snapshot.forwarding, connection, &request.headers)?;
     let in_target = request.uri.authority().is_some();
-    let named = named(request, connection)?;
+    let named = named?;
     let target = normalise(request.raw_path(), &request.uri, ctx.snapshot.paths)?;
     let sent =
         request.uri.path_and_query().filter(|sent| target.as_ref().is_some_and(|target| target != *sent));
@@ -101,11 +105,11 @@ fn understand(
         if !http2 {
             settle_upgrade(parts);
         }
-        remove_vouched(&mut parts.headers, &ctx.snapshot.vouched);
+        settle_expectation(parts, has_body);
+        remove_claims(&mut parts.headers, &ctx.snapshot.vouched);
     });
     find_route(ctx, request, &named.host);
     ctx.facts.route = ctx.route.name.clone();
-    ctx.facts.host = named.host;
     ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
 }
@@ -147,21 +151,12 @@ fn settle_upgrade(request: &mut Parts) {
     }
 }
 
-/// Takes away by what filters tell upstreams who calls, and what many servers cannot tell from it: CGI and WSGI read
-/// `x_user` and `x-user` as the same variable.
-fn remove_vouched(headers: &mut HeaderMap, vouched: &[HeaderName]) {
-    let same = |one: &HeaderName, other: &HeaderName| {
-        one.as_str().len() == other.as_str().len() && folded(one).eq(folded(other))
-    };
-    let is_vouched = |name: &HeaderName| vouched.iter().any(|vouched| same(vouched, name));
-    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_vouched(name)).cloned().collect();
-    for name in forged {
-        headers.remove(name);
+/// Only a body can be waited for, and HTTP/1.0 does not know how (RFC 9110 section 10.1.1). Asked twice is asked once.
+fn settle_expectation(request: &mut Parts, has_body: bool) {
+    let expects = request.headers.remove(header::EXPECT).is_some();
+    if expects && has_body && request.version >= Version::HTTP_11 {
+        request.headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
     }
-}
-
-fn folded(name: &HeaderName) -> impl Iterator<Item = u8> {
-    name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
 }
 
 /// Whom the request is for, as its target or its `Host` says; nobody where HTTP/1.0 does not say it.

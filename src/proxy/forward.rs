@@ -1,5 +1,5 @@
-//! The request as the upstream gets it: hop-by-hop fields and what clients may not claim taken out, who really asks
-//! put in. Pingora has taken out what `Connection` names before this.
+//! The request as the upstream gets it: who asks is put in, and what the route rewrites. Pingora has taken out what ends at
+//! this hop before this, and the entrance what clients may not claim.
 
 use std::borrow::Cow;
 
@@ -48,35 +48,6 @@ pub fn edit_response<T>(response: &mut ResponseHeader, change: impl FnOnce(&mut 
     result
 }
 
-/// Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own never pass.
-fn is_claim(name: &str) -> bool {
-    matches!(
-        name,
-        "x-real-ip"
-            | "x-client-ip"
-            | "x-cluster-client-ip"
-            | "true-client-ip"
-            | "cf-connecting-ip"
-            | "x-forwarded"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-original-url"
-            | "x-rewrite-url"
-            | "x-forwarded-scheme"
-            | "x-forwarded-ssl"
-            | "x-forwarded-server"
-            | "x-url-scheme"
-            | "x-host"
-            | "x-original-host"
-            | "x-http-host-override"
-            | "x-http-method"
-            | "x-http-method-override"
-            | "x-method-override"
-            // Of the cache's own.
-            | "edgeward-child"
-    )
-}
-
 /// Turns a copy of the client's request into what the upstream gets. What goes `alone` has a body that an upstream may
 /// leave unread and then take for the next request (CL.0 desync), so its connection is not used again.
 pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, alone: bool) -> Result<()> {
@@ -84,11 +55,7 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         let headers = &mut parts.headers;
         // What is added below, in one go.
         headers.reserve(6);
-        let claims: Vec<HeaderName> =
-            headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
-        for name in claims {
-            headers.remove(name);
-        }
+        headers.remove(&EDGEWARD_CHILD);
         hide_cookies(headers, &ctx.snapshot.secret_cookies);
         join_cookies(headers)?;
         say_who_asks(headers, ctx)?;
@@ -103,11 +70,20 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
             // A parent is asked what was asked here, and rewrites it itself.
             Some(parents) => {
                 parts.headers.insert(EDGEWARD_CHILD, parents.child.to_value());
-                Ok(())
             }
-            None => rewrite(parts, ctx, &ctx.route),
+            None => rewrite(parts, ctx, &ctx.route)?,
         }
+        name_backend(&mut parts.headers, ctx)
     })
+}
+
+/// A client of HTTP/1.0 may name no host. What is sent is HTTP/1.1, which is malformed without one (RFC 9112 section 3.2).
+fn name_backend(headers: &mut HeaderMap, ctx: &Context) -> Result<()> {
+    if let (false, Some(authority)) = (headers.contains_key(header::HOST), ctx.attempts.authority()) {
+        let host = HeaderValue::from_str(authority).or_err(ErrorType::InternalError, "host")?;
+        headers.insert(header::HOST, host);
+    }
+    Ok(())
 }
 
 /// A session is between a browser and the filter that made it. Whoever else has it can be whose session it is.

@@ -87,6 +87,9 @@ impl Gateway {
                 rescue::answer(session, ctx, head, body).await?;
                 Ok(true)
             }
+            Action::Redirect(_, template) if ctx.facts.host.is_empty() && template.names_host() => {
+                Err(refused(ctx, nowhere()))
+            }
             Action::Redirect(status, template) => {
                 let uri = &session.req_header().uri;
                 let filled = Filled {
@@ -117,6 +120,11 @@ async fn redirect(
     let mut head = ResponseHeader::build(status, Some(3))?;
     head.insert_header(header::LOCATION, location)?;
     rescue::answer(session, ctx, head, Bytes::new()).await
+}
+
+/// Where a client of HTTP/1.0 that names no host would be sent to.
+fn nowhere() -> Decision {
+    decision(StatusCode::BAD_REQUEST, "missing_host")
 }
 
 fn unrouted(allowed: &[Method]) -> Decision {
@@ -205,7 +213,11 @@ impl ProxyHttp for Gateway {
         }
         if let Some(port) = ctx.connection.as_ref().and_then(|connection| connection.door.redirect) {
             let target = session.req_header().uri.path_and_query().map_or("/", |target| target.as_str());
+            let target = if target == "*" { "/" } else { target };
             let host = &ctx.facts.host;
+            if host.is_empty() {
+                return Err(refused(ctx, nowhere()));
+            }
             let location = match port {
                 443 => format!("https://{host}{target}"),
                 port => format!("https://{host}:{port}{target}"),

@@ -12,6 +12,7 @@
 mod frames;
 mod opaque;
 mod reading;
+mod trailer;
 mod writing;
 
 use std::fmt;
@@ -23,6 +24,8 @@ use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
+use http::{Method, Version};
+use pingora::http::RequestHeader;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
@@ -42,8 +45,11 @@ use crate::http::framing::Framing;
 /// What the parser is given in place of a refused head. `GET *` is not valid (RFC 9112 section 3.2.4), so the guard
 /// itself would refuse it, and so no client can make the gateway see one.
 const STAND_IN: &[u8] = b"GET * HTTP/1.1\r\nhost: stand-in.invalid\r\nconnection: close\r\n\r\n";
-/// The target by which the gateway knows the stand-in.
-pub const STAND_IN_TARGET: &str = "*";
+
+/// Whether the gateway was given the stand-in. Of HTTP/2 nothing is replaced, and what asks so there is refused later.
+pub fn is_stand_in(request: &RequestHeader) -> bool {
+    request.raw_path() == b"*" && request.method == Method::GET && request.version == Version::HTTP_11
+}
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::Version;
 use http::header;
+use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::context::Context;
-use super::guard::STAND_IN_TARGET;
+use super::guard::is_stand_in;
 use super::upstream;
 use crate::filters::chain::Shadow;
 use crate::http::query;
@@ -21,7 +22,7 @@ pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
     let request = session.req_header();
     let bytes_out = session.body_bytes_sent() as u64;
     // The parser saw a stand-in for what this client sent.
-    let understood = request.raw_path() != STAND_IN_TARGET.as_bytes();
+    let understood = !is_stand_in(request);
     let method = if understood { request.method.as_str() } else { "" };
     let metrics = &ctx.route.metrics;
     metrics.finished(Finished { method, status: ctx.status, duration, bytes_in: ctx.body.bytes, bytes_out });
@@ -35,18 +36,13 @@ pub fn record(session: &Session, ctx: &Context, now_ns: u64) {
         metrics.shadow_refused(shadow.filter, shadow.reason);
     }
     if let Some(log) = &ctx.snapshot.access_log {
-        let path = if understood { request.uri.path() } else { "" };
-        write(log, session, ctx, (method, path, duration, bytes_out));
+        write(log, session, ctx, (duration, bytes_out));
     }
 }
 
-fn write(
-    log: &AccessLog,
-    session: &Session,
-    ctx: &Context,
-    (method, path, duration, bytes_out): (&str, &str, Duration, u64),
-) {
+fn write(log: &AccessLog, session: &Session, ctx: &Context, (duration, bytes_out): (Duration, u64)) {
     let request = session.req_header();
+    let (method, path, host) = asked(request, ctx);
     let header =
         |name| request.headers.get(name).map_or(&b""[..], |value: &http::HeaderValue| value.as_bytes());
     let tls = ctx.connection.as_ref().and_then(|connection| connection.tls.as_deref());
@@ -66,8 +62,8 @@ fn write(
         peer_ip: Some(ctx.facts.peer_ip),
         method,
         scheme: ctx.facts.scheme,
-        host: ctx.facts.host.as_bytes(),
-        path: path.as_bytes(),
+        host: host.as_bytes(),
+        path,
         query: query.as_bytes(),
         protocol: protocol(request.version),
         tls_version: tls.map_or("", |tls| tls.version),
@@ -96,6 +92,15 @@ fn write(
         request_headers: Some(&request.headers),
         response_headers: session.response_written().map(|head| &head.headers),
     });
+}
+
+/// Method, path and host: of a head that was refused what could be read of it.
+fn asked<'a>(request: &'a RequestHeader, ctx: &'a Context) -> (&'a str, &'a [u8], &'a str) {
+    if !is_stand_in(request) {
+        return (request.method.as_str(), request.uri.path().as_bytes(), &ctx.facts.host);
+    }
+    let refused = ctx.connection.as_ref().and_then(|connection| connection.refused());
+    refused.map_or(("", b"", ""), |head| (&head.method, &head.path, &head.host))
 }
 
 /// The upstream that answered, or would have.

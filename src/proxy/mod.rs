@@ -5,6 +5,7 @@ mod alarm;
 mod arrival;
 mod body;
 mod caching;
+mod claims;
 mod connection;
 mod context;
 mod entrance;

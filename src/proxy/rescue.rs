@@ -11,7 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 
-use super::connection::Activity;
+use super::connection::{Activity, CLIENT_TOO_SLOW};
 use super::context::Context;
 use crate::filters::chain::Decision;
 use crate::filters::{Exchange, Origin, Refusal};
@@ -20,6 +20,7 @@ use crate::http::problem::{self, Problem};
 
 /// The label of decisions that no filter made.
 pub const PROXY: &str = "proxy";
+const CLIENT_GONE: &str = "client_gone";
 /// RFC 9209.
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -40,7 +41,7 @@ pub fn refused(ctx: &mut Context, decision: Decision) -> Box<Error> {
 pub async fn rescue(session: &mut Session, error: &Error, ctx: &mut Context) -> (u16, bool) {
     let fault = ctx.connection.as_ref().and_then(|connection| connection.fault());
     let decision = decide(error, ctx);
-    if is_gone(error) && decision.refusal.reason == "client_gone" {
+    if is_gone(error) && matches!(decision.refusal.reason, CLIENT_GONE | CLIENT_TOO_SLOW) {
         ctx.decision = Some(decision);
         return (0, false);
     }
@@ -88,16 +89,17 @@ fn closes(status: StatusCode) -> bool {
 }
 
 fn is_gone(error: &Error) -> bool {
-    use ErrorType::{ConnectionClosed, ReadError, WriteError, WriteTimedout};
+    use ErrorType::{ConnectionClosed, H2Error, ReadError, WriteError, WriteTimedout};
     *error.esource() == ErrorSource::Downstream
-        && matches!(error.etype(), ConnectionClosed | ReadError | WriteError | WriteTimedout)
+        && matches!(error.etype(), ConnectionClosed | H2Error | ReadError | WriteError | WriteTimedout)
 }
 
 /// Tells failures apart: 502 an upstream that answers wrongly or not at all, 504 one that is too slow, 500 ourselves.
 fn diagnose(error: &Error) -> Decision {
     use ErrorType as E;
     if is_gone(error) {
-        return decision(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), "client_gone");
+        let reason = if *error.etype() == ErrorType::WriteTimedout { CLIENT_TOO_SLOW } else { CLIENT_GONE };
+        return decision(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST), reason);
     }
     let (status, reason) = match (error.esource(), error.etype()) {
         (ErrorSource::Upstream, etype) => match etype {
@@ -218,9 +220,9 @@ pub async fn deliver(
         session.set_write_timeout(Some(connection.write_patience(body.len())));
     }
     keep_date(session, ctx, &head);
-    session.write_response_header(Box::new(head), silent).await?;
+    session.write_response_header(Box::new(head), silent).await.map_err(Error::into_down)?;
     if !silent {
-        session.write_response_body(Some(body), true).await?;
+        session.write_response_body(Some(body), true).await.map_err(Error::into_down)?;
     }
     Ok(())
 }
@@ -237,6 +239,10 @@ pub fn release(session: &Session, ctx: &mut Context) {
     let Some(connection) = &ctx.connection else { return };
     if session.is_http2() {
         connection.request_ended(ctx.status != 0);
+        let slow = |decision: &Decision| decision.refusal.reason == CLIENT_TOO_SLOW;
+        if ctx.decision.as_ref().is_some_and(slow) {
+            connection.dismiss();
+        }
     }
     if std::mem::take(&mut ctx.body.open) {
         connection.body_closed();

@@ -60,6 +60,11 @@ impl Attempts {
         Duration::from_nanos(now_ns.saturating_sub(self.started_ns))
     }
 
+    /// What the backend of the present try is called, for a request that names no host.
+    pub fn authority(&self) -> Option<&str> {
+        self.current.as_ref().map(|pick| &*pick.backend().authority)
+    }
+
     /// Ends the present try.
     fn end(&mut self, service: &Service, outcome: UpstreamOutcome, now_ns: u64) {
         let Some(pick) = self.current.take() else { return };

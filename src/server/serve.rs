@@ -20,6 +20,7 @@ use crate::proxy::Connection;
 /// The client's preface of HTTP/2 without TLS (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// RFC 9113 section 7.
+const PROTOCOL_ERROR: u32 = 1;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 /// Streams that Pingora turned away before they became requests; with one more the connection ends.
 const MAX_REJECTED: usize = 32;
@@ -103,6 +104,7 @@ where
     let mut told_to_leave = shutdown.clone();
     let mut told_to_leave = pin!(told_to_leave.wait_for(|leave| *leave));
     let mut overran = pin!(overran(guarded.as_deref()));
+    let mut dismissed = pin!(dismissed(guarded.as_deref()));
     let mut idle = pin!(streams.idle(limits.idle_timeout));
     let (mut leaving, mut calmed) = (false, false);
     let (mut rejected, mut accepted) = (0, 0_u32);
@@ -111,8 +113,9 @@ where
         tokio::select! {
             biased;
             _ = &mut told_to_leave, if !leaving => leave = true,
-            () = &mut overran, if !calmed => {
-                connection.abrupt_shutdown(ENHANCE_YOUR_CALM.into());
+            () = &mut dismissed, if !leaving => leave = true,
+            code = &mut overran, if !calmed => {
+                connection.abrupt_shutdown(code.into());
                 calmed = true;
             }
             next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => match next {
@@ -144,10 +147,19 @@ where
     streams.ended().await;
 }
 
-/// Resolves once the client has asked more of the connection than it may.
-async fn overran(connection: Option<&Connection>) {
+/// Resolves to the code that tells the client why, once it has asked more of the connection than it may.
+async fn overran(connection: Option<&Connection>) -> u32 {
+    let Some(connection) = connection else { return std::future::pending().await };
+    match connection.overran().await {
+        Some(fault) if fault.status == 400 => PROTOCOL_ERROR,
+        _ => ENHANCE_YOUR_CALM,
+    }
+}
+
+/// Resolves once the client is to leave.
+async fn dismissed(connection: Option<&Connection>) {
     match connection {
-        Some(connection) => connection.overran().await,
+        Some(connection) => connection.dismissed().await,
         None => std::future::pending().await,
     }
 }

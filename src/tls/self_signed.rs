@@ -15,8 +15,8 @@ use boring::x509::{X509, X509Name};
 
 use super::certificate::{Certificate, Unfit};
 
-/// The longest that browsers accept (CA/Browser Forum baseline requirements, section 6.3.2, until 2026).
-const VALID_DAYS: u32 = 397;
+/// What Mozilla recommends; whoever checks how long certificates last is content with it.
+const VALID_DAYS: u32 = 90;
 
 /// X.509 version 3, as encoded.
 const VERSION_3: i32 = 2;

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use crate::harness::{Client, Edge, Fault, Origin, Reply};
+use crate::harness::{Client, Edge, Fault, H2Client, Origin, Reply};
 
 const POLICY: &str = r#"
 listeners:
   - address: "{listen}"
     limits:
       { uri: 100B, headers: 10, header_bytes: 600B, body: 1000B, methods: [PROPFIND], requests_per_connection: 3 }
+  - { address: "{h2c}", h2c: true }
 upstreams:
   origin: { backends: ["{origin}"] }
 routes: [{ name: all, upstream: origin }]
@@ -105,6 +106,33 @@ fn a_client_in_the_middle_of_its_upload_still_reads_why_it_was_refused() {
         client.try_send(&piece).expect("the connection is not reset while there is an answer to read");
     }
     assert_eq!(client.response().status, 413);
+}
+
+#[test]
+fn the_log_tells_what_was_refused_unread() {
+    let (_origin, edge) = start();
+    for (request, expected) in [
+        ("BREW /pot?secret HTTP/1.1\r\nHost: Tea:80\r\n\r\n", ["BREW", "/pot", "tea"]),
+        ("GET /a%00 HTTP/1.1\r\nHost: h\r\n\r\n", ["GET", "/a%00", "h"]),
+        ("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", ["POST", "/b", "h"]),
+        ("OPTIONS * HTTP/1.1\r\nHost: stars\r\n\r\n", ["OPTIONS", "*", "stars"]),
+    ] {
+        edge.client("listen").send(request);
+        let line = edge.logged(request, |line| line["path"] == expected[1]);
+        assert_eq!([&line["method"], &line["path"], &line["host"]], expected, "{line}");
+        assert!(!line.to_string().contains("secret"));
+    }
+    let h2 = H2Client::cleartext(edge.address("h2c"));
+    assert_eq!(
+        h2.request(
+            http::Request::builder().method("BREW").uri("http://coffee/two").body(()).unwrap(),
+            b"",
+            None
+        )
+        .status,
+        501
+    );
+    assert_eq!(edge.logged("over HTTP/2", |line| line["path"] == "/two")["host"], "coffee");
 }
 
 #[test]

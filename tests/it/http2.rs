@@ -16,7 +16,7 @@ upstreams:
 routes:
   - { name: here, match: { path: / }, respond: { body: "here" } }
   - { name: all, upstream: origin }
-access_log: { to: off }
+access_log: { to: "{dir}/access.log" }
 "#;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -263,6 +263,7 @@ fn a_request_that_breaks_the_rules_is_not_passed_on() {
         vec![("x", "y"), method, scheme, path, authority],
         vec![method, scheme, ("x", "y"), path, authority],
         vec![method, scheme, (":path", ""), authority],
+        vec![method, (":scheme", "ftp"), path, authority],
         vec![method, scheme, (":path", "*"), authority],
         vec![method, scheme, (":path", "a"), authority],
         vec![method, scheme, (":path", "/a b"), authority],
@@ -289,6 +290,12 @@ fn a_request_that_breaks_the_rules_is_not_passed_on() {
     requests.push(vec![headers(OPEN, &[POST]), frame(WINDOW_UPDATE, 0, 1, &[0; 4])]);
     requests.push(vec![headers(WHOLE | 0x20, &[b"\0\0\0\x01\x10", POST])]);
     requests.push(vec![headers(OPEN, &[POST]), headers(WHOLE, &[&field("connection", "x")])]);
+    requests.push(vec![headers(OPEN, &[POST]), headers(WHOLE, &[&field(":method", "200")])]);
+    requests.push(vec![
+        headers(OPEN, &[POST]),
+        frame(HEADERS, 1, 1, b""),
+        frame(CONTINUATION, 4, 1, b"\x84"),
+    ]);
     for frames in requests {
         let outcome = outcome(&edge, &frames);
         let good =
@@ -347,6 +354,7 @@ fn floods_of_frames_that_cost_only_us_end_with_enhance_your_calm() {
         assert!(matches!(outcome, Outcome::Ended(None | Some(ENHANCE_YOUR_CALM))), "{outcome:?}");
     };
     calm(flood(&edge, &[], |_| frame(PING, 0, 0, b"12345678")));
+    calm(flood(&edge, &[], |_| frame(PING, 1, 0, b"12345678")));
     calm(flood(&edge, &[], |_| frame(SETTINGS, 0, 0, b"")));
     calm(flood(&edge, &[], |place| frame(PRIORITY, 0, 2 * place + 1, b"\0\0\0\0\x0a")));
     calm(flood(&edge, &[headers(OPEN, &[POST])], |_| frame(DATA, 0, 1, b"")));
@@ -410,9 +418,11 @@ fn what_drips_in_or_is_not_taken_is_cut() {
         "a block"
     );
     assert!(drip(&edge, b"", &[headers(OPEN, &[POST])], |_| frame(DATA, 0, 1, b"x")), "a body");
+    assert!(drip(&edge, b"", &[headers(OPEN, &[POST])], |_| Vec::new()), "a body of which nothing comes");
     assert!(drip(&edge, b"", &[], |_| frame(PING, 0, 0, b"12345678")), "idle but for pings");
     let ping = |_| frame(PING, 0, 0, b"12345678");
     assert!(drip(&edge, b"\0\x04\0\0\0\0", &[headers(WHOLE, &[GET])], ping), "no window");
+    edge.logged("no window", |line| line["reason"] == "client_too_slow");
     // Twice the least rate is enough.
     let mut raw = Raw::connect(&edge, b"");
     raw.send(headers(OPEN, &[POST]));

@@ -41,6 +41,11 @@ routes: [{ name: a, match: { path: /** }, respond: { body: a } }]
         edge.client("listen").request("POST", "/a/../b?c=d", &[("Host", "api.example.com:80")], b"x");
     assert_eq!(answer.status, 308);
     assert_eq!(answer.header("location"), Some(&*format!("https://api.example.com:{port}/b?c=d")));
+    let answer = edge.client("listen").request("OPTIONS", "*", &[("Host", "h")], b"");
+    assert_eq!(answer.header("location"), Some(&*format!("https://h:{port}/")));
+    let mut nameless = edge.client("listen");
+    nameless.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(nameless.response().reason(), "missing_host", "there is nowhere to send it to");
 }
 
 #[test]

@@ -313,7 +313,38 @@ async fn finds_its_way() {
     assert_eq!(text(&answer), "a");
     origin.kill();
     let failed = client().fetch(get(&format!("http://127.0.0.1:{port}/"))).await.unwrap_err();
-    assert_eq!(failed.kind(), "connect");
+    assert_eq!(failed.to_string(), format!("no connection: 127.0.0.1:{port}: refused"));
+}
+
+#[tokio::test]
+async fn what_failed_is_told_without_what_was_answered() {
+    for (answer, told) in [
+        (
+            "HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\nb\0d: x\r\n\r\n",
+            "the answer is malformed: a head that is none",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsecret",
+            "the connection broke: closed before all of the answer was there",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n",
+            "the answer is malformed: a body that does not end as its head says",
+        ),
+    ] {
+        assert_eq!(answered(answer).await.unwrap_err().to_string(), told);
+    }
+    let secure = Secure::new();
+    let origin = Secure::origin(secure.issued().acceptor(None, H1));
+    let client = Client::new(&outbound(), terms(&ClientSpec::default()));
+    let failed = client.fetch(get(&format!("https://app.internal:{}/", origin.address().port()))).await;
+    let told = failed.unwrap_err().to_string();
+    assert!(
+        told.starts_with("the certificate is not to be trusted: ")
+            && told.contains("CERTIFICATE_VERIFY_FAILED"),
+        "{told}"
+    );
+    assert!(!told.contains("SNI") && !told.contains("connect()"), "{told}");
 }
 
 #[tokio::test]

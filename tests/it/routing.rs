@@ -207,6 +207,11 @@ routes:
     assert_eq!(location(client.get("/a/b?c=d")), (308, Some("https://localhost/a/b?c=d".to_owned())));
     assert_eq!(location(client.get("/a/b")), (308, Some("https://localhost/a/b".to_owned())));
     assert_eq!(location(client.get("/old/7?x")), (301, Some("/new/7".to_owned())));
+    for (path, status) in [("/a/b", 400), ("/old/7", 301)] {
+        let mut nameless = edge.client("listen");
+        nameless.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
+        assert_eq!(nameless.response().status, status, "a client that names no host: {path}");
+    }
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub struct Limits {
     pub stall: Duration,
     /// Requests on one connection; then it is closed. Default 10000.
     pub requests_per_connection: u32,
-    /// Methods known beside those of RFC 9110, PATCH and QUERY, e.g. `[PROPFIND]`; others get 501.
+    /// Methods known beside those of RFC 9110, PATCH and QUERY, e.g. `[PROPFIND]`; others get 501. So does `TRACE` unless it
+    /// is named here: backends answer it by what they were sent, and with it by what proxies put in.
     pub methods: Vec<String>,
     /// HTTP/2 alone.
     pub http2: Http2Limits,

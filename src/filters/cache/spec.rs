@@ -1,6 +1,7 @@
 //! What a policy says of caching.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use std::time::Duration as StdDuration;
 use http::HeaderName;
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::Cache;
 use super::disk::Disk;
@@ -48,6 +51,7 @@ pub struct Spec {
     /// How long responses are fresh that do not say it themselves, by status, by class (`5xx`) or by range (`400-499`). The
     /// first that fits counts, exact statuses first; a 401 is meant by `401` alone, for the next client may have the credentials that
     /// it asks for. Default: none. Example: `{ "200": 1m, "404": 10s }`.
+    #[serde(deserialize_with = "lifetimes")]
     pub ttl: BTreeMap<String, DurationOrZero>,
     /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
     /// long at most. Default `1d`; `0s`: never.
@@ -112,6 +116,23 @@ pub struct QuerySpec {
     pub except: Vec<String>,
     /// Whether they are put in the order of their names first. Default `false`.
     pub sort: bool,
+}
+
+/// Lifetimes by status, with an error that shows the form.
+fn lifetimes<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, DurationOrZero>, D::Error> {
+    struct Lifetimes;
+    impl<'de> Visitor<'de> for Lifetimes {
+        type Value = BTreeMap<String, DurationOrZero>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str(r#"lifetimes by status such as { "404": 10s, "5xx": 1s }"#)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Deserialize::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    from.deserialize_map(Lifetimes)
 }
 
 impl Default for Spec {

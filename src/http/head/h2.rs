@@ -55,6 +55,9 @@ fn check_target(method: &Method, uri: &Uri, limits: &HeadLimits) -> Result<(), H
     if target.len() > limits.target_bytes {
         return Err(HeadFault::new(414, "target_too_long"));
     }
+    if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(HeadFault::bad("bad_target"));
+    }
     if check_target_bytes(target)? {
         return Err(HeadFault::bad("bad_target_byte"));
     }

@@ -73,10 +73,12 @@ pub(super) fn escape_at(text: &[u8]) -> Result<u8, PathError> {
         0..b' ' | 0x7f => Err(PathError::Control),
         b'\\' => Err(PathError::Backslash),
         0xc0 | 0xc1 => Err(PathError::Overlong),
-        // Three and four bytes are overlong when the second says that two or three would do.
-        0xe0 | 0xf0 => match text.get(3..).and_then(decode) {
-            Some(0x80..0xa0) if byte == 0xe0 => Err(PathError::Overlong),
-            Some(0x80..0x90) => Err(PathError::Overlong),
+        // Three bytes and more are overlong when the second says that fewer would do. Five and six never were anything else.
+        0xe0 | 0xf0 | 0xf8 | 0xfc => match (byte, text.get(3..).and_then(decode)) {
+            (0xe0, Some(0x80..0xa0))
+            | (0xf0, Some(0x80..0x90))
+            | (0xf8, Some(0x80..0x88))
+            | (0xfc, Some(0x80..0x84)) => Err(PathError::Overlong),
             _ => Ok(byte),
         },
         byte => Ok(byte),

@@ -109,6 +109,8 @@ fn refuses_what_servers_read_differently() {
         ("/%C1%9c", PathError::Overlong),
         ("/%E0%80%AF", PathError::Overlong),
         ("/%f0%80%80%af", PathError::Overlong),
+        ("/%f8%80%80%80%af", PathError::Overlong),
+        ("/%fc%80%80%80%80%af", PathError::Overlong),
         ("/a#b", PathError::Fragment),
         ("/..", PathError::AboveRoot),
         ("/../a", PathError::AboveRoot),

@@ -6,6 +6,9 @@
 
 use tokio::time::Instant;
 
+use super::trailer::Opening;
+use crate::proxy::connection::Fault;
+
 const HEADER_BYTES: usize = 9;
 /// Worth of useless frames that a client may send at once, and each second from then on.
 const BUDGET: u32 = 10_000;
@@ -26,8 +29,8 @@ const ACK_OR_END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// There are too many useless frames.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flood;
+const FLOOD: Fault = Fault { status: 429, reason: "http2_flood" };
+const PSEUDO_TRAILER: Fault = Fault { status: 400, reason: "pseudo_field_in_trailers" };
 
 /// Where in the frames the connection is.
 #[derive(Debug)]
@@ -37,8 +40,14 @@ pub(super) struct Frames {
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
     payload_left: usize,
-    is_data: bool,
+    /// Of the present frame.
+    kind: u8,
     block_open: bool,
+    /// How the present trailer section begins; over in all other blocks.
+    trailer: Opening,
+    last_stream: u32,
+    /// Whether a head that a body is to follow has come since that was last asked.
+    announced: bool,
     /// When what has begun and has not ended began.
     begun: Option<Instant>,
     budget: u32,
@@ -53,8 +62,11 @@ impl Frames {
             header: [0; HEADER_BYTES],
             header_bytes: 0,
             payload_left: 0,
-            is_data: false,
+            kind: SETTINGS,
             block_open: false,
+            trailer: Opening::Over,
+            last_stream: 0,
+            announced: false,
             begun: None,
             budget: BUDGET,
             refilled: None,
@@ -66,8 +78,13 @@ impl Frames {
         self.begun
     }
 
+    /// Whether a head that a body is to follow has come since this was asked before.
+    pub(super) fn take_announced(&mut self) -> bool {
+        std::mem::take(&mut self.announced)
+    }
+
     /// Takes the next bytes of the connection.
-    pub(super) fn feed(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
+    pub(super) fn feed(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Fault> {
         let skipped = self.preface_left.min(bytes.len());
         self.preface_left -= skipped;
         let mut rest = bytes.get(skipped..).unwrap_or_default();
@@ -75,6 +92,10 @@ impl Frames {
             if self.payload_left > 0 {
                 let taken = self.payload_left.min(rest.len());
                 self.payload_left -= taken;
+                let is_block = matches!(self.kind, HEADERS | CONTINUATION);
+                if is_block && self.trailer.is_pseudo(rest.get(..taken).unwrap_or_default()) {
+                    return Err(PSEUDO_TRAILER);
+                }
                 rest = rest.get(taken..).unwrap_or_default();
                 continue;
             }
@@ -89,7 +110,7 @@ impl Frames {
                 self.frame(&now)?;
             }
         }
-        let between = self.header_bytes == 0 && (self.payload_left == 0 || self.is_data);
+        let between = self.header_bytes == 0 && (self.payload_left == 0 || self.kind == DATA);
         if between && !self.block_open {
             self.begun = None;
         } else {
@@ -98,20 +119,27 @@ impl Frames {
         Ok(())
     }
 
-    fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Flood> {
-        let [high, middle, low, kind, flags, ..] = self.header;
+    fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Fault> {
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.payload_left = length;
-        self.is_data = kind == DATA;
+        self.kind = kind;
         let set = |flag: u8| flags & flag != 0;
         match kind {
-            HEADERS => self.block_open = !set(END_HEADERS),
+            HEADERS => {
+                self.block_open = !set(END_HEADERS);
+                self.announced |= !set(ACK_OR_END_STREAM);
+                let stream = u32::from_be_bytes(stream);
+                let is_trailer = stream <= self.last_stream;
+                self.trailer = if is_trailer { Opening::of(flags) } else { Opening::Over };
+                self.last_stream = self.last_stream.max(stream);
+            }
             CONTINUATION => {
                 self.block_open = !set(END_HEADERS);
                 return self.spend(USELESS_COST, now);
             }
             DATA if length == 0 && !set(ACK_OR_END_STREAM) => return self.spend(USELESS_COST, now),
-            PING | SETTINGS if set(ACK_OR_END_STREAM) => {}
+            SETTINGS if set(ACK_OR_END_STREAM) => {}
             PING => return self.spend(PING_COST, now),
             DATA | PUSH_PROMISE | GOAWAY | WINDOW_UPDATE => {}
             // RST_STREAM, SETTINGS, PRIORITY, and what nobody knows.
@@ -120,11 +148,11 @@ impl Frames {
         Ok(())
     }
 
-    fn spend(&mut self, cost: u32, now: &impl Fn() -> Instant) -> Result<(), Flood> {
+    fn spend(&mut self, cost: u32, now: &impl Fn() -> Instant) -> Result<(), Fault> {
         if self.budget < BUDGET / 2 {
             self.refill(now());
         }
-        self.budget = self.budget.checked_sub(cost).ok_or(Flood)?;
+        self.budget = self.budget.checked_sub(cost).ok_or(FLOOD)?;
         Ok(())
     }
 
@@ -196,7 +224,7 @@ mod tests {
     fn answers_and_windows_are_free() {
         let now = Instant::now();
         let mut frames = Frames::new(0);
-        for bytes in [frame(PING, ACK_OR_END_STREAM, &[0; 8]), frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1])] {
+        for bytes in [frame(SETTINGS, ACK_OR_END_STREAM, &[]), frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1])] {
             for _ in 0..20_000 {
                 frames.feed(&bytes, || now).unwrap();
             }

@@ -51,16 +51,23 @@ impl<S: IO> Guard<S> {
         let fed = out.filled().get(before..).unwrap_or_default();
         if !fed.is_empty()
             && let Expect::Frames(frames) = &mut self.expect
-            && frames.feed(fed, Instant::now).is_err()
+            && let Err(fault) = frames.feed(fed, Instant::now)
         {
             out.set_filled(before);
-            return self.overrun("http2_flood");
+            return self.overrun(fault);
         }
         self.keep_pace(polled, cx)
     }
 
     /// Bodies have a least rate, and a frame that has begun must end.
     fn keep_pace(&mut self, polled: Poll<io::Result<()>>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Expect::Frames(frames) = &mut self.expect else { return polled };
+        // A body is waited for once its head was read, which is after this: no frame of a client that sends no more would
+        // ever lead here again.
+        if polled.is_pending() && frames.take_announced() {
+            self.connection.wake_on_change(cx.waker());
+        }
+        let begun = frames.begun();
         let (waiting, bytes) = self.connection.bodies();
         if bytes > 0 || !waiting {
             self.read_pace.progress(usize::try_from(bytes).unwrap_or(usize::MAX), Instant::now);
@@ -75,10 +82,6 @@ impl<S: IO> Guard<S> {
             return self.give_up("body_too_slow");
         }
         let patience = self.connection.door.limits.head_timeout;
-        let begun = match &self.expect {
-            Expect::Frames(frames) => frames.begun(),
-            _ => None,
-        };
         if begun.is_some_and(|since| self.read_alarm.rings(cx, since + patience)) {
             return self.give_up("head_timeout");
         }
@@ -90,10 +93,10 @@ impl<S: IO> Guard<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Reads no more; whoever serves the connection ends it with `ENHANCE_YOUR_CALM`.
-    fn overrun(&mut self, reason: &'static str) -> Poll<io::Result<()>> {
+    /// Reads no more; whoever serves the connection ends it.
+    fn overrun(&mut self, fault: Fault) -> Poll<io::Result<()>> {
         self.expect = Expect::Silence;
-        self.connection.overrun(reason);
+        self.connection.overrun(fault);
         Poll::Pending
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Expect, Guard, STAND_IN, poll_pace};
 use crate::http::framing::{ChunkLimits, Framing};
-use crate::http::head::{self, HeadFault, Upgrade};
+use crate::http::head::{self, Glimpse, HeadFault, Upgrade};
 use crate::proxy::arrival::Arrival;
 use crate::proxy::connection::{Activity, Connection, Fault};
 
@@ -192,6 +192,7 @@ impl<S: IO> Guard<S> {
 
     fn fail(&mut self, fault: Fault) {
         self.connection.set_fault(fault);
+        self.connection.set_refused(Glimpse::of(&self.unchecked));
         self.connection.set_activity(Activity::Busy);
         self.checked = BytesMut::from(STAND_IN);
         self.unchecked = BytesMut::new();

@@ -31,12 +31,16 @@ pub enum FilterError {
 /// connections calls it an error when two threads reach for one connection, and then simply takes another.
 const QUIET: [&str; 1] = ["pingora_core::connectors"];
 
+/// Never written, whoever asks: shows all of a head that cannot be read, with the credentials in it. The operators' listener has
+/// no guard before it.
+const TELLTALE: &str = "pingora_core::apps::http_app";
+
 impl Filter {
     /// Whether records of this target and level are written.
     #[must_use]
     pub fn enabled(&self, target: &str, level: Level) -> bool {
         let named = self.targets.iter().find(|(name, _)| covers(name, target));
-        level <= named.map_or(self.default, |&(_, filter)| filter)
+        !covers(TELLTALE, target) && level <= named.map_or(self.default, |&(_, filter)| filter)
     }
 
     /// The least severe level that any target writes, for the facade's early exit.
@@ -128,6 +132,13 @@ mod tests {
         assert!(!filter("info").enabled("pingora_core::connectors", Level::Error));
         assert!(filter("info,pingora_core=warn").enabled("pingora_core::connectors", Level::Error));
         assert!(filter("info").enabled("pingora_core::protocols", Level::Error));
+    }
+
+    #[test]
+    fn keeps_out_what_shows_heads_although_it_is_asked_for() {
+        for text in ["trace", "info,pingora_core=trace", "pingora_core::apps::http_app=error"] {
+            assert!(!filter(text).enabled("pingora_core::apps::http_app", Level::Error), "{text}");
+        }
     }
 
     #[test]

@@ -64,11 +64,35 @@ fn claims_that_only_a_proxy_may_make_are_replaced() {
         "Client-Cert",
         "Client-Cert-Chain",
         "X-Request-ID",
+        // The same to CGI and WSGI.
+        "X_Client_IP",
+        "X-Client_IP",
+        "X_Host",
+        "X_HTTP_Method",
     ];
     let lines: String = claims.iter().map(|name| format!("{name}: forged\r\n")).collect();
     let seen = sent(&format!("GET / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"));
     assert!(!seen.head.contains("forged"), "{}", seen.head);
     assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn what_a_filter_says_by_such_a_name_reaches_the_upstream() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = Edge::policy(
+        "listeners: [{ address: '{listen}' }]
+upstreams: { app: { backends: ['{origin}'] } }
+filters: [{ request_headers: { set: { x-real-ip: '{ip.src}', x-client-ip: 'by {ip.src}' } } }]
+routes: [{ name: a, upstream: app }]
+",
+    )
+    .with("origin", origin.address())
+    .start();
+    let forged = [("X-Real-IP", "6.6.6.6"), ("X-Forwarded-Port", "7")];
+    assert_eq!(edge.client("listen").request("GET", "/", &forged, b"").status, 200);
+    let seen = origin.last();
+    assert_eq!((seen.all("x-real-ip"), seen.all("x-client-ip")), (vec!["127.0.0.1"], vec!["by 127.0.0.1"]));
+    assert_eq!(seen.header("x-forwarded-port"), None);
 }
 
 #[test]
@@ -108,6 +132,21 @@ fn the_host_and_an_absolute_target_reach_the_upstream_as_one() {
 }
 
 #[test]
+fn a_request_that_names_no_host_reaches_the_upstream_by_the_name_of_the_backend() {
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = before(&origin);
+    let mut client = edge.client("listen");
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(client.response().status, 200);
+    let seen = origin.only();
+    assert_eq!(seen.line(), "GET / HTTP/1.1");
+    assert_eq!(
+        (seen.all("host"), seen.all("x-forwarded-host")),
+        (vec![&*origin.address().to_string()], vec![])
+    );
+}
+
+#[test]
 fn bodies_pass_with_their_framing() {
     let seen = sent("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!((seen.header("content-length"), seen.body.as_slice()), (Some("5"), &b"hello"[..]));
@@ -135,6 +174,23 @@ fn expect_100_continue_is_answered_and_the_body_arrives() {
     let answer = client.response();
     assert_eq!((answer.status, answer.text()), (200, "5".to_owned()));
     assert_eq!(origin.only().body, b"hello");
+}
+
+#[test]
+fn only_a_body_is_waited_for_and_once() {
+    let post = "Expect: 100-Continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello";
+    for (request, expected) in [
+        (format!("POST / HTTP/1.1\r\nHost: a\r\n{post}"), vec!["100-continue"]),
+        (format!("POST / HTTP/1.0\r\nHost: a\r\n{post}"), vec![]),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n".to_owned(), vec![]),
+    ] {
+        let origin = Origin::start(|_| Reply::text("ok"));
+        let edge = before(&origin);
+        let mut client = edge.client("listen");
+        client.send(&request);
+        while client.next_response("POST").unwrap().status == 100 {}
+        assert_eq!(origin.only().all("expect"), expected, "{request}");
+    }
 }
 
 #[test]

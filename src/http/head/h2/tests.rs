@@ -76,17 +76,20 @@ fn refuses_what_would_be_read_twice_in_http_1() {
         Err(HeadFault::bad("repeated_authorization"))
     );
     assert_eq!(get(&[("expect", "x")]), Err(HeadFault::new(417, "unknown_expectation")));
-    assert_eq!(
-        check("TRACE", "https://a/", &[("content-length", "1")]),
-        Err(HeadFault::bad("trace_with_body"))
-    );
+    let limits = HeadLimits { more_methods: vec!["TRACE".into()], ..HeadLimits::default() };
+    let fields = [(header::CONTENT_LENGTH, "1".parse().unwrap())].into_iter().collect();
+    let traced = check_h2(&Method::TRACE, &"https://a/".parse().unwrap(), &fields, &limits);
+    assert_eq!(traced, Err(HeadFault::bad("trace_with_body")));
 }
 
 #[test]
 fn knows_methods_and_their_targets() {
-    assert_eq!(check("BREW", "https://a/", &[]), Err(HeadFault::new(501, "unknown_method")));
+    for method in ["BREW", "TRACE"] {
+        assert_eq!(check(method, "https://a/", &[]), Err(HeadFault::new(501, "unknown_method")));
+    }
     assert!(check("CONNECT", "a:443", &[]).is_ok() && check("OPTIONS", "*", &[("host", "a")]).is_ok());
     assert_eq!(check("GET", "a:443", &[]), Err(HeadFault::bad("bad_target")));
+    assert_eq!(check("GET", "ftp://a/", &[]), Err(HeadFault::bad("bad_target")));
     assert_eq!(check("GET", "*", &[("host", "a")]), Err(HeadFault::bad("asterisk_without_options")));
     assert_eq!(check("GET", "https://a/\"b\"", &[]), Err(HeadFault::bad("bad_target_byte")));
 }
