@@ -113,6 +113,9 @@ impl Compiler<'_> {
         chores.extend(consumers.iter().flat_map(Consumers::chores));
         let known = (&issuers, ring.as_ref());
         let Routed { router, routes, unrouted } = self.routes(policy, &specs, &services, known, expressions);
+        if doors.len() == policy.listeners.len() {
+            self.check_methods(&specs.whole, &doors);
+        }
         self.check_logged_headers(&policy.access_log, &routes, &unrouted);
         let cache = self.cache(&policy.cache, routes.iter().chain([&unrouted]), &mut chores);
         let purging = self.purging(policy, cache.as_ref(), &redis);

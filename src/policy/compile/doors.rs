@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Compiler;
 use crate::config::spec::{self, Policy};
 use crate::config::{Node, Path};
+use crate::http::fields::is_token;
 use crate::net::{IpSet, ListenAddress};
 use crate::policy::door::{Door, DoorLimits};
 use crate::tls::Acceptor;
@@ -30,6 +31,22 @@ impl Compiler<'_> {
         }
         self.operators(policy, &listeners);
         doors
+    }
+
+    /// What no listener lets in reaches no route.
+    pub(super) fn check_methods(&mut self, routes: &[(Path, spec::Route)], doors: &[Arc<Door>]) {
+        for (at, route) in routes {
+            for (index, method) in route.matching.methods.iter().enumerate() {
+                let is_known = doors.iter().any(|door| door.limits.head.knows_method(method.as_bytes()));
+                let is_extension = is_token(method.as_bytes()) && *method == method.to_ascii_uppercase();
+                if is_extension && !is_known {
+                    let at = at.key("match").key("methods").index(index);
+                    let message =
+                        format_args!("no listener takes {method}: name it in `limits.methods`, too");
+                    self.issue(at, message);
+                }
+            }
+        }
     }
 
     /// What is not for clients needs addresses of its own.
