@@ -72,8 +72,9 @@ pub struct Connection {
     body_bytes: AtomicU64,
     /// Requests that the client gave up before there was an answer, less those that were answered (HTTP/2).
     given_up: AtomicU32,
-    overrun: Notify,
-    dismissed: Notify,
+    /// See [`Connection::told`].
+    told: Notify,
+    overran: AtomicBool,
     unread: AtomicBool,
     /// See [`Connection::set_date`].
     date: Mutex<Option<Date>>,
@@ -113,8 +114,8 @@ impl Connection {
             bodies_open: AtomicU32::new(0),
             body_bytes: AtomicU64::new(0),
             given_up: AtomicU32::new(0),
-            overrun: Notify::new(),
-            dismissed: Notify::new(),
+            told: Notify::new(),
+            overran: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             date: Mutex::new(None),
             dated: AtomicBool::new(false),
@@ -241,23 +242,19 @@ impl Connection {
     /// The client asks too much of us, or breaks rules that `h2` does not hold: the connection is to end.
     pub(super) fn overrun(&self, fault: Fault) {
         self.set_fault(fault);
-        self.overrun.notify_one();
-    }
-
-    /// Resolves once the connection is to end, and says why.
-    pub async fn overran(&self) -> Option<Fault> {
-        self.overrun.notified().await;
-        self.fault()
+        self.overran.store(true, Ordering::Release);
+        self.told.notify_one();
     }
 
     /// The client does not take what it asked for on one of its streams (HTTP/2): it is to finish the others and leave.
     pub fn dismiss(&self) {
-        self.dismissed.notify_one();
+        self.told.notify_one();
     }
 
-    /// Resolves once the client is to leave.
-    pub async fn dismissed(&self) {
-        self.dismissed.notified().await;
+    /// Resolves once the client is to leave, or the connection to end at once: then it says why.
+    pub async fn told(&self) -> Option<Fault> {
+        self.told.notified().await;
+        if self.overran.load(Ordering::Acquire) { self.fault() } else { None }
     }
 
     /// How long one write of so many bytes may take over HTTP/2, where the client's windows and not the socket hold it

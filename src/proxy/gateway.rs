@@ -40,6 +40,8 @@ pub struct Gateway {
     pub state: Arc<State>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// The host before one is named.
+    pub nobody: Arc<str>,
     /// Whether connections are to end after their present request.
     pub draining: tokio::sync::watch::Receiver<bool>,
 }
@@ -157,7 +159,7 @@ impl ProxyHttp for Gateway {
             client_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             peer_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             scheme: "http",
-            host: "".into(),
+            host: self.nobody.clone(),
             route: route.name.clone(),
             request_id: request_id(),
             received_ns: self.now_ns(),

@@ -160,6 +160,7 @@ fn share(
         snapshot: current.clone(),
         state: materials.state.clone(),
         metrics: materials.metrics.clone(),
+        nobody: Arc::default(),
         draining: is_draining,
     };
     let shared = Arc::new(Shared {

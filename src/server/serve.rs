@@ -100,32 +100,35 @@ where
     let Ok(Ok(mut connection)) = greeted.await else { return };
     let streams = Arc::new(Streams::default());
     let guarded = digest.proxy_digest.as_deref().and_then(Connection::behind).cloned();
+    let serving = Arc::new((app.clone(), shutdown.clone()));
     // Each of these lasts as long as the connection: to begin to wait anew for every stream costs as much as a filter.
     let mut told_to_leave = shutdown.clone();
     let mut told_to_leave = pin!(told_to_leave.wait_for(|leave| *leave));
-    let mut overran = pin!(overran(guarded.as_deref()));
-    let mut dismissed = pin!(dismissed(guarded.as_deref()));
+    let mut told = pin!(told(guarded.as_deref()));
     let mut idle = pin!(streams.idle(limits.idle_timeout));
     let (mut leaving, mut calmed) = (false, false);
     let (mut rejected, mut accepted) = (0, 0_u32);
     loop {
         let mut leave = false;
         tokio::select! {
+            // Streams come first, and soon there is none to be had: the others are asked then, and not once for each stream.
             biased;
-            _ = &mut told_to_leave, if !leaving => leave = true,
-            () = &mut dismissed, if !leaving => leave = true,
-            code = &mut overran, if !calmed => {
-                connection.abrupt_shutdown(code.into());
-                calmed = true;
-            }
             next = HttpSession::from_h2_conn(&mut connection, digest.clone()) => match next {
                 Ok(Some(H2Accept::Session(session))) => {
                     accepted += 1;
                     leave = accepted >= limits.requests && !leaving;
-                    serve_stream(app.clone(), session, shutdown.clone(), streams.clone().begin());
+                    serve_stream(serving.clone(), session, streams.clone().begin());
                 }
                 Ok(Some(H2Accept::Rejected)) if rejected < MAX_REJECTED => rejected += 1,
                 Ok(Some(H2Accept::Rejected) | None) | Err(_) => break,
+            },
+            _ = &mut told_to_leave, if !leaving => leave = true,
+            code = &mut told, if !calmed => if let Some(code) = code {
+                connection.abrupt_shutdown(code.into());
+                calmed = true;
+            } else {
+                leave = !leaving;
+                told.set(self::told(guarded.as_deref()));
             },
             () = &mut idle => {
                 if leaving {
@@ -147,21 +150,11 @@ where
     streams.ended().await;
 }
 
-/// Resolves to the code that tells the client why, once it has asked more of the connection than it may.
-async fn overran(connection: Option<&Connection>) -> u32 {
+/// Resolves once the client is to leave; with the code that tells it why, if it has asked more of the connection than it may.
+async fn told(connection: Option<&Connection>) -> Option<u32> {
     let Some(connection) = connection else { return std::future::pending().await };
-    match connection.overran().await {
-        Some(fault) if fault.status == 400 => PROTOCOL_ERROR,
-        _ => ENHANCE_YOUR_CALM,
-    }
-}
-
-/// Resolves once the client is to leave.
-async fn dismissed(connection: Option<&Connection>) {
-    match connection {
-        Some(connection) => connection.dismissed().await,
-        None => std::future::pending().await,
-    }
+    let fault = connection.told().await?;
+    Some(if fault.status == 400 { PROTOCOL_ERROR } else { ENHANCE_YOUR_CALM })
 }
 
 /// What is known of the connection below.
@@ -174,12 +167,13 @@ fn digest(stream: &Stream) -> Digest {
     }
 }
 
-fn serve_stream<A>(app: Arc<A>, session: HttpSession, shutdown: ShutdownWatch, open: Open)
+fn serve_stream<A>(serving: Arc<(Arc<A>, ShutdownWatch)>, session: HttpSession, open: Open)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
     tokio::spawn(async move {
-        app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+        let (app, shutdown) = &*serving;
+        app.process_new_http(ServerSession::new_http2(session), shutdown).await;
         drop(open);
     });
 }
