@@ -14,6 +14,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora_timeout::fast_timeout;
 
 use super::body::{self, Body};
 use super::caching;
@@ -49,6 +50,9 @@ pub struct Gateway {
 /// The proxy as Pingora runs it. This is the only place that makes one, for thousands of lines are compiled anew
 /// wherever its type is completed.
 pub fn proxy(gateway: Gateway, workers: usize) -> HttpProxy<Gateway> {
+    // Pingora's own timers ask what time it is for every read and write that might have to wait; the runtime's, used from a
+    // second on, only where one does.
+    fast_timeout::set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     let conf = ServerConf {
         threads: workers,
         // More than any upstream's `retries.attempts`, which is what counts.
