@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as TaskHandle;
@@ -12,6 +13,9 @@ use tokio::task::JoinHandle as TaskHandle;
 use super::Shared;
 use super::accept::accept;
 use crate::net::ListenAddress;
+
+/// Sooner than any time that a request may wait for something.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The threads that serve traffic.
 pub struct Workers {
@@ -80,6 +84,14 @@ impl Workers {
     }
 }
 
+/// A timer that always rings soon. For one that would ring before all others, the runtime wakes itself by a system call, and
+/// without this each request would set one.
+async fn ticks() {
+    loop {
+        tokio::time::sleep(TICK).await;
+    }
+}
+
 async fn work(
     shared: Arc<Shared>,
     mut news: watch::Receiver<u64>,
@@ -87,6 +99,7 @@ async fn work(
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks: HashMap<ListenAddress, TaskHandle<()>> = HashMap::new();
+    tokio::spawn(ticks());
     loop {
         let generation = *news.borrow_and_update();
         reconcile(&shared, &mut tasks).await;
