@@ -1,14 +1,13 @@
-//! Names and values that were looked at before, with what was found in them.
+//! Names and short values that were looked at before, with what was found in them.
 //!
-//! Requests to one service repeat themselves: the names of headers, cookies and fields, and many of their values; a client
-//! sends its token each time, and an answer may be the same for all. What is found in a value depends on its place, its bytes and, if a rule is about that name, its name, so a value that is here
+//! Requests to one service repeat themselves: the names of headers, cookies and fields, and many of their values. What is
+//! found in a value depends on its place, its bytes and, if a rule is about that name, its name, so a value that is here
 //! byte for byte needs no second look. What a stranger sends can push others out, no more.
 
 /// Entries, a power of two.
 const ENTRIES: usize = 1_024;
-/// Bytes of a name and a value together, and how many of them are where they are found at once.
-const BYTES: usize = 2_048;
-const NEAR_BYTES: usize = 120;
+/// Bytes of a name and a value together.
+const BYTES: usize = 120;
 
 /// Rules that are kept of one value; a value of more is looked at again.
 const FOUND: usize = 8;
@@ -27,9 +26,8 @@ pub(super) struct Seen {
 struct Entry {
     place: u16,
     name: u8,
-    length: u16,
-    near: [u8; NEAR_BYTES],
-    far: Vec<u8>,
+    length: u8,
+    bytes: [u8; BYTES],
     found: [u16; FOUND],
     count: u8,
 }
@@ -47,15 +45,8 @@ impl Found {
     }
 }
 
-const EMPTY: Entry = Entry {
-    place: u16::MAX,
-    name: 0,
-    length: 0,
-    near: [0; NEAR_BYTES],
-    far: Vec::new(),
-    found: [0; FOUND],
-    count: 0,
-};
+const EMPTY: Entry =
+    Entry { place: u16::MAX, name: 0, length: 0, bytes: [0; BYTES], found: [0; FOUND], count: 0 };
 
 /// A value, as it is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -75,17 +66,12 @@ impl<'a> Key<'a> {
             Some(name) => (name, u8::try_from(name.len()).ok()?),
             None => (&[][..], NO_NAME),
         };
-        if name.len() > NEAR_BYTES || name.len() + value.len() > BYTES {
+        if name.len() + value.len() > BYTES {
             return None;
         }
         let hash = mix(mix(u64::from(place) ^ u64::from(length) << 16, name), value);
         let at = usize::try_from(hash >> 40).unwrap_or(0) % ENTRIES;
         Some(Self { place, length, name, value, at })
-    }
-
-    /// The parts of the value that are near and far.
-    fn parts(&self) -> (&'a [u8], &'a [u8]) {
-        self.value.split_at_checked(NEAR_BYTES - self.name.len()).unwrap_or((self.value, &[]))
     }
 }
 
@@ -106,14 +92,12 @@ impl Seen {
     /// The rules that were found in it before, by their bits, if it is known.
     pub(super) fn find(&self, key: Key<'_>) -> Option<Found> {
         let entry = self.entries.get(key.at)?;
-        let name = key.name.len();
-        let (near, far) = key.parts();
+        let (name, length) = (key.name.len(), usize::from(entry.length));
         let same = entry.place == key.place
             && entry.name == key.length
-            && usize::from(entry.length) == name + key.value.len()
-            && entry.near.get(..name) == Some(key.name)
-            && entry.near.get(name..name + near.len()) == Some(near)
-            && entry.far == far;
+            && length == key.name.len() + key.value.len()
+            && entry.bytes.get(..name) == Some(key.name)
+            && entry.bytes.get(name..length) == Some(key.value);
         same.then_some(Found { rules: entry.found, count: entry.count })
     }
 
@@ -127,12 +111,14 @@ impl Seen {
             self.entries.resize(ENTRIES, EMPTY);
         }
         let Some(entry) = self.entries.get_mut(key.at) else { return };
-        let name = key.name.len();
-        let (near, far) = key.parts();
-        let Ok(whole) = u16::try_from(name + key.value.len()) else { return };
-        entry.near.iter_mut().zip(key.name.iter().chain(near)).for_each(|(place, byte)| *place = *byte);
-        entry.far.clear();
-        entry.far.extend_from_slice(far);
+        let (name, length) = (key.name.len(), key.name.len() + key.value.len());
+        let Ok(whole) = u8::try_from(length) else { return };
+        if let Some(front) = entry.bytes.get_mut(..name) {
+            front.copy_from_slice(key.name);
+        }
+        if let Some(back) = entry.bytes.get_mut(name..length) {
+            back.copy_from_slice(key.value);
+        }
         entry.found.iter_mut().zip(found).for_each(|(place, bit)| *place = bit);
         entry.count = u8::try_from(count).unwrap_or(0);
         (entry.place, entry.name, entry.length) = (key.place, key.length, whole);
@@ -141,7 +127,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES, FOUND, Key, NEAR_BYTES, Seen};
+    use super::{BYTES, FOUND, Key, Seen};
 
     fn bits(seen: &Seen, key: Key<'_>) -> Option<Vec<u16>> {
         seen.find(key).map(|found| found.bits().to_vec())
@@ -172,23 +158,6 @@ mod tests {
         seen.note(one, [1, 2].into_iter());
         seen.note(other, [].into_iter());
         assert_eq!((bits(&seen, one), bits(&seen, other)), (None, Some(vec![])));
-    }
-
-    #[test]
-    fn a_long_value_is_known_to_its_last_byte() {
-        let mut seen = Seen::default();
-        let token: Vec<u8> = (0..NEAR_BYTES + 40).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
-        let noted = Key::new(1, Some(b"authorization"), &token).unwrap();
-        seen.note(noted, [7].into_iter());
-        assert_eq!(bits(&seen, noted).unwrap(), [7]);
-        for at in [0, NEAR_BYTES - 14, NEAR_BYTES - 13, token.len() - 1] {
-            let mut other = token.clone();
-            other[at] = b'!';
-            let other = Key::new(1, Some(b"authorization"), &other).unwrap();
-            assert!(seen.find(Key { at: noted.at, ..other }).is_none(), "{at}");
-        }
-        let shorter = Key::new(1, Some(b"authorization"), &token[..token.len() - 1]).unwrap();
-        assert!(seen.find(Key { at: noted.at, ..shorter }).is_none());
     }
 
     #[test]
