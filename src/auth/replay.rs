@@ -2,8 +2,8 @@
 //! replayed.
 //!
 //! What always holds: what was fresh once is not fresh again, but for the request it was fresh for, as long as anybody who
-//! asks this memory would accept it, and memory is bounded, at about 80 bytes an id. When there is no room the answer is [`Novelty::Full`] and callers refuse: to forget one early would let it be
-//! replayed.
+//! asks this memory would accept it, and memory is bounded, at about 80 bytes an id. When there is no room the answer is
+//! [`Novelty::Full`] and callers refuse: to forget one early would let it be replayed.
 //!
 //! **Floods.** Only what was authenticated may be asked about, so that strangers take up no memory. An owner can, with as
 //! many messages of his own: all of them go into one part of 64, chosen by a random key of the process, and fill no

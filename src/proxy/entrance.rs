@@ -78,7 +78,9 @@ fn understand(
         return Err(decision(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), reason));
     }
     let named = named(request, connection);
-    ctx.facts.host = named.as_ref().map_or_else(|_| "".into(), |named| named.host.clone());
+    if let Ok(named) = &named {
+        ctx.facts.host = named.host.clone();
+    }
     if http2 {
         head::check_h2(&request.method, &request.uri, &request.headers, &connection.door.limits.head)
             .map_err(|fault| bad(fault.status, fault.reason))?;

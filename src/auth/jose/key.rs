@@ -1,8 +1,8 @@
 //! A key that verifies: what it is made of, which algorithms it is for, and its name.
 //!
 //! What always holds: the material is sound (RFC 8725 section 3.4): an RSA modulus is long enough and its exponent no
-//! trick, a point is on its curve and not one for which anybody can sign, a secret is as long as its hash. The algorithms are those the material can do, so a
-//! public key can never be taken for a secret, whatever a token says.
+//! trick, a point is on its curve and not one for which anybody can sign, a secret is as long as its hash. The
+//! algorithms are those the material can do, so a public key can never be taken for a secret, whatever a token says.
 
 use boring::bn::BigNumRef;
 use boring::ec::EcKey;

@@ -7,12 +7,12 @@ use crate::waf::engine::plan::{Members, PatternId, Plan, Slot};
 use crate::waf::ir::Variable;
 use crate::waf::pattern::{Caches, Regex};
 
-/// Finds the slots for all targets.
+/// Finds the slots for all that links look at.
 pub(super) fn resolve(plan: &mut Plan) {
     let Plan { rules, patterns, slots, .. } = plan;
     let mut caches = Caches::default();
     let links = rules.iter_mut().flat_map(|rule| &mut rule.links);
-    let targets = links.flat_map(|link| link.targets.iter_mut().chain(&mut link.excluded));
+    let targets = links.flat_map(|link| &mut link.targets);
     for target in targets.filter(|target| target.variable == Variable::Tx) {
         if let Members::Matching(id) = target.members {
             let named = named(patterns, id, slots, &mut caches);

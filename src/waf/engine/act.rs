@@ -128,7 +128,7 @@ impl Runner<'_> {
             return;
         }
         if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
-            self.lasting.update((collection, key), name, state.started_ms / 1_000, change);
+            self.lasting.update((collection, key), name, state.unix_seconds(), change);
         }
     }
 
@@ -137,7 +137,7 @@ impl Runner<'_> {
         let seconds = u64::try_from(atoi(&self.expanded(seconds))).unwrap_or(0);
         let state = &*self.state;
         if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
-            let at = (state.started_ms / 1_000).saturating_add(seconds);
+            let at = state.unix_seconds().saturating_add(seconds);
             self.lasting.expire((collection, key), &name, at);
         }
     }

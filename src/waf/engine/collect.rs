@@ -168,7 +168,7 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
             state.caches.meter.unix_ms().saturating_sub(state.started_ms).to_string().into_bytes()
         }),
         _ => {
-            let text = super::clock::part(variable, state.started_ms / 1_000);
+            let text = super::clock::part(variable, state.unix_seconds());
             push(state, variable, b"", |_| text.into_bytes());
         }
     }
@@ -229,7 +229,7 @@ fn matched(state: &mut State, plan: &Plan, target: &PlannedTarget) {
 fn lasts(state: &mut State, plan: &Plan, lasting: &Lasting, target: &PlannedTarget) {
     let key = state.begun.iter().find(|(begun, _)| *begun == target.variable).map(|(_, key)| key.clone());
     let Some(key) = key else { return };
-    let now = state.started_ms / 1_000;
+    let now = state.unix_seconds();
     lasting.each(target.variable, &key, now, |name, value| push_member(state, plan, target, name, value));
 }
 

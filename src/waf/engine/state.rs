@@ -247,6 +247,11 @@ impl State {
         self.last_name = name;
     }
 
+    /// When it began, in seconds since 1970.
+    pub(super) const fn unix_seconds(&self) -> u64 {
+        self.started_ms / 1_000
+    }
+
     /// Whether the target has the member of this name.
     pub(super) fn has(
         plan: &Plan,

@@ -44,14 +44,15 @@ impl Filter {
         let Plan { phases, rules, .. } = plan;
         for turn in phases.iter_mut().flatten() {
             let Some(rule) = rules.get(turn.rule as usize) else { continue };
-            let all = rule.links.iter().zip(0_u16..).take(if by_later { usize::MAX } else { 1 });
-            let reached = |at: u16| rule.links.iter().take(at.into()).all(does_nothing);
-            for (link, at) in all.take_while(|(_, at)| reached(*at)) {
+            for (link, at) in rule.links.iter().zip(0_u16..) {
                 let required = required_of(link, required.get(&(turn.rule, at.into())));
                 let is_worth_it = at == 0 || !is_likely(&required);
                 if is_worth_it && can_be_screened(link) && builder.has_room(link) {
                     let bit = builder.rule((turn.rule, at), link, required);
                     turn.screened = Some(ScreenedLink { bit, link: at });
+                    break;
+                }
+                if !by_later || !does_nothing(link) {
                     break;
                 }
             }

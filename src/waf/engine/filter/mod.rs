@@ -1,9 +1,10 @@
 //! The prefilter: which rules are worth a test on which values, and which of those pass.
 //!
 //! A rule's first link, or the first of a chain before which nothing is done, is tested here, when a value arrives, if its
-//! test depends on the value's text alone. The test is made where the text has what it needs: one automaton finds the literals of all rules in one pass, bytes are compared as
-//! sets. What passes is kept as [`Findings`], and the rule runs on those values when its turn comes. So the results are
-//! those of testing each rule on each value, by construction: the order of everything that has one is the runner's.
+//! test depends on the value's text alone. The test is made where the text has what it needs: one automaton finds the
+//! literals of all rules in one pass, bytes are compared as sets. What passes is kept as [`Findings`], and the rule runs on
+//! those values when its turn comes. So the results are those of testing each rule on each value, by construction: the
+//! order of everything that has one is the runner's.
 
 mod build;
 mod classes;
