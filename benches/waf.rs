@@ -3,13 +3,16 @@
 //! All five phases of one request and a small answer, with nothing of the proxy around them. The rules are those of
 //! `../shared/crs`, or of Debian's `modsecurity-crs`. Repeated requests are what a service gets, so what was
 //! seen before is known; a body's first time is at most 1.1 times as long.
+//!
+//! Where libmodsecurity is installed (`apt-get install libmodsecurity-dev`), it gets the same rules and requests.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a part that fails to do its work panics")]
 #![allow(clippy::format_push_string, reason = "shorter, and what is prepared is not timed")]
 
 mod timing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,15 +42,25 @@ fn main() {
         return;
     };
     println!("rules: {rules}");
+    let rules = Path::new(rules).canonicalize().expect("rules have a path");
     timing::heading();
+    let other = Other::new();
     for level in [1, 4] {
-        let engine = engine(rules, level);
+        let text = rules_text(&rules, level);
+        let engine = engine(&text);
         for request in requests() {
             let name = format!("PL{level} {}", request.name);
             if wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())) {
                 let found = run(&engine, &request);
                 assert!(found == request.attack || level > 1, "{name}: {found}");
-                time(&name, || run(&engine, &request));
+                let own_ns = time(&name, || run(&engine, &request));
+                if let Some(other_ns) = other.as_ref().map(|other| other.time(&text, &request)) {
+                    println!(
+                        "{:<44} {other_ns:>7.0} ns   {:.0} times",
+                        "  libmodsecurity",
+                        other_ns / own_ns
+                    );
+                }
             }
         }
     }
@@ -131,13 +144,17 @@ fn run(engine: &Arc<Engine>, request: &Request) -> bool {
     transaction.matches().iter().any(|found| found.log)
 }
 
-fn engine(rules: &str, level: u32) -> Arc<Engine> {
-    let text = format!(
+fn rules_text(rules: &Path, level: u32) -> String {
+    let rules = rules.display();
+    format!(
         "SecDefaultAction \"phase:1,log,auditlog,pass\"\nSecDefaultAction \"phase:2,log,auditlog,pass\"\n\
         SecAction \"id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=400,\
         setvar:tx.blocking_paranoia_level={level},setvar:tx.paranoia_level={level}\"\nInclude {rules}/*.conf\n"
-    );
-    let loaded = seclang::load_text(&Disk::default(), &[("bench", &text)], Unsupported::LeaveOut);
+    )
+}
+
+fn engine(text: &str) -> Arc<Engine> {
+    let loaded = seclang::load_text(&Disk::default(), &[("bench", text)], Unsupported::LeaveOut);
     let options = Options {
         mode: Mode::Filtered,
         limits: edgeward::waf::Limits { time_ns: 1_000_000_000, ..Default::default() },
@@ -149,6 +166,51 @@ fn engine(rules: &str, level: u32) -> Arc<Engine> {
     };
     let program = loaded.expect("rules can be read").program;
     Engine::compile(&program, options).expect("rules compile").0
+}
+
+/// libmodsecurity, in a process of its own.
+struct Other(PathBuf);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What our engine does unasked, and its recommended rules say.
+const RECOMMENDED: &str = r#"
+SecRuleEngine DetectionOnly
+SecRequestBodyAccess On
+SecResponseBodyAccess On
+SecResponseBodyMimeType text/plain text/html text/xml application/json
+SecRule REQUEST_HEADERS:Content-Type "^(?:application|text)/xml" "id:200000,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
+SecRule REQUEST_HEADERS:Content-Type "^application/json" "id:200001,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
+"#;
+
+impl Other {
+    fn new() -> Option<Self> {
+        let own = Self(std::env::temp_dir().join(format!("edgeward-bench-{}", std::process::id())));
+        std::fs::create_dir(&own.0).expect("a directory can be made");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/libmodsecurity.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-o"]).arg(own.0.join("run")).args([source, "-lmodsecurity"]);
+        let compiled = compiler.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        if !compiled {
+            println!("libmodsecurity: left out, for libmodsecurity-dev or a C compiler is not there");
+        }
+        compiled.then_some(own)
+    }
+
+    /// Nanoseconds of a request.
+    fn time(&self, rules: &str, request: &Request) -> f64 {
+        let [run, all, body] = ["run", "rules", "body"].map(|name| self.0.join(name));
+        std::fs::write(&all, format!("{RECOMMENDED}{rules}")).expect("rules can be written");
+        std::fs::write(&body, &request.body).expect("a body can be written");
+        let done = Command::new(run).arg(all).args([request.target, request.content_type]).arg(body).output();
+        let done = done.expect("libmodsecurity runs");
+        let printed = String::from_utf8_lossy(&done.stdout);
+        printed.trim().parse().unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+    }
 }
 
 struct Monotonic(Instant);

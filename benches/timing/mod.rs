@@ -12,8 +12,8 @@ pub fn heading() {
     println!("{:<44} {:>10}   range", "part", "median");
 }
 
-/// Times `work`, and prints what one call takes.
-pub fn time<T>(name: &str, mut work: impl FnMut() -> T) {
+/// Times `work`, and prints what one call takes. The median, in nanoseconds.
+pub fn time<T>(name: &str, mut work: impl FnMut() -> T) -> f64 {
     let mut calls: u32 = 1;
     while elapsed(calls, &mut work) < ROUND {
         calls = calls.saturating_mul(2);
@@ -23,6 +23,7 @@ pub fn time<T>(name: &str, mut work: impl FnMut() -> T) {
     rounds.sort_by(f64::total_cmp);
     let (least, median, most) = (rounds[0], rounds[ROUNDS / 2], rounds[ROUNDS - 1]);
     println!("{name:<44} {median:>7.0} ns   {least:.0} to {most:.0}");
+    median
 }
 
 fn elapsed<T>(calls: u32, work: &mut impl FnMut() -> T) -> Duration {

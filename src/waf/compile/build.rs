@@ -124,7 +124,7 @@ impl<'a> Compiler<'a> {
                     self.plan.rules.push(planned);
                     places.push((place, &**rule));
                     if let Some(list) = self.plan.phases.get_mut(phase) {
-                        list.push(Turn { rule: id, screened: None });
+                        list.push(Turn { rule: id, screened: None, row: 0 });
                     }
                 }
                 Err(Trouble::NotLinear(what)) if self.options.unsupported == Unsupported::LeaveOut => {

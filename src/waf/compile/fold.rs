@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::constants;
 use crate::waf::engine::plan::{
     Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule,
-    PlannedTarget, PlannedUpdate, RuleId, Slot, Test, Turn,
+    PlannedTarget, PlannedUpdate, RuleId, Slot, Turn,
 };
 use crate::waf::engine::{add_text, simple_match, transformed};
 use crate::waf::ir::{Disruptive, Variable};
@@ -41,8 +42,10 @@ pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
         entry = if phase == 0 { exit } else { join(entry, &exit) };
         kept.push(live);
     }
-    let initial = walk.initial;
-    apply(plan, initial, &kept)
+    let (initial, written) = (walk.initial, walk.written);
+    let gone = apply(plan, initial, &kept);
+    constants::write_in(plan, |slot| written.contains(&slot));
+    gone
 }
 
 fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -> Vec<u64> {
@@ -87,7 +90,7 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
         };
         let acts = link.targets.is_empty() && link.actions.iter().any(sets);
         acts || link.targets.iter().any(|target| stale(target.variable))
-            || argument(&link.test).is_some_and(expands)
+            || link.test.argument().is_some_and(expands)
     })
 }
 
@@ -95,20 +98,6 @@ fn update_of(update: &PlannedUpdate) -> Option<&Expansion> {
     match update {
         PlannedUpdate::Set(text) | PlannedUpdate::Add(text) | PlannedUpdate::Subtract(text) => Some(text),
         PlannedUpdate::Remove => None,
-    }
-}
-
-fn argument(test: &Test) -> Option<&Expansion> {
-    match test {
-        Test::RegexExpansion(text, _)
-        | Test::Equals(text)
-        | Test::StartsWith(text)
-        | Test::EndsWith(text)
-        | Test::Contains(text)
-        | Test::ContainsWord(text)
-        | Test::Within(text)
-        | Test::Number(_, text) => Some(text),
-        _ => None,
     }
 }
 
@@ -227,7 +216,7 @@ impl Walk<'_> {
                     _ => self.reads_all = true,
                 }
             }
-            if let Some(text) = argument(&link.test) {
+            if let Some(text) = link.test.argument() {
                 self.reads(text);
             }
             if link.capture {
@@ -316,7 +305,7 @@ fn passes(link: &PlannedLink, variables: &Variables) -> Option<bool> {
     if link.targets.is_empty() {
         return Some(true);
     }
-    let argument = match argument(&link.test) {
+    let argument = match link.test.argument() {
         Some(expansion) => expand(expansion, variables)?,
         None => Vec::new(),
     };

@@ -1,6 +1,7 @@
 //! From a program to an engine: names to places, patterns to automata, and what does not depend on the request done once.
 
 mod build;
+mod constants;
 mod fold;
 mod slots;
 

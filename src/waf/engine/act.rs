@@ -1,6 +1,6 @@
 //! What rules do for each value that passes: variables, collections that last, and what changes for the rest of the request.
 
-use super::plan::{Expansion, PlannedAction, PlannedLink, PlannedUpdate};
+use super::plan::{Expansion, Part, PlannedAction, PlannedLink, PlannedUpdate};
 use super::run::Runner;
 use super::values::{atoi, signed};
 use crate::waf::ir::{Switch, Variable};
@@ -16,8 +16,10 @@ impl Runner<'_> {
         }
     }
 
+    /// What it expands to, in a buffer that may be given back.
     fn expanded(&mut self, expansion: &Expansion) -> Vec<u8> {
-        let mut text = Vec::new();
+        let mut text = std::mem::take(&mut self.state.argument);
+        text.clear();
         self.state.expand(self.plan, self.lasting, expansion, &mut text);
         text
     }
@@ -31,6 +33,7 @@ impl Runner<'_> {
                 } else {
                     let text = self.expanded(value);
                     self.state.tx.set(*slot, &text);
+                    self.state.argument = text;
                 }
             }
             PlannedAction::SetSlot(slot, PlannedUpdate::Add(amount)) => self.add(*slot, amount, 1),
@@ -93,11 +96,13 @@ impl Runner<'_> {
 
     /// No number is 0, and so is what is not set.
     fn add(&mut self, slot: u32, amount: &Expansion, sign: i64) {
-        let amount = match amount.as_text() {
-            Some(text) => atoi(text),
-            None => atoi(&self.expanded(amount)),
+        let number = |slot| self.state.tx.get(slot).map_or(0, atoi);
+        let old = number(slot);
+        let amount = match &*amount.parts {
+            [Part::Text(text)] => atoi(text),
+            [Part::Slot(slot)] => number(*slot),
+            _ => atoi(&self.expanded(amount)),
         };
-        let old = self.state.tx.get(slot).map_or(0, atoi);
         let mut digits = signed(old.saturating_add(amount.saturating_mul(sign)));
         self.state.tx.set(slot, digits.text());
     }

@@ -40,6 +40,8 @@ pub(in crate::waf) struct Turn {
     pub(in crate::waf) rule: RuleId,
     /// Where the prefilter decides whether there is anything to do.
     pub(in crate::waf) screened: Option<ScreenedLink>,
+    /// How many turns from this one on are screened, without one between that is not. Their bits follow each other.
+    pub(in crate::waf) row: u16,
 }
 
 /// A link of which the prefilter decides on which values it is tested.
@@ -161,6 +163,38 @@ pub(in crate::waf) enum Test {
     SqlInjection,
     Xss,
     Digits(PatternId, DigitCheck),
+}
+
+impl Test {
+    /// What the test compares with, if that may have macros.
+    pub(in crate::waf) fn argument(&self) -> Option<&Expansion> {
+        match self {
+            Self::RegexExpansion(text, _)
+            | Self::Equals(text)
+            | Self::StartsWith(text)
+            | Self::EndsWith(text)
+            | Self::Contains(text)
+            | Self::ContainsWord(text)
+            | Self::Within(text)
+            | Self::Number(_, text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, to be written to.
+    pub(in crate::waf) fn argument_mut(&mut self) -> Option<&mut Expansion> {
+        match self {
+            Self::RegexExpansion(text, _)
+            | Self::Equals(text)
+            | Self::StartsWith(text)
+            | Self::EndsWith(text)
+            | Self::Contains(text)
+            | Self::ContainsWord(text)
+            | Self::Within(text)
+            | Self::Number(_, text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// An expression with its macros expanded, and what it compiled to, if it did.

@@ -36,10 +36,14 @@ impl Runner<'_> {
         let Some(turns) = self.plan.phases.get(phase.index()) else { return };
         let mut at = 0;
         while let Some(turn) = turns.get(at).copied() {
-            at += 1;
-            if turn.screened.is_some_and(|screened| !self.state.findings.has(screened.bit)) {
-                continue;
+            if let Some(first) = turn.screened {
+                let idle = self.state.findings.none_from(first.bit, turn.row);
+                if idle > 0 {
+                    at += usize::from(idle);
+                    continue;
+                }
             }
+            at += 1;
             if self.stopped(phase) {
                 return;
             }
@@ -73,17 +77,19 @@ impl Runner<'_> {
     fn rule(&mut self, turn: Turn, rule: &PlannedRule) -> bool {
         self.state.rule = turn.rule;
         self.state.matched.clear();
-        let told = self.state.matches.len();
+        let tells = rule.log || rule.audit;
         for (at, link) in (0..).zip(&rule.links) {
             let screened = turn.screened.filter(|screened| screened.link == at);
             if !self.link(turn.rule, link, screened.map(|screened| screened.bit)) {
-                self.state.matches.truncate(told);
                 return false;
             }
             // What is told of a chain is what its first rule saw.
-            if at == 0 && (rule.log || rule.audit) {
-                self.tell(rule);
+            if at == 0 && tells {
+                self.note(rule);
             }
+        }
+        if tells {
+            self.tell(rule);
         }
         true
     }
@@ -227,7 +233,7 @@ impl Runner<'_> {
     /// The test's argument, if it has macros.
     fn argument(&mut self, link: &PlannedLink) -> Vec<u8> {
         let mut argument = std::mem::take(&mut self.state.argument);
-        if let Some(expansion) = expansion(&link.test)
+        if let Some(expansion) = link.test.argument()
             && expansion.as_text().is_none()
         {
             argument.clear();
@@ -300,33 +306,42 @@ impl Runner<'_> {
         };
     }
 
+    /// Keeps what there is to tell, of which nothing is told yet.
+    fn note(&mut self, rule: &PlannedRule) {
+        let mut noted = std::mem::take(&mut self.state.noted);
+        for (expansion, text) in [(&rule.message, &mut noted.message), (&rule.data, &mut noted.data)] {
+            text.clear();
+            self.state.expand(self.plan, self.lasting, expansion, text);
+            text.truncate(TOLD_BYTES);
+        }
+        let State { last_name, last_value, .. } = &*self.state;
+        for (text, kept) in [(last_name, &mut noted.variable), (last_value, &mut noted.value)] {
+            kept.clear();
+            kept.extend_from_slice(text.get(..TOLD_BYTES).unwrap_or(text));
+        }
+        noted.value_bytes = last_value.len();
+        self.state.noted = noted;
+    }
+
     fn tell(&mut self, rule: &PlannedRule) {
-        if self.state.matches.len() >= MATCHES {
-            self.state.matches_lost += 1;
+        let State { matches, matches_lost, noted, .. } = &mut *self.state;
+        if matches.len() >= MATCHES {
+            *matches_lost += 1;
             return;
         }
-        let mut expanded = |expansion: &Expansion| {
-            let mut text = Vec::new();
-            self.state.expand(self.plan, self.lasting, expansion, &mut text);
-            text.truncate(TOLD_BYTES);
-            lossy(text)
-        };
-        let message = expanded(&rule.message);
-        let data = expanded(&rule.data);
-        let cut = |text: &[u8]| text.get(..TOLD_BYTES).unwrap_or(text).to_vec();
-        self.state.matches.push(Match {
+        matches.push(Match {
             rule: rule.id,
             at: rule.at.clone(),
             phase: rule.phase,
             log: rule.log,
             audit: rule.audit,
-            message,
-            data,
+            message: lossy(noted.message.clone()),
+            data: lossy(noted.data.clone()),
             severity: rule.severity,
             tags: std::sync::Arc::clone(&rule.tags),
-            variable: lossy(cut(&self.state.last_name)),
-            value: cut(&self.state.last_value),
-            value_bytes: self.state.last_value.len(),
+            variable: lossy(noted.variable.clone()),
+            value: noted.value.clone(),
+            value_bytes: noted.value_bytes,
         });
     }
 
@@ -366,30 +381,16 @@ fn pass(link: &PlannedLink, text: &[u8], operands: &mut Operands<'_>) -> Passes 
 
 /// The test's argument as it is written. Empty if it has none, or has macros.
 pub(super) fn argument_of(test: &Test) -> &[u8] {
-    expansion(test).and_then(Expansion::as_text).unwrap_or_default()
+    test.argument().and_then(Expansion::as_text).unwrap_or_default()
 }
 
 /// Whether the test's argument is the same for every request.
 pub(super) fn argument_is_constant(test: &Test) -> bool {
-    expansion(test).is_none_or(|expansion| expansion.as_text().is_some())
+    test.argument().is_none_or(|expansion| expansion.as_text().is_some())
 }
 
 fn of<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {
-    expansion(&link.test).and_then(Expansion::as_text).unwrap_or(expanded)
-}
-
-fn expansion(test: &Test) -> Option<&Expansion> {
-    match test {
-        Test::RegexExpansion(expansion, _)
-        | Test::Equals(expansion)
-        | Test::StartsWith(expansion)
-        | Test::EndsWith(expansion)
-        | Test::Contains(expansion)
-        | Test::ContainsWord(expansion)
-        | Test::Within(expansion)
-        | Test::Number(_, expansion) => Some(expansion),
-        _ => None,
-    }
+    link.test.argument().and_then(Expansion::as_text).unwrap_or(expanded)
 }
 
 fn member_of(members: &super::plan::Members) -> &[u8] {

@@ -103,6 +103,17 @@ pub(super) enum Allowed {
     All,
 }
 
+/// What the first link of a rule found, as far as it is told if the others pass too.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) message: Vec<u8>,
+    pub(super) data: Vec<u8>,
+    pub(super) variable: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    /// How long the value is, of which the beginning is kept.
+    pub(super) value_bytes: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) values: Values,
@@ -127,6 +138,7 @@ pub(super) struct State {
     pub(super) removed_targets: Vec<u32>,
     pub(super) buffers: [Vec<u8>; 2],
     pub(super) argument: Vec<u8>,
+    pub(super) noted: Noted,
     pub(super) matches: Vec<Match>,
     /// Matches that were not kept because there were too many.
     pub(super) matches_lost: usize,
@@ -303,6 +315,9 @@ impl State {
         member: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
+        if let Some(value) = self.values.single(variable) {
+            return out.extend_from_slice(self.values.text(value));
+        }
         let members = member.map_or(Members::All, |name| Members::Named(name.into()));
         let target = PlannedTarget { variable, members, count: false };
         let kept = (std::mem::take(&mut self.found), std::mem::take(&mut self.pieces));

@@ -51,11 +51,12 @@ fn a_chain_matches_if_all_of_it_does() {
 }
 
 #[test]
-fn a_chain_is_screened_by_the_first_link_that_can_be() {
-    let chain = "SecRule REQUEST_METHOD \"!@rx ^HEAD$\" \"id:1,phase:1,pass,chain\"\nSecRule ARGS \"@rx attack\\d\" \"setvar:tx.count=+1\"";
+fn a_chain_is_screened_by_the_link_that_fewest_requests_come_to() {
+    let chain = "SecRule &ARGS \"@lt 3\" \"id:1,phase:1,pass,chain\"\nSecRule REQUEST_METHOD \"!@rx ^HEAD$\" \"chain\"\nSecRule ARGS \"@rx attack\\d\" \"setvar:tx.count=+1\"";
     let count = |rules: &str, request| run(rules, request).0.tx("count").map(<[u8]>::to_vec);
     assert_eq!(count(chain, get("/?a=attack1&b=attack2")), Some(b"2".to_vec()));
     assert_eq!(count(chain, get("/?a=attack")), None);
+    assert_eq!(count(chain, get("/?a=attack1&b=2&c=3")), None);
     assert_eq!(count(chain, Request { method: "HEAD", ..get("/?a=attack1") }), None);
     let unfiltered = |rules: &str| compile(rules, options(Mode::Filtered)).unwrap().1.unfiltered;
     assert!(unfiltered(chain).is_empty());
@@ -66,6 +67,33 @@ fn a_chain_is_screened_by_the_first_link_that_can_be() {
     let asked = format!("{chain}\nSecAction \"id:2,phase:1,pass,setvar:tx.last=%{{MATCHED_VAR_NAME}}\"");
     assert!(unfiltered(&asked).contains(&1));
     assert_eq!(run(&asked, get("/?a=b")).0.tx("last"), Some(&b"REQUEST_METHOD"[..]));
+}
+
+#[test]
+fn variables_that_no_rule_changes_are_written_in() {
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,setvar:'tx.allowed=GET PUT'\"\nSecRule REQUEST_METHOD \"!@within x %{tx.allowed}%{tx.none}\" \"id:2,phase:1,pass,setvar:tx.seen=%{tx.allowed}!\"";
+    let unfiltered = |rules: &str| compile(rules, options(Mode::Filtered)).unwrap().1.unfiltered;
+    assert!(unfiltered(rules).is_empty());
+    let post = Request { method: "POST", ..get("/?more=1") };
+    assert!(ids(rules, get("/")).is_empty());
+    assert_eq!(run(rules, post).0.tx("seen"), Some(&b"GET PUT!"[..]));
+    for change in ["tx.allowed=PUT", "tx.%{ARGS.name}llowed=PUT"] {
+        let changed =
+            format!("SecRule ARGS:more \"@eq 1\" \"id:3,phase:1,pass,nolog,setvar:'{change}'\"\n{rules}");
+        assert!(unfiltered(&changed).contains(&2), "{change}");
+    }
+}
+
+#[test]
+fn a_test_that_is_to_fail_is_screened_too() {
+    let rules = "SecRule ARGS \"!@rx ^\\d+$\" \"id:1,phase:1,pass,t:trim,setvar:tx.count=+1\"";
+    assert!(compile(rules, options(Mode::Filtered)).unwrap().1.unfiltered.is_empty());
+    let count = |request| run(rules, request).0.tx("count").map(<[u8]>::to_vec);
+    assert_eq!(count(get("/?a=1&b=%202&c=")), Some(b"1".to_vec()));
+    assert_eq!(count(get("/?a=1&b=x&c=1x")), Some(b"2".to_vec()));
+    assert_eq!(count(get("/?a=1&b=%202")), None);
+    let several = "SecRule ARGS \"!@rx ^\\d+$\" \"id:1,phase:1,pass,multiMatch,t:trim,setvar:tx.count=+1\"";
+    assert_eq!(run(several, get("/?a=%202")).0.tx("count"), Some(&b"1"[..]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::run::Runner;
 use super::state::State;
 use super::values::{Base, Source, Span, Values};
 use super::{Engine, Exhausted, Interruption, Match, Verdict};
+use crate::values::digits::{push, push_ip};
 use crate::waf::body::{self, Fault, Kind, content_type, cookie, urlencoded};
 use crate::waf::ir::{EngineState, Phase, Variable};
 
@@ -65,11 +66,12 @@ impl Transaction {
     /// Says who talks to whom.
     pub fn connection(&mut self, client: SocketAddr, server: SocketAddr) {
         let values = &mut self.state.values;
-        let address = values.keep(client.ip().to_canonical().to_string().as_bytes());
+        let address = values.keep_written(|head| push_ip(head, client.ip().to_canonical()));
         values.set(Variable::RemoteAddr, address);
         values.set(Variable::RemoteHost, address);
         values.set_number(Variable::RemotePort, usize::from(client.port()));
-        values.set_text(Variable::ServerAddr, server.ip().to_canonical().to_string().as_bytes());
+        let own = values.keep_written(|head| push_ip(head, server.ip().to_canonical()));
+        values.set(Variable::ServerAddr, own);
         values.set_number(Variable::ServerPort, usize::from(server.port()));
     }
 
@@ -146,10 +148,12 @@ impl Transaction {
     /// Phase 3 follows: the response's protocol and status.
     pub fn response(&mut self, protocol: &[u8], status: u16) {
         let values = &mut self.state.values;
-        values.set_text(Variable::ResponseProtocol, protocol);
-        values.set_number(Variable::ResponseStatus, usize::from(status));
-        let line = [protocol, b" ", status.to_string().as_bytes()].concat();
-        values.set_text(Variable::StatusLine, &line);
+        let protocol = values.keep(protocol);
+        values.keep(b" ");
+        let status = values.keep_written(|head| push(head, status.into()));
+        values.set(Variable::ResponseProtocol, protocol);
+        values.set(Variable::ResponseStatus, status);
+        values.set(Variable::StatusLine, protocol.to(status));
     }
 
     /// One header line of the response.
@@ -171,12 +175,12 @@ impl Transaction {
 
     /// Whether a body of this response is to be given to [`Self::response_body`].
     pub fn wants_response_body(&self) -> bool {
-        let kind = self.state.values.single(Variable::ResponseContentType);
-        let kind = kind.map(|kind| self.state.values.text(kind).to_ascii_lowercase());
+        let State { values, read_response_body, engine, .. } = &*self.state;
+        let kind = values.single(Variable::ResponseContentType).map(|kind| values.text(kind));
         let types = &self.engine.settings.response_types;
-        self.state.read_response_body
-            && self.state.engine != EngineState::Off
-            && kind.is_some_and(|kind| types.iter().any(|known| known.as_bytes() == kind))
+        *read_response_body
+            && *engine != EngineState::Off
+            && kind.is_some_and(|kind| types.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(kind)))
     }
 
     /// A part of the response's body, decoded from whatever it is compressed with.

@@ -25,10 +25,20 @@ struct Cell {
     value: Vec<u8>,
 }
 
+impl Cell {
+    fn set(&mut self, value: &[u8]) {
+        self.set = true;
+        self.value.clear();
+        self.value.extend_from_slice(value.get(..VALUE_BYTES).unwrap_or(value));
+    }
+}
+
 /// The variables of one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Tx {
     cells: Vec<Cell>,
+    /// Slots that are not as the plan begins with.
+    changed: Vec<Slot>,
     members: Vec<(Vec<u8>, Cell)>,
     /// By name, those of `members` in use.
     places: HashMap<Vec<u8>, u32>,
@@ -40,12 +50,15 @@ pub(super) struct Tx {
 impl Tx {
     /// The values that the plan begins with, and nothing else.
     pub(super) fn reset(&mut self, plan: &Plan) {
-        self.cells.resize_with(plan.initial.len(), Cell::default);
-        for (cell, initial) in self.cells.iter_mut().zip(&plan.initial) {
-            cell.set = initial.is_some();
-            if let Some(initial) = initial {
-                cell.value.clear();
-                cell.value.extend_from_slice(initial);
+        if self.cells.len() != plan.initial.len() {
+            self.cells.resize_with(plan.initial.len(), Cell::default);
+            self.changed = (0..).take(self.cells.len()).collect();
+        }
+        for slot in self.changed.drain(..) {
+            let Some(cell) = self.cells.get_mut(slot as usize) else { continue };
+            match plan.initial.get(slot as usize) {
+                Some(Some(initial)) => cell.set(initial),
+                _ => cell.set = false,
             }
         }
         self.used = 0;
@@ -100,15 +113,20 @@ impl Tx {
     }
 
     pub(super) fn set(&mut self, slot: Slot, value: &[u8]) {
-        if let Some(cell) = self.cells.get_mut(slot as usize) {
-            cell.set = true;
-            cell.value.clear();
-            cell.value.extend_from_slice(value.get(..VALUE_BYTES).unwrap_or(value));
+        if let Some(cell) = self.changing(slot) {
+            cell.set(value);
         }
     }
 
+    fn changing(&mut self, slot: Slot) -> Option<&mut Cell> {
+        if !self.changed.contains(&slot) {
+            self.changed.push(slot);
+        }
+        self.cells.get_mut(slot as usize)
+    }
+
     pub(super) fn remove(&mut self, slot: Slot) {
-        if let Some(cell) = self.cells.get_mut(slot as usize) {
+        if let Some(cell) = self.changing(slot) {
             cell.set = false;
         }
     }
@@ -150,9 +168,7 @@ impl Tx {
         if let Some((known, cell)) = self.members.get_mut(at) {
             known.clear();
             known.extend_from_slice(name);
-            cell.set = true;
-            cell.value.clear();
-            cell.value.extend_from_slice(value);
+            cell.set(value);
             self.bytes += name.len() + value.len();
         }
         true

@@ -124,8 +124,13 @@ impl Values {
 
     /// Copies text to where it stays.
     pub(super) fn keep(&mut self, text: &[u8]) -> Span {
+        self.keep_written(|head| head.extend_from_slice(text))
+    }
+
+    /// Keeps what is appended.
+    pub(super) fn keep_written(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Span {
         let start = length(&self.head);
-        self.head.extend_from_slice(text);
+        append(&mut self.head);
         Span { source: Source::Head, start, end: length(&self.head) }
     }
 

@@ -31,7 +31,7 @@ const NAME_BYTES: usize = 64;
 
 impl Filter {
     /// Takes up each rule that can be screened, and marks it so; chains `by_later` links, too, where nobody asks for
-    /// what the first matched in vain.
+    /// what the first matched in vain and fewer requests come to those.
     ///
     /// # Errors
     /// If the automaton of all literals cannot be built.
@@ -44,17 +44,31 @@ impl Filter {
         let Plan { phases, rules, .. } = plan;
         for turn in phases.iter_mut().flatten() {
             let Some(rule) = rules.get(turn.rule as usize) else { continue };
+            let mut rarest: Option<(Odds, _, _, _)> = None;
             for (link, at) in rule.links.iter().zip(0_u16..) {
                 let required = required_of(link, required.get(&(turn.rule, at.into())));
-                let is_worth_it = at == 0 || !is_likely(&required);
+                let odds = odds(link, &required);
+                let is_worth_it = match &rarest {
+                    None => at == 0 || odds < Odds::Most,
+                    Some((known, ..)) => odds < *known,
+                };
                 if is_worth_it && can_be_screened(link) && builder.has_room(link) {
-                    let bit = builder.rule((turn.rule, at), link, required);
-                    turn.screened = Some(ScreenedLink { bit, link: at });
-                    break;
+                    rarest = Some((odds, link, at, required));
                 }
                 if !by_later || !does_nothing(link) {
                     break;
                 }
+            }
+            if let Some((_, link, at, required)) = rarest {
+                let bit = builder.rule((turn.rule, at), link, required);
+                turn.screened = Some(ScreenedLink { bit, link: at });
+            }
+        }
+        for turns in phases {
+            let mut row = 0;
+            for turn in turns.iter_mut().rev() {
+                row = if turn.screened.is_some() { row + 1 } else { 0 };
+                turn.row = row;
             }
         }
         builder.finish(plan)
@@ -64,6 +78,28 @@ impl Filter {
 /// Whether nothing comes of the link but that the next one is tested.
 fn does_nothing(link: &PlannedLink) -> bool {
     link.actions.is_empty() && (link.negated || !link.capture)
+}
+
+/// How many requests have a value that is worth a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Odds {
+    /// Those with a text that few have.
+    Few,
+    /// Those that have a member of a name.
+    Some,
+    Most,
+}
+
+fn odds(link: &PlannedLink, required: &Required) -> Odds {
+    let is_named = |target: &PlannedTarget| matches!(target.members, Members::Named(_));
+    let is_usual = |target: &PlannedTarget| USUAL.contains(&target.variable);
+    if !is_likely(required) && !link.targets.iter().any(is_usual) {
+        Odds::Few
+    } else if link.targets.iter().all(is_named) {
+        Odds::Some
+    } else {
+        Odds::Most
+    }
 }
 
 /// Whether many texts have what it takes.
@@ -87,7 +123,7 @@ fn can_be_screened(link: &PlannedLink) -> bool {
         Test::Always | Test::Never | Test::RegexExpansion(..) => false,
         test => argument_is_constant(test),
     };
-    pure && !link.negated && !link.targets.is_empty() && link.targets.iter().all(stays)
+    pure && !link.targets.is_empty() && link.targets.iter().all(stays)
 }
 
 /// Single variables that are set once.
@@ -107,11 +143,22 @@ const SETTLED: &[Variable] = &[
     Variable::ResponseStatus,
 ];
 
+/// Those that are the same for most requests, and so most often what a rule looks for.
+const USUAL: &[Variable] = &[
+    Variable::RequestLine,
+    Variable::RequestMethod,
+    Variable::RequestProtocol,
+    Variable::ResponseProtocol,
+    Variable::ResponseStatus,
+];
+
 /// What a text needs for the link's test to pass.
 fn required_of(link: &PlannedLink, of_pattern: Option<&Required>) -> Required {
     let one_of = |bytes: ByteSet| Clause { bytes: bytes.to_ascii_lowercase(), literals: BTreeSet::new() };
     let needs = |least_bytes, clauses| Required { clauses, least_bytes };
     match &link.test {
+        // Any text may lack what the test looks for.
+        _ if link.negated => Required::default(),
         Test::BytesOutside(allowed) => needs(1, vec![one_of(allowed.complement())]),
         Test::BadUrlEncoding => needs(1, vec![one_of(ByteSet::of(b"%"))]),
         Test::BadUtf8 => needs(1, vec![one_of(ByteSet::range(0x80, 0xff))]),
@@ -162,7 +209,7 @@ impl Builder {
 
     fn rule(&mut self, place: (RuleId, u16), link: &PlannedLink, required: Required) -> u16 {
         let bit = u16::try_from(self.rules.len()).unwrap_or(u16::MAX);
-        if let (true, Test::Regex(pattern)) = (is_likely(&required), &link.test) {
+        if let (true, false, Test::Regex(pattern)) = (is_likely(&required), link.negated, &link.test) {
             let variables = link.targets.iter().map(|target| target.variable).collect();
             self.common.entry(variables).or_default().push((bit, *pattern));
         }

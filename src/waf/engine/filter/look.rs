@@ -238,7 +238,7 @@ impl Look<'_> {
         let text = findings.texts.text(self.value, id);
         let mut operands =
             Operands { plan: operands.plan, argument: argument_of(&link.test), caches: operands.caches };
-        if operators::matches(&link.test, text, &mut operands) {
+        if operators::matches(&link.test, text, &mut operands) != link.negated {
             findings.push(bit, self.at);
         }
     }

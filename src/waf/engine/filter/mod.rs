@@ -133,8 +133,10 @@ struct Scope {
 pub(in crate::waf) struct Findings {
     /// In the order of the values.
     list: Vec<Finding>,
-    /// By rule: its first finding and its last.
-    ends: Vec<Option<(u32, u32)>>,
+    /// Rules that have findings.
+    rules: Vec<u64>,
+    /// By rule that has findings: the first and the last.
+    ends: Vec<(u32, u32)>,
     /// Values looked at.
     seen: usize,
     seen_singles: u128,
@@ -165,7 +167,7 @@ impl Findings {
     pub(super) fn clear(&mut self) {
         self.list.clear();
         self.list.shrink_to(KEPT_FINDINGS);
-        self.ends.fill(None);
+        self.rules.fill(0);
         self.seen = 0;
         self.seen_singles = 0;
     }
@@ -183,14 +185,23 @@ impl Findings {
         self.seen_singles = u128::MAX;
     }
 
-    /// Whether any value passes the rule's test.
-    pub(super) fn has(&self, bit: u16) -> bool {
-        self.ends.get(usize::from(bit)).is_some_and(Option::is_some)
+    /// How many rules in a row no value passes the test of, of so many from this one on.
+    pub(super) fn none_from(&self, bit: u16, row: u16) -> u16 {
+        let mut place = usize::from(bit) / 64;
+        let mut below = u64::MAX << (bit % 64);
+        let end = bit.saturating_add(row);
+        while let Some(word) = self.rules.get(place).filter(|_| place * 64 < usize::from(end)) {
+            if let Some(next) = bits(word & below, place).next() {
+                return next.min(end) - bit;
+            }
+            (place, below) = (place + 1, u64::MAX);
+        }
+        row
     }
 
     /// The values that pass the rule's test.
     pub(super) fn of(&self, bit: u16) -> impl Iterator<Item = ValueRef> {
-        let mut place = self.ends.get(usize::from(bit)).copied().flatten().map(|(first, _)| first);
+        let mut place = self.ends_of(bit).map(|(first, _)| first);
         std::iter::from_fn(move || {
             let at = place?;
             let found = self.list.get(at as usize)?;
@@ -199,20 +210,29 @@ impl Findings {
         })
     }
 
+    fn ends_of(&self, bit: u16) -> Option<(u32, u32)> {
+        let word = self.rules.get(usize::from(bit) / 64)?;
+        (word & 1 << (bit % 64) != 0).then(|| self.ends.get(usize::from(bit)).copied())?
+    }
+
     /// Notes that the value passes the rule's test; once, however many of its texts do.
     fn push(&mut self, bit: u16, at: ValueRef) {
         let Ok(place) = u32::try_from(self.list.len()) else { return };
-        if self.ends.len() <= usize::from(bit) {
-            self.ends.resize(usize::from(bit) + 1, None);
-        }
-        let Some(ends) = self.ends.get_mut(usize::from(bit)) else { return };
+        let ends = self.ends_of(bit);
         let last = ends.and_then(|(_, last)| self.list.get_mut(last as usize));
         match last {
             Some(last) if last.at == at => return,
             Some(last) => last.next = place,
             None => {}
         }
-        *ends = Some((ends.map_or(place, |(first, _)| first), place));
+        if self.ends.len() <= usize::from(bit) {
+            self.ends.resize(usize::from(bit) + 1, (0, 0));
+            self.rules.resize(usize::from(bit) / 64 + 1, 0);
+        }
+        insert(&mut self.rules, bit);
+        if let Some(known) = self.ends.get_mut(usize::from(bit)) {
+            *known = (ends.map_or(place, |(first, _)| first), place);
+        }
         self.list.push(Finding { bit, at, next: place });
     }
 }

@@ -58,11 +58,16 @@ pub(super) struct Texts {
     pub(super) remembered: Remembered,
     /// What is known of a text that is not there.
     nothing: Known,
+    /// Whether any buffer has grown beyond what is kept.
+    is_large: bool,
 }
 
 impl Texts {
     /// Gives back what large values took.
     pub(super) fn clear(&mut self) {
+        if !std::mem::take(&mut self.is_large) {
+            return;
+        }
         for buffer in &mut self.buffers {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES);
@@ -119,6 +124,7 @@ impl Texts {
         let mut out = self.buffers.get_mut(to - 1).map(std::mem::take).ok_or(Full)?;
         out.clear();
         let changed = transformation.apply(self.text(value, from), &mut out);
+        self.is_large |= out.capacity() > KEPT_BYTES;
         let id = if changed { id } else { from };
         if changed {
             let same_letters =

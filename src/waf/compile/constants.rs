@@ -1,0 +1,68 @@
+//! Variables of `TX` that no rule changes: where tests and actions name them, their text is written instead.
+//!
+//! CRS keeps its limits and lists in variables, so that nearly all of its numbers and half of its comparisons have macros.
+//! Messages keep theirs: `RULE:msg` is a message as it is written.
+
+use crate::waf::engine::plan::{
+    Expansion, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedUpdate, Slot,
+};
+
+/// Writes in the first values of all variables but those that a rule `changes`.
+pub(super) fn write_in(plan: &mut Plan, changes: impl Fn(Slot) -> bool) {
+    let Plan { rules, initial, .. } = plan;
+    let mut write = |expansion: &mut Expansion| {
+        let mut parts = Vec::with_capacity(expansion.parts.len());
+        for part in &expansion.parts {
+            let text = match part {
+                Part::Slot(slot) if !changes(*slot) => {
+                    initial.get(*slot as usize).and_then(Option::as_deref).unwrap_or_default()
+                }
+                Part::Text(text) => text,
+                _ => {
+                    parts.push(part.clone());
+                    continue;
+                }
+            };
+            match parts.last_mut() {
+                Some(Part::Text(before)) => *before = [before, text].concat().into(),
+                _ => parts.push(Part::Text(text.into())),
+            }
+        }
+        expansion.parts = parts.into();
+    };
+    for rule in rules {
+        if let PlannedDisruption::Redirect(to) = &mut rule.disruptive {
+            write(to);
+        }
+        for link in &mut rule.links {
+            each(link, &mut write);
+        }
+    }
+}
+
+/// All templates of a link.
+fn each(link: &mut PlannedLink, write: &mut impl FnMut(&mut Expansion)) {
+    link.test.argument_mut().into_iter().for_each(&mut *write);
+    for action in &mut link.actions {
+        match action {
+            PlannedAction::SetSlot(_, update) => in_update(update, write),
+            PlannedAction::SetMember(_, name, update) => {
+                write(name);
+                in_update(update, write);
+            }
+            PlannedAction::Expire(_, name, seconds) => {
+                write(name);
+                write(seconds);
+            }
+            PlannedAction::Begin(_, text) | PlannedAction::Environment(_, text) => write(text),
+            _ => {}
+        }
+    }
+}
+
+fn in_update(update: &mut PlannedUpdate, write: &mut impl FnMut(&mut Expansion)) {
+    match update {
+        PlannedUpdate::Set(text) | PlannedUpdate::Add(text) | PlannedUpdate::Subtract(text) => write(text),
+        PlannedUpdate::Remove => {}
+    }
+}
