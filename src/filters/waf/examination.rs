@@ -190,14 +190,18 @@ impl Examination {
             return Ok(());
         }
         self.transaction.response(protocol(response.version), response.status.as_u16());
+        // What cannot be decoded is not for people's eyes either.
+        let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES + 1).ok();
         for (name, value) in &response.headers {
+            // Of a body that says that it is compressed, the Core Rule Set takes it that it cannot be read.
+            if name == CONTENT_ENCODING && collected.is_some() {
+                continue;
+            }
             self.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
         }
         let verdict = self.transaction.response_headers();
         self.judge(&verdict)?;
         if self.transaction.wants_response_body() {
-            // What cannot be decoded is not for people's eyes either.
-            let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES + 1).ok();
             self.response = collected.map(|collected| (collected, BytesMut::new()));
         }
         Ok(())

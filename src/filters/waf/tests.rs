@@ -344,6 +344,34 @@ fn a_response_waits_until_it_is_known_to_be_good() {
 }
 
 #[test]
+fn rules_see_a_response_as_if_it_had_not_been_compressed() {
+    use std::io::Write as _;
+    const SKIPPING: &str = r#"
+SecRule RESPONSE_HEADERS:Content-Encoding "@pm gzip br" "id:1,phase:4,pass,nolog,skipAfter:END"
+SecRule RESPONSE_BODY "@contains secret" "id:2,phase:4,deny"
+SecMarker END
+"#;
+    let place = Place::new("compressed-responses");
+    fs::write(place.folder.join("a.conf"), SKIPPING).unwrap();
+    let filter = place.filter(json!({}));
+    for (text, expected) in [("a secret", Err("waf_blocked")), ("a word", Ok(()))] {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        let mut sample = Sample::get("/", &[]);
+        assert_eq!(sent(&*filter, &mut sample, &[]), Ok(()));
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.insert_header("content-type", "text/html").unwrap();
+        response.insert_header("content-encoding", "gzip").unwrap();
+        let mut exchange = sample.exchange();
+        filter.on_response(&mut exchange, &mut response).unwrap();
+        assert!(response.headers.contains_key("content-encoding"), "the client gets it as it came");
+        let mut piece = Some(Bytes::from(encoder.finish().unwrap()));
+        let told = filter.on_response_body(&mut exchange, &mut piece, true).map_err(|refusal| refusal.reason);
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
 fn routes_share_rules_until_a_file_changes() {
     let place = Place::new("shared");
     let shelf = place.ground.state.kept.find_or("waf", Shelf::default);
