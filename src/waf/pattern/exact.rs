@@ -1,7 +1,8 @@
-//! Patterns that no automaton knows: with references to what a group found, or with lookaround within.
+//! Patterns that no automaton knows: with references to what a group found, with lookaround within, or with parts that
+//! give nothing back.
 //!
-//! An automaton finds the texts that such a pattern may match: those in which it matches if a reference is anything, and
-//! nobody looks around. These are searched by backtracking, which may take forever; so each step is paid for, and a text
+//! An automaton finds the texts that such a pattern may match: those in which it matches if a reference is anything,
+//! nobody looks around, and all is given back. These are searched by backtracking, which may take forever; so each step is paid for, and a text
 //! that asks for too much of it is one for which the rules had no time, as is one that goes too deep.
 
 use regex_syntax::hir::{Capture, Class, Hir, HirKind, Look, Repetition};
@@ -21,6 +22,7 @@ const LENGTHS: usize = 16;
 pub(super) enum Special {
     Reference(usize),
     Around { behind: bool, negative: bool },
+    Atomic,
 }
 
 impl Special {
@@ -28,6 +30,7 @@ impl Special {
     pub(super) fn name(&self, unique: usize) -> String {
         match self {
             Self::Reference(group) => format!("r{group}_{unique}"),
+            Self::Atomic => format!("o_{unique}"),
             Self::Around { behind, negative } => {
                 format!("{}{}_{unique}", if *behind { "b" } else { "a" }, if *negative { "n" } else { "p" })
             }
@@ -39,6 +42,7 @@ impl Special {
         let (kind, _) = name.split_once('_')?;
         Some(match kind.strip_prefix('r') {
             Some(group) => Self::Reference(group.parse().ok()?),
+            None if kind == "o" => Self::Atomic,
             None => Self::Around { behind: kind.starts_with('b'), negative: kind.ends_with('n') },
         })
     }
@@ -57,6 +61,7 @@ pub(super) fn approximated(hir: &Hir, groups: &mut u32) -> (Hir, bool) {
         HirKind::Capture(capture) => match Special::of(capture) {
             Some(Special::Reference(_)) => return (anything(), true),
             Some(Special::Around { .. }) => return (Hir::empty(), true),
+            Some(Special::Atomic) => return (approximated(&capture.sub, groups).0, true),
             None => {
                 *groups += 1;
                 let index = *groups;
@@ -103,6 +108,7 @@ enum Node {
     All(Vec<Self>),
     Any(Vec<Self>),
     Reference(usize),
+    Atomic(Box<Self>),
     Ahead {
         negative: bool,
         node: Box<Self>,
@@ -176,6 +182,7 @@ impl Node {
             HirKind::Alternation(branches) => Self::Any(list(branches, groups)?),
             HirKind::Capture(capture) => match Special::of(capture) {
                 Some(Special::Reference(group)) => Self::Reference(group),
+                Some(Special::Atomic) => Self::Atomic(Box::new(Self::of(&capture.sub, groups)?)),
                 Some(Special::Around { behind, negative }) => {
                     let lengths = if behind { lengths(&capture.sub)? } else { Vec::new() };
                     let node = Box::new(Self::of(&capture.sub, groups)?);
@@ -199,6 +206,7 @@ impl Node {
             Self::Reference(group) => *group,
             Self::Repeat { node, .. }
             | Self::Group(_, node)
+            | Self::Atomic(node)
             | Self::Ahead { node, .. }
             | Self::Behind { node, .. } => node.highest_reference(),
             Self::All(list) | Self::Any(list) => list.iter().map(Self::highest_reference).max().unwrap_or(0),
@@ -249,9 +257,9 @@ impl Search<'_> {
 
     fn matches(&mut self, node: &Node, at: usize, then: Then<'_>) -> bool {
         match node {
-            Node::Literal(literal) => self.rest(at).starts_with(literal) && then(self, at + literal.len()),
-            Node::OneOf(set) => self.is_of(set, at) && then(self, at + 1),
-            Node::Look(look) => self.looks(*look, at) && then(self, at),
+            Node::Literal(_) | Node::OneOf(_) | Node::Look(_) | Node::Atomic(_) => {
+                self.all(std::slice::from_ref(node), at, then)
+            }
             Node::Repeat { least, most, greedy, node } => match &**node {
                 Node::OneOf(set) => self.run(set, (*least, *most), *greedy, at, then),
                 node => self.repeat(node, (*least, *most), *greedy, (0, at), then),
@@ -282,10 +290,45 @@ impl Search<'_> {
     }
 
     fn all(&mut self, list: &[Node], at: usize, then: Then<'_>) -> bool {
-        match list.split_first() {
-            Some((first, rest)) => self.node(first, at, &mut |search, at| search.all(rest, at, then)),
-            None => then(self, at),
+        let before = self.groups;
+        let matches = self.each(list, at, then);
+        if !matches {
+            self.groups = before;
         }
+        matches
+    }
+
+    /// What matches in one way alone needs no way back, and takes no depth.
+    fn each(&mut self, mut list: &[Node], mut at: usize, then: Then<'_>) -> bool {
+        while let Some((first, rest)) = list.split_first() {
+            if !self.meter.spend(STEP_NS) {
+                return false;
+            }
+            match self.only(first, at) {
+                Some(Some(end)) => (list, at) = (rest, end),
+                Some(None) => return false,
+                None => return self.node(first, at, &mut |search, at| search.all(rest, at, then)),
+            }
+        }
+        then(self, at)
+    }
+
+    /// Where the node's match ends, if it has one, for nodes that match in one way alone.
+    fn only(&mut self, node: &Node, at: usize) -> Option<Option<usize>> {
+        Some(match node {
+            Node::Literal(literal) => self.rest(at).starts_with(literal).then_some(at + literal.len()),
+            Node::OneOf(set) => self.is_of(set, at).then_some(at + 1),
+            Node::Look(look) => self.looks(*look, at).then_some(at),
+            Node::Atomic(node) => {
+                let mut end = None;
+                self.node(node, at, &mut |_, to| {
+                    end = Some(to);
+                    true
+                });
+                end
+            }
+            _ => return None,
+        })
     }
 
     /// What one set of bytes repeats takes no depth.

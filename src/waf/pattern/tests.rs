@@ -31,7 +31,12 @@ fn reads_patterns_as_pcre_does() {
         (r"^a{2}$", b"aa", b"a"),
         (r"^\Qa.b\E$", b"a.b", b"axb"),
         (r"^a++b$", b"aab", b"b"),
-        (r"^(?>a|ab)c$", b"abc", b"b"),
+        (r"^(?>a|ab)c$", b"ac", b"abc"),
+        (r"^a*+[^b]$", b"aac", b"aa"),
+        (r"^a{1,2}+a$", b"aaa", b"aa"),
+        (r"^[ab]?+b$", b"ab", b"b"),
+        (r"^(?:(a)|ab)++c\1$", b"aaca", b"abca"),
+        (r"^x(?:\s*+;\s*+(?:a|[^b]c)?)*$", b"x ; a;dc", b"x; c"),
         (r"(?i)^SELECT$", b"select", b"sel"),
         (r"^a(?#comment)b$", b"ab", b"a"),
         (r"^a.b$", b"a\nb", b"ab"),
@@ -243,6 +248,14 @@ fn looks_around_within_a_pattern_and_refers_to_groups() {
     }
     let groups = regex(r"(\w)-(?=b)(\w)\1").0.groups(0, &mut Caches::default(), b"a-bb a-ba", 0).unwrap();
     assert_eq!(groups[..3], [Some((5, 9)), Some((5, 6)), Some((7, 8))]);
+}
+
+#[test]
+fn what_gives_nothing_back_takes_no_depth() {
+    let list = |items: usize| ["a", &", b".repeat(items)].concat();
+    let pattern = r"^a(?:\s*+,\s*+(?:b|[^c]d))*$";
+    assert!(is_match(pattern, list(100).as_bytes()));
+    assert!(!is_match(pattern, [&list(100), ", d"].concat().as_bytes()), "the space is not given back");
 }
 
 #[test]

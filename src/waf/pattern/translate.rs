@@ -1,9 +1,9 @@
 //! From PCRE's syntax to the `regex` crate's, where the two differ.
 //!
-//! Bytes stay bytes: `\x{e9}` and a raw byte above 127 mean that byte, as PCRE reads them without its UTF mode. Possessive
-//! quantifiers and atomic groups forbid a backtracking that linear time has no need of; they are read as their plain
-//! forms, which match all they match. Lookaround is translated at the edge of a pattern ([`super::lookaround`]); elsewhere,
-//! and of references, there are groups with names that say what they are ([`Special`]).
+//! Bytes stay bytes: `\x{e9}` and a raw byte above 127 mean that byte, as PCRE reads them without its UTF mode.
+//! Lookaround is translated at the edge of a pattern ([`super::lookaround`]); elsewhere, of references, of possessive
+//! quantifiers and of atomic groups, there are groups with names that say what they are ([`Special`]). Where there can be
+//! none, the latter two are read as their plain forms, which match all they match.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ pub enum Untranslatable {
 /// # Errors
 /// What has no counterpart.
 pub fn translate(pattern: &[u8]) -> Result<String, Untranslatable> {
-    let translator = translated(pattern)?;
+    let translator = translated(pattern, false)?;
     if translator.specials > 0 {
         return Err(Untranslatable::NotLinear("lookaround or a reference"));
     }
@@ -35,12 +35,13 @@ pub fn translate(pattern: &[u8]) -> Result<String, Untranslatable> {
 
 /// The same, and what has no counterpart are groups by the names of [`Special`].
 pub(super) fn with_specials(pattern: &[u8]) -> Result<String, Untranslatable> {
-    translated(pattern).map(|translator| translator.out)
+    translated(pattern, true).map(|translator| translator.out)
 }
 
-fn translated(pattern: &[u8]) -> Result<Translator<'_>, Untranslatable> {
+fn translated(pattern: &[u8], is_exact: bool) -> Result<Translator<'_>, Untranslatable> {
     let out = String::with_capacity(pattern.len() + 16);
-    let mut translator = Translator { rest: pattern, out, depth: 0, has_flags: false, specials: 0 };
+    let mut translator =
+        Translator { rest: pattern, out, open: Vec::new(), item: 0, has_flags: false, specials: 0, is_exact };
     while let Some(byte) = translator.next() {
         translator.item(byte)?;
     }
@@ -50,11 +51,15 @@ fn translated(pattern: &[u8]) -> Result<Translator<'_>, Untranslatable> {
 struct Translator<'a> {
     rest: &'a [u8],
     out: String,
-    /// Groups that are open.
-    depth: usize,
+    /// Where groups start that are open.
+    open: Vec<usize>,
+    /// Where what came last starts, which a quantifier is for.
+    item: usize,
     has_flags: bool,
     /// Groups with names.
     specials: usize,
+    /// Whether there may be groups that give nothing back.
+    is_exact: bool,
 }
 
 /// What an escape stands for.
@@ -84,6 +89,9 @@ impl Translator<'_> {
     }
 
     fn item(&mut self, byte: u8) -> Result<(), Untranslatable> {
+        if !matches!(byte, b'*' | b'+' | b'?' | b'{' | b')') {
+            self.item = self.out.len();
+        }
         match byte {
             b'\\' => self.escape_outside(),
             b'[' => self.class(),
@@ -97,8 +105,12 @@ impl Translator<'_> {
                 self.brace();
                 Ok(())
             }
-            b'^' | b'$' | b'.' | b'|' | b')' => {
-                self.depth = self.depth.saturating_sub(usize::from(byte == b')'));
+            b')' => {
+                self.item = self.open.pop().unwrap_or_default();
+                self.out.push(')');
+                Ok(())
+            }
+            b'^' | b'$' | b'.' | b'|' => {
                 self.out.push(char::from(byte));
                 Ok(())
             }
@@ -119,12 +131,15 @@ impl Translator<'_> {
         }
     }
 
-    /// A lazy quantifier stays so; a possessive one becomes greedy.
+    /// A lazy quantifier stays so; a possessive one is a greedy one that gives nothing back.
     fn after_quantifier(&mut self) {
         if self.take(b"?") {
             self.out.push('?');
-        } else {
-            self.take(b"+");
+        } else if self.take(b"+") && self.is_exact {
+            self.specials += 1;
+            let group = format!("(?P<{}>", Special::Atomic.name(self.specials));
+            self.out.insert_str(self.item, &group);
+            self.out.push(')');
         }
     }
 
@@ -140,6 +155,7 @@ impl Translator<'_> {
             _ => false,
         };
         if !quantifier {
+            self.item = self.out.len();
             return self.literal(b'{');
         }
         _ = write!(self.out, "{{{}}}", String::from_utf8_lossy(inside));
@@ -148,7 +164,7 @@ impl Translator<'_> {
     }
 
     fn group(&mut self) -> Result<(), Untranslatable> {
-        self.depth += 1;
+        self.open.push(self.item);
         if !self.take(b"?") {
             self.out.push('(');
             return Ok(());
@@ -162,11 +178,15 @@ impl Translator<'_> {
             }
             [b'>', ..] => {
                 self.take(b">");
-                self.out.push_str("(?:");
+                if self.is_exact {
+                    self.special(&Special::Atomic);
+                } else {
+                    self.out.push_str("(?:");
+                }
                 Ok(())
             }
             [b'#', ..] => {
-                self.depth -= 1;
+                self.open.pop();
                 let end = memchr::memchr(b')', self.rest);
                 let after = end.and_then(|end| self.rest.get(end + 1..));
                 self.rest =
@@ -190,14 +210,14 @@ impl Translator<'_> {
 
     /// What looks around: where the pattern or a branch of it starts or ends, as a part of what matches.
     fn lookaround(&mut self) {
-        let is_outside = self.depth == 1 && !self.has_flags;
+        let is_outside = self.open.len() == 1 && !self.has_flags;
         let found = Lookaround::read(self.rest).filter(|found| is_outside && found.is_at_edge(&self.out));
         if let Some(found) = found
             && let Ok(inside) = translate(found.inside)
             && let Some(instead) =
                 if found.negative { none_of(&inside, found.behind) } else { Some(format!("(?:{inside})")) }
         {
-            self.depth -= 1;
+            self.open.pop();
             self.out.push_str(&instead);
             self.rest = found.after;
             return;
@@ -223,7 +243,9 @@ impl Translator<'_> {
                 Some(b'x') => return wrong("the flag x, for patterns with comments, is not known"),
                 Some(flag @ (b'i' | b'm' | b's' | b'-')) => self.out.push(char::from(flag)),
                 Some(end @ (b')' | b':')) => {
-                    self.depth -= usize::from(end == b')');
+                    if end == b')' {
+                        self.open.pop();
+                    }
                     if self.out.ends_with("(?") && end == b')' {
                         self.out.truncate(before);
                         return Ok(());
