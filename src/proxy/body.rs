@@ -216,7 +216,8 @@ async fn invite(session: &mut Session) -> Result<()> {
     session.write_continue_response().await
 }
 
-fn waits_to_be_asked(request: &RequestHeader) -> bool {
+/// Whether the client sends its body when it is asked to. HTTP/1.0 does not know how.
+pub fn waits_to_be_asked(request: &RequestHeader) -> bool {
     request.version >= Version::HTTP_11 && request.headers.contains_key(header::EXPECT)
 }
 

@@ -67,7 +67,6 @@ fn understand(
     connection: &Arc<Connection>,
 ) -> Result<(), Decision> {
     let http2 = session.is_http2();
-    let has_body = !session.is_body_empty();
     let request = session.req_header_mut();
     // First of all, so that the line about a refusal says whom it concerns.
     identify(&mut ctx.facts, &ctx.snapshot.forwarding, connection, &request.headers);
@@ -107,7 +106,6 @@ fn understand(
         if !http2 {
             settle_upgrade(parts);
         }
-        settle_expectation(parts, has_body);
         remove_claims(&mut parts.headers, &ctx.snapshot.vouched);
     });
     find_route(ctx, request, &named.host);
@@ -150,14 +148,6 @@ fn settle_upgrade(request: &mut Parts) {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     } else {
         headers.remove(header::UPGRADE);
-    }
-}
-
-/// Only a body can be waited for, and HTTP/1.0 does not know how (RFC 9110 section 10.1.1). Asked twice is asked once.
-fn settle_expectation(request: &mut Parts, has_body: bool) {
-    let expects = request.headers.remove(header::EXPECT).is_some();
-    if expects && has_body && request.version >= Version::HTTP_11 {
-        request.headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
     }
 }
 

@@ -49,13 +49,21 @@ pub fn edit_response<T>(response: &mut ResponseHeader, change: impl FnOnce(&mut 
 }
 
 /// Turns a copy of the client's request into what the upstream gets. What goes `alone` has a body that an upstream may
-/// leave unread and then take for the next request (CL.0 desync), so its connection is not used again.
-pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, alone: bool) -> Result<()> {
+/// leave unread and then take for the next request (CL.0 desync), so its connection is not used again. A client that
+/// `waits` sends its body when it is asked to.
+pub fn forward(
+    request: &mut RequestHeader,
+    ctx: &Context,
+    protocol: Protocol,
+    alone: bool,
+    waits: bool,
+) -> Result<()> {
     edit(request, |parts| {
         let headers = &mut parts.headers;
         // What is added below, in one go.
         headers.reserve(6);
         headers.remove(&EDGEWARD_CHILD);
+        settle_expectation(headers, waits && ctx.facts.has_body);
         hide_cookies(headers, &ctx.snapshot.secret_cookies);
         join_cookies(headers)?;
         say_who_asks(headers, ctx)?;
@@ -75,6 +83,15 @@ pub fn forward(request: &mut RequestHeader, ctx: &Context, protocol: Protocol, a
         }
         name_backend(&mut parts.headers, ctx)
     })
+}
+
+/// Only a body can be waited for, and asked twice is asked once. Filters see what the client sent: the Core Rule Set has
+/// a rule for it.
+fn settle_expectation(headers: &mut HeaderMap, waits: bool) {
+    headers.remove(header::EXPECT);
+    if waits {
+        headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+    }
 }
 
 /// A client of HTTP/1.0 may name no host. What is sent is HTTP/1.1, which is malformed without one (RFC 9112 section 3.2).

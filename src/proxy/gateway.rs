@@ -270,7 +270,7 @@ impl ProxyHttp for Gateway {
         ctx.body.begin_try(session);
         let protocol = upstream::service(ctx).map(|service| service.protocol()).unwrap_or_default();
         let alone = protocol == Protocol::Http1 && !session.is_body_empty() && !means_body(&request.method);
-        forward::forward(request, ctx, protocol, alone)?;
+        forward::forward(request, ctx, protocol, alone, body::waits_to_be_asked(session.req_header()))?;
         caching::sends(request, ctx);
         Ok(())
     }

@@ -315,6 +315,16 @@ fn the_core_rule_set_is_tuned_by_the_policy() {
 }
 
 #[test]
+fn rules_see_what_is_not_for_the_upstream() {
+    let rules = "SecRule REQUEST_HEADERS:Expect \"@streq 100-continue\" \"id:1,phase:1,deny\"\n";
+    let origin = Origin::start(|_| Reply::text("ok"));
+    let edge = Edge::policy(&policy("{ rules: [waf.conf], max_time: 1m }"));
+    let edge = edge.with("origin", origin.address()).with("crs", "/nowhere").file("waf.conf", rules).start();
+    let get = |headers: &[(&str, &str)]| edge.client("listen").request("GET", "/", headers, b"").status;
+    assert_eq!((get(&[("Expect", "100-continue")]), get(&[])), (403, 200));
+}
+
+#[test]
 fn in_shadow_an_attack_passes_and_is_counted() {
     let (edge, origin) = running("{ rules: [waf.conf], max_time: 1m, mode: shadow }", Path::new("/nowhere"));
     for (method, target, kind, body) in [ATTACKS[1], ATTACKS[2]] {
