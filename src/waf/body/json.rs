@@ -9,8 +9,8 @@
 //! may carry an attack as well as any.
 //!
 //! The grammar is held to the letter, so that no backend reads another document than the rules did: invalid UTF-8,
-//! lone surrogates, raw control characters, leading zeros, trailing commas and trailing data are faults. One UTF-8
-//! byte order mark is skipped (RFC 8259 section 8.1 lets parsers do so).
+//! raw control characters, leading zeros, trailing commas and trailing data are faults. One UTF-8 byte order mark is
+//! skipped (RFC 8259 section 8.1 lets parsers do so).
 
 mod string;
 

@@ -63,14 +63,14 @@ fn escape(input: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
 
 fn unicode(input: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
     let unit = code_unit(input, at).ok_or(malformed("json: invalid escape", at))?;
-    let (code, end) = match unit {
-        0xd800..=0xdbff => match code_unit(input, at + 6) {
-            Some(low @ 0xdc00..=0xdfff) => (0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00), at + 12),
-            _ => return Err(malformed("json: lone surrogate", at)),
-        },
+    let (code, end) = match (unit, code_unit(input, at + 6)) {
+        (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
+            (0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00), at + 12)
+        }
         _ => (unit, at + 6),
     };
-    let character = char::from_u32(code).ok_or(malformed("json: lone surrogate", at))?;
+    // Half of a pair is what is left of an emoji where a client cut its text (RFC 8259 section 8.2).
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     Ok(end)
 }

@@ -87,8 +87,11 @@ impl<'r, S: Sink + ?Sized> Reader<'r, '_, S> {
             }
             self.at += 1;
             self.skip_space();
-            self.parameter(found)?;
-            self.skip_space();
+            // Some clients end the line in a semicolon.
+            if self.peek().is_some() {
+                self.parameter(found)?;
+                self.skip_space();
+            }
         }
         Ok(())
     }
