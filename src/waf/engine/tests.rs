@@ -41,6 +41,25 @@ fn only_watches_where_it_is_told_so() {
 }
 
 #[test]
+fn paths_are_decoded_and_what_was_sent_is_there_too() {
+    for (target, variable, expected) in [
+        ("/%61/b%20c?d=%65", "REQUEST_URI", "/a/b c?d=%65"),
+        ("/a/b+c?d=%65", "REQUEST_URI", "/a/b+c?d=%65"),
+        ("http://h/%61?d", "REQUEST_URI", "/a?d"),
+        ("/%2561", "REQUEST_URI", "/%61"),
+        ("/%61/b%20c?d=%65", "REQUEST_FILENAME", "/a/b c"),
+        ("/%61/b%20c?d=%65", "REQUEST_BASENAME", "b c"),
+        ("http://h/%61?d", "REQUEST_URI_RAW", "http://h/%61?d"),
+        ("/%61?d=%65", "REQUEST_LINE", "GET /%61?d=%65 HTTP/1.1"),
+        ("/%61?d=%65", "QUERY_STRING", "d=%65"),
+    ] {
+        let rule = |text: &str| format!("SecRule {variable} \"@streq {text}\" \"id:1,phase:1,deny\"");
+        let is_refused = |text: &str| run(&rule(text), get(target)).1 != Verdict::Pass;
+        assert_eq!((is_refused(expected), is_refused("/")), (true, false), "{variable} of {target}");
+    }
+}
+
+#[test]
 fn a_chain_matches_if_all_of_it_does() {
     let rules = "SecRule ARGS:a \"@streq 1\" \"id:1,phase:1,pass,chain,setvar:tx.half=1\"\nSecRule ARGS:b \"@streq 2\" \"setvar:tx.whole=1\"";
     let (transaction, _) = run(rules, get("/?a=1&b=2"));

@@ -89,13 +89,19 @@ impl Transaction {
         values.set(Variable::RequestProtocol, version);
         let (from, query) = split_target(target);
         let path_end = query.map_or(target.len(), |query| query - 1);
-        values.set(Variable::RequestUri, Values::part(raw, from, target.len()));
-        let path = target.get(from..path_end).unwrap_or_default();
-        let base = match decoded(path) {
-            None => (Values::part(raw, from, path_end), base_of(path)),
-            Some(decoded) => (values.keep(&decoded), base_of(&decoded)),
+        let (path, rest) = target
+            .get(from..)
+            .and_then(|uri| uri.split_at_checked(path_end.saturating_sub(from)))
+            .unwrap_or_default();
+        let (uri, path, base) = match decoded(path) {
+            None => (Values::part(raw, from, target.len()), Values::part(raw, from, path_end), base_of(path)),
+            // As in ModSecurity 2, whose rules for paths would be passed by otherwise with `/%61dmin`.
+            Some(decoded) => {
+                let uri = values.keep(&[&decoded, rest].concat());
+                (uri, Values::part(uri, 0, decoded.len()), base_of(&decoded))
+            }
         };
-        let (path, base) = base;
+        values.set(Variable::RequestUri, uri);
         values.set(Variable::RequestFilename, path);
         values.set(Variable::PathInfo, path);
         values.set(Variable::RequestBasename, Values::part(path, base, path.len()));
