@@ -142,7 +142,7 @@ pub enum Upgrade {
 pub struct Head {
     pub version: Version,
     pub target: Target,
-    /// Whether the target holds `"`, `<` or `>`, which no URI has: [`escape_target`] before a parser sees it.
+    /// Whether the target holds `"`, `<`, `>` or a backtick, which no URI has: [`escape_target`] before a parser sees it.
     pub unescaped_target: bool,
     pub body: Body,
     /// Whether the client wants the connection kept (RFC 9112 §9.3); `close` wins over `keep-alive`.

@@ -32,15 +32,15 @@ fn status(edge: &Edge, method: &str, target: &str, headers: &[(&str, &str)], bod
 }
 
 #[test]
-fn quotes_and_angles_in_a_target_reach_the_backend_escaped() {
+fn quotes_angles_and_backticks_in_a_target_reach_the_backend_escaped() {
     let (origin, edge) = start();
     let mut client = edge.client("listen");
     for _ in 0..2 {
-        let answer = client.request("POST", "/a?q=<b>\"c\"", &[], b"<body>");
+        let answer = client.request("POST", "/`a?q=<b>\"c\"", &[], b"<body>");
         assert_eq!(answer.status, 200);
         assert_eq!(
             (origin.last().target(), &origin.last().body[..]),
-            ("/a?q=%3Cb%3E%22c%22", &b"<body>"[..])
+            ("/%60a?q=%3Cb%3E%22c%22", &b"<body>"[..])
         );
     }
     assert_eq!(status(&edge, "GET", "/< >", &[], b""), 400);

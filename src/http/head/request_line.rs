@@ -8,7 +8,7 @@ pub(super) struct RequestLine<'a> {
     pub method: &'a [u8],
     pub version: Version,
     pub target: Target,
-    /// Whether the target holds `"`, `<` or `>`.
+    /// Whether the target holds `"`, `<`, `>` or a backtick.
     pub unescaped: bool,
     /// The host that the target itself names, in absolute and authority form.
     pub authority: Option<Authority<'a>>,
@@ -26,7 +26,8 @@ pub(super) fn parse<'a>(line: &'a [u8], limits: &HeadLimits) -> Result<RequestLi
         return Err(HeadFault::new(414, "target_too_long"));
     }
     let version = parse_version(version, line)?;
-    let unescaped = check_target_bytes(target)?;
+    // A backtick is for the parser to take in a query, where browsers leave it, and not in a path.
+    let unescaped = check_target_bytes(target)? || memchr::memchr(b'`', target).is_some();
     let (form, authority) = form(method, target)?;
     if !limits.knows_method(method) {
         return Err(HeadFault::new(501, "unknown_method"));
@@ -92,7 +93,7 @@ pub(super) fn check_target_bytes(target: &[u8]) -> Result<bool, HeadFault> {
     })
 }
 
-/// The head with `"`, `<` and `>` of its target percent-encoded.
+/// The head with `"`, `<`, `>` and backticks of its target percent-encoded.
 pub(super) fn escape_target(head: &[u8]) -> Vec<u8> {
     let line = memchr::memchr(b'\n', head.get(2..).unwrap_or_default()).map_or(head.len(), |end| end + 2);
     let (line, rest) = head.split_at_checked(line).unwrap_or((head, &[]));
@@ -102,6 +103,7 @@ pub(super) fn escape_target(head: &[u8]) -> Vec<u8> {
             b'"' => out.extend_from_slice(b"%22"),
             b'<' => out.extend_from_slice(b"%3C"),
             b'>' => out.extend_from_slice(b"%3E"),
+            b'`' => out.extend_from_slice(b"%60"),
             byte => out.push(*byte),
         }
     }

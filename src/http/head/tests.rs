@@ -134,12 +134,13 @@ fn refuses_request_lines_with_two_readings() {
 }
 
 #[test]
-fn quotes_and_angles_in_a_target_are_escaped() {
+fn quotes_angles_and_backticks_in_a_target_are_escaped() {
     for (before, after) in [
         (
             "GET /a?q=<b>\"c\" HTTP/1.1\r\nHost: h\r\nX: <\r\n\r\n",
             "GET /a?q=%3Cb%3E%22c%22 HTTP/1.1\r\nHost: h\r\nX: <\r\n\r\n",
         ),
+        ("GET /`a`?`b` HTTP/1.1\r\nHost: h\r\n\r\n", "GET /%60a%60?%60b%60 HTTP/1.1\r\nHost: h\r\n\r\n"),
         ("\r\nGET /< HTTP/1.1\r\nHost: h\r\n\r\nbody\n<", "\r\nGET /%3C HTTP/1.1\r\nHost: h\r\n\r\nbody\n<"),
     ] {
         assert_eq!(escape_target(before.as_bytes()), after.as_bytes());
