@@ -201,6 +201,10 @@ impl Node {
         })
     }
 
+    const fn has_one_way(&self) -> bool {
+        matches!(self, Self::Literal(_) | Self::OneOf(_) | Self::Look(_) | Self::Atomic(_))
+    }
+
     fn highest_reference(&self) -> usize {
         match self {
             Self::Reference(group) => *group,
@@ -301,21 +305,20 @@ impl Search<'_> {
     /// What matches in one way alone needs no way back, and takes no depth.
     fn each(&mut self, mut list: &[Node], mut at: usize, then: Then<'_>) -> bool {
         while let Some((first, rest)) = list.split_first() {
-            if !self.meter.spend(STEP_NS) {
+            if !first.has_one_way() {
+                return self.node(first, at, &mut |search, at| search.all(rest, at, then));
+            }
+            let Some(end) = self.meter.spend(STEP_NS).then(|| self.only(first, at)).flatten() else {
                 return false;
-            }
-            match self.only(first, at) {
-                Some(Some(end)) => (list, at) = (rest, end),
-                Some(None) => return false,
-                None => return self.node(first, at, &mut |search, at| search.all(rest, at, then)),
-            }
+            };
+            (list, at) = (rest, end);
         }
         then(self, at)
     }
 
-    /// Where the node's match ends, if it has one, for nodes that match in one way alone.
-    fn only(&mut self, node: &Node, at: usize) -> Option<Option<usize>> {
-        Some(match node {
+    /// Where the match ends of a node that matches in one way alone.
+    fn only(&mut self, node: &Node, at: usize) -> Option<usize> {
+        match node {
             Node::Literal(literal) => self.rest(at).starts_with(literal).then_some(at + literal.len()),
             Node::OneOf(set) => self.is_of(set, at).then_some(at + 1),
             Node::Look(look) => self.looks(*look, at).then_some(at),
@@ -327,8 +330,8 @@ impl Search<'_> {
                 });
                 end
             }
-            _ => return None,
-        })
+            _ => None,
+        }
     }
 
     /// What one set of bytes repeats takes no depth.
