@@ -46,7 +46,7 @@ In a policy, as its first line, for editors with the YAML language server:
   # yaml-language-server: $schema=policy.schema.json";
 
 const WAF_TEST_HELP: &str = "\
-Exit codes: 0 all passed, 1 some failed, 64 the rules or the arguments are wrong
+Exit codes: 0 all passed, 1 some failed or cannot be read, 64 the rules or the arguments are wrong
 
 Examples:
   edgeward waf test --rules rules.conf --tests tests
@@ -133,16 +133,18 @@ enum Command {
 
 #[derive(Subcommand)]
 enum WafCommand {
-    /// Run rules over their tests, which are as go-ftw has them, and tell what passed by rule.
+    /// Run rules over their tests, those of go-ftw's format or of a pack, and tell what passed by rule.
     #[command(after_help = WAF_TEST_HELP)]
     Test {
-        /// Rules in SecLang: the directory of the Core Rule Set, a directory of `*.conf`, or files, in their order.
+        /// Rules, in their order: the directory of the Core Rule Set, packs and files in YAML, files in SecLang, directories of
+        /// `*.conf`; `starter` is the pack that is part of the program.
         #[arg(long, required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
         rules: Vec<PathBuf>,
-        /// Where the tests are: every `*.yaml` below it.
+        /// Where the tests are: a file, or every `*.yaml` and `*.yml` below a directory.
         #[arg(long, value_hint = ValueHint::AnyPath)]
         tests: PathBuf,
-        /// Print one JSON object: `passed`, `failed`, `skipped`, `rules`, `failures`.
+        /// Print one JSON object: how many `passed`, `failed` and were `skipped`, both first by id under `rules`, and `failures`
+        /// with `rule`, `test`, `stage` or `name`, `why`, `file`.
         #[arg(long)]
         json: bool,
         /// The paranoia level whose rules block. Default: 4 for tests of the Core Rule Set, which are for all levels, and 1

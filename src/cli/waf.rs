@@ -9,11 +9,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub(super) use self::explain::explain;
 use super::EXIT_WRONG;
-use crate::config::yaml;
+use crate::config::{self, Diagnostic, Diagnostics};
 use crate::filters::waf::files::Sources;
 use crate::filters::waf::rule_set::{self, Tuning};
 use crate::state::Clock;
@@ -39,8 +38,8 @@ const OF_TESTS: [(&str, u32); 7] = [
     ("combined_file_sizes", 65_535),
 ];
 
-/// A stage that failed, or a file that cannot be read as tests.
-#[derive(Debug, Serialize)]
+/// A stage that failed, or what is wrong with a file of tests.
+#[derive(Debug, Default, Serialize)]
 struct Failure {
     rule: u64,
     test: u64,
@@ -50,6 +49,21 @@ struct Failure {
     name: String,
     why: String,
     file: String,
+    /// Of what is wrong with a file: where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+}
+
+impl Failure {
+    fn of(file: &str) -> Self {
+        Self { file: file.to_owned(), ..Self::default() }
+    }
+
+    fn in_file(what: &Diagnostic) -> Self {
+        let place = if what.path.is_empty() { String::new() } else { format!("{}: ", what.path) };
+        let why = format!("{place}{}", what.message);
+        Self { why, line: Some(what.line), ..Self::of(&what.file) }
+    }
 }
 
 /// A file of tests.
@@ -190,48 +204,60 @@ fn find(tests: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What a file is, if it is one of tests: beside them there are settings, rules, and files where all is commented out.
-fn document(path: &Path) -> Result<Option<Document>, String> {
-    let document = yaml::plain::<Value>(path)?;
-    let has = |key| document.get(key).is_some();
-    if has("rule_id") && has("tests") {
-        let document = serde_json::from_value(document).map_err(|error| error.to_string())?;
-        return Ok(Some(Document::Regression(document)));
-    }
-    if has("rules") || !["tests", "attacks", "benign"].into_iter().any(has) {
-        return Ok(None);
-    }
-    let document = serde_json::from_value(document).map_err(|error| error.to_string())?;
-    Ok(Some(Document::Pack(document)))
+/// What a file is, if it is one of tests: beside them there are settings, rules, and files where all is commented out. All
+/// that is wrong with it is added to `wrong`, with its place; what is left of it is run all the same.
+fn document(path: &Path, wrong: &mut Vec<Failure>) -> Option<Document> {
+    let mut told = |diagnostics: &Diagnostics| wrong.extend(diagnostics.iter().map(Failure::in_file));
+    let read = match config::Document::load(path) {
+        Ok(read) => read,
+        Err(diagnostics) => {
+            told(&diagnostics);
+            return None;
+        }
+    };
+    let (root, mut issues) = (read.root(), Vec::new());
+    let keys = root.as_map().unwrap_or_default();
+    let has = |key: &str| keys.iter().any(|(known, _)| *known == key);
+    // What tests of a pack are known by are lists of cases, which those of go-ftw have none of.
+    let of_rule =
+        |test: &config::Node| ["rule", "caught", "passed"].into_iter().any(|key| test.take(key).0.is_some());
+    let of_pack = has("attacks")
+        || has("benign")
+        || root.take("tests").0.is_some_and(|tests| tests.items().iter().any(of_rule));
+    let document = if has("rules") || !(has("tests") || of_pack) {
+        None
+    } else if of_pack {
+        root.read(&mut issues).map(Document::Pack)
+    } else {
+        root.read(&mut issues).map(Document::Regression)
+    };
+    told(&Diagnostics::new(&read, issues));
+    document
 }
 
 impl Outcome {
     fn run(&mut self, engines: &mut Engines<'_>, path: &Path) -> Result<(), Vec<String>> {
         let file = path.display().to_string();
-        let document = match document(path) {
-            Ok(None) => return Ok(()),
-            Ok(Some(document)) => document,
-            Err(why) => {
-                self.failed += 1;
-                let name = String::new();
-                self.failures.push(Failure { rule: 0, test: 0, stage: 0, name, why, file });
-                return Ok(());
-            }
-        };
+        let mut wrong = Vec::new();
+        let document = document(path, &mut wrong);
+        self.failed += wrong.len();
+        self.failures.append(&mut wrong);
+        let Some(document) = document else { return Ok(()) };
         let engine = engines.of(&document)?;
-        match &document {
-            Document::Regression(document) => {
-                for found in ftw::run(&engine, document) {
+        match document {
+            Document::Regression(mut document) => {
+                // The old form has the rule in the titles of tests, or in the name of the file alone.
+                let named = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+                document.rule_id = document.rule_id.or(named);
+                for found in ftw::run(&engine, &document) {
                     let (rule, test, stage) = (found.rule, found.test, found.stage);
-                    let (name, why, file) = (String::new(), String::new(), file.clone());
-                    self.count(found.ending, Failure { rule, test, stage, name, why, file });
+                    self.count(found.ending, Failure { rule, test, stage, ..Failure::of(&file) });
                 }
             }
             Document::Pack(document) => {
-                for (found, stage) in trial::run(&engine, document).into_iter().zip(0..) {
+                for (found, stage) in trial::run(&engine, &document).into_iter().zip(0..) {
                     let (rule, name) = (found.rule, found.name);
-                    let (why, file) = (String::new(), file.clone());
-                    self.count(found.ending, Failure { rule, test: 0, stage, name, why, file });
+                    self.count(found.ending, Failure { rule, stage, name, ..Failure::of(&file) });
                 }
             }
         }
@@ -262,11 +288,12 @@ impl Outcome {
             })
             .collect();
         lines.extend(self.failures.iter().map(|failure| {
-            let Failure { rule, test, stage, name, why, file } = failure;
-            match name.as_str() {
-                "" => format!("FAILED {rule}-{test}.{stage} ({file}): {why}"),
-                name if *rule == 0 => format!("FAILED {name} ({file}): {why}"),
-                name => format!("FAILED {rule} {name} ({file}): {why}"),
+            let Failure { rule, test, stage, name, why, file, line } = failure;
+            match (name.as_str(), line) {
+                (_, Some(line)) => format!("FAILED {file}:{line}: {why}"),
+                ("", None) => format!("FAILED {rule}-{test}.{stage} ({file}): {why}"),
+                (name, None) if *rule == 0 => format!("FAILED {name} ({file}): {why}"),
+                (name, None) => format!("FAILED {rule} {name} ({file}): {why}"),
             }
         }));
         let skipped = match self.skipped {

@@ -227,7 +227,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("host: @example", &["1:7: found character that cannot start any token, while scanning for the next token: quote a text that starts with a special character"]),
     ("a: \"b", &["1:6: found unexpected end of stream, while scanning a quoted scalar at line 1 column 4"]),
     ("a: !env B", &["1:4: YAML tags have no meaning here: remove !env"]),
-    ("a: 1\n---\nb: 2", &["3:1: a policy is one YAML document, here a second one starts"]),
+    ("a: 1\n---\nb: 2", &["3:1: expected one YAML document, here a second one starts"]),
     ("a: b\u{7}", &["1:5: character U+0007 is not allowed"]),
 ];
 

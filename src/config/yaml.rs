@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 
-use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, IgnoredAny};
+use serde::de::{Deserialize, DeserializeSeed, IgnoredAny};
 
 use self::seek::{Seek, Stop};
 use super::diagnostic::{Diagnostics, Target};
@@ -30,22 +30,6 @@ pub struct Document {
     name: String,
     text: String,
     root: Node,
-}
-
-/// Reads a file that is no policy as a typed value: the first document in it.
-///
-/// # Errors
-/// What is wrong with it, first of all: it cannot be read, is larger than 4 MiB, no YAML, or no `T`.
-pub fn plain<T: DeserializeOwned>(path: &std::path::Path) -> Result<T, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if bytes.len() > LARGEST_BYTES {
-        return Err("larger than 4 MiB".to_owned());
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-    first_document(text, T::deserialize).map_err(|error| error.to_string())
 }
 
 /// Where a value or key is in the text.
@@ -99,7 +83,7 @@ impl Document {
         })?;
         if let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) {
             let Err(error) = Stop { written: &RefCell::default() }.deserialize(second);
-            return Err(refuse(&error, "a policy is one YAML document, here a second one starts"));
+            return Err(refuse(&error, "expected one YAML document, here a second one starts"));
         }
         Ok(Self { text: text.to_owned(), name, root: Node::new(tree, Path::root()) })
     }

@@ -1,78 +1,72 @@
-//! Runs the tests of the Core Rule Set in process, as go-ftw runs them against a server.
+//! Runs tests in the format of go-ftw, such as the Core Rule Set's own, in process, as go-ftw runs them against a server.
 //!
-//! A test is stages; a stage is a request and which rules must, or must not, say that they matched. The documents are
-//! YAML, which the caller reads: [`Document`] is what it reads them into. A response comes from no server: requests to
-//! `/reflect` say in JSON what is to come back, as the project's test server has it; others get an empty 200.
+//! A test is stages; a stage is a request and what is expected of it: which rules say that they matched, what the log says,
+//! which answer comes. The documents are YAML, which the caller reads: [`Document`] is what it reads them into. Both forms are
+//! read, the one of go-ftw 1 and later, and the older one of Python's ftw (`stage:`, `test_title`, `log_contains`).
+//!
+//! No server is there. A response is what the stage says (`response`), or, for requests to `/reflect`, what their body says in
+//! JSON, as the project's test server has it, or else an empty 200. What only a server says is not looked at: a stage that
+//! expects nothing but that is skipped. The rules only watch, and go on after one of them refused.
 
+mod judge;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::engine::{Engine, Match, Transaction};
+use super::engine::{Disruption, Engine, Interruption, Transaction};
 pub(super) use request::{Request, Response};
 
-/// A file of tests.
-#[derive(Debug, Clone, Deserialize)]
+/// A file of tests. At its top people write more than the format has, such as an author.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub struct Document {
-    /// The rule it is about.
-    pub rule_id: u64,
+    /// Who wrote it, and whether it is to be run: not if `enabled` is `false`.
+    pub meta: serde_json::Value,
+    /// The rule it is about. The old form has it in the titles of the tests.
+    pub rule_id: Option<u64>,
     /// Its tests.
-    #[serde(default)]
     pub tests: Vec<Test>,
 }
 
 /// One test.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Test {
-    /// Unique in its file.
-    #[serde(default)]
-    pub test_id: u64,
-    /// What is tested.
-    #[serde(default)]
-    pub desc: String,
+    /// Unique in its file. Default: its position, from 1.
+    pub test_id: Option<u64>,
+    /// `942100-1`: the rule and the test's number, in the old form.
+    pub test_title: Option<Text>,
     /// In order.
     pub stages: Vec<Stage>,
+    #[serde(rename = "desc", alias = "description")]
+    _about: Option<IgnoredAny>,
+    #[serde(rename = "tags")]
+    _tags: Option<IgnoredAny>,
+    #[serde(rename = "enabled")]
+    _enabled: Option<IgnoredAny>,
 }
 
-/// One request, and what is expected. Old documents have it one level deeper.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum Stage {
-    Plain { input: Box<Input>, output: Output },
-    Nested { stage: Box<Nested> },
-}
-
-impl Stage {
-    /// The request.
-    pub fn input(&self) -> &Input {
-        match self {
-            Self::Plain { input, .. } => input,
-            Self::Nested { stage } => &stage.input,
-        }
-    }
-
-    /// What is expected.
-    pub fn output(&self) -> &Output {
-        match self {
-            Self::Plain { output, .. } => output,
-            Self::Nested { stage } => &stage.output,
-        }
-    }
-}
-
-/// See [`Stage`].
-#[derive(Debug, Clone, Deserialize)]
-pub struct Nested {
-    input: Box<Input>,
+/// One request, and what is expected. The old form has it one level deeper.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stage {
+    stage: Option<Box<Self>>,
+    input: Input,
     output: Output,
+    #[serde(rename = "description", alias = "desc")]
+    _about: Option<IgnoredAny>,
 }
 
 /// A request.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Input {
     /// Default `GET`.
     pub method: Option<String>,
@@ -80,15 +74,45 @@ pub struct Input {
     pub uri: Option<String>,
     /// Default `HTTP/1.1`.
     pub version: Option<String>,
-    /// In order of their names; a header of a test occurs once.
-    #[serde(default)]
+    /// In order of their names.
     pub headers: BTreeMap<String, Text>,
+    /// In their own order, after [`headers`](Self::headers); a name may occur twice.
+    pub ordered_headers: Vec<Header>,
     /// The body.
     pub data: Option<Text>,
+    /// The body in base64.
+    pub encoded_data: Option<String>,
     /// The whole request in base64, in place of all above.
+    #[serde(alias = "raw_request")]
     pub encoded_request: Option<String>,
-    /// Whether `Content-Length`, `Content-Type` and `Connection` are added where they are missing. Default: yes.
+    /// Whether `Content-Length`, `Content-Type` and `Connection` are added where they are missing, and the body is written as
+    /// its type wants it. Default: yes.
     pub autocomplete_headers: Option<bool>,
+    /// The same, the other way round, in the old form.
+    pub stop_magic: Option<bool>,
+    /// The request goes where the answer before it redirects to.
+    pub follow_redirect: bool,
+    /// Cookies of the answer are sent with the stages after it.
+    pub save_cookie: bool,
+    /// What the server answers.
+    pub response: Option<Response>,
+    /// The server's address, if it is one; names are none. Default `127.0.0.1`.
+    pub dest_addr: Option<Text>,
+    /// The server's port. Default `80`.
+    pub port: Option<u16>,
+    // How the server is reached, which none is.
+    #[serde(rename = "protocol")]
+    _protocol: Option<IgnoredAny>,
+    #[serde(rename = "virtual_host_mode")]
+    _virtual_host_mode: Option<IgnoredAny>,
+}
+
+/// A header.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    pub name: String,
+    pub value: Text,
 }
 
 /// Text, which YAML may take for a number.
@@ -104,41 +128,70 @@ pub enum Text {
 }
 
 impl Text {
-    fn bytes(&self) -> Vec<u8> {
+    fn text(&self) -> String {
         match self {
-            Self::Text(text) => text.clone().into_bytes(),
-            Self::Integer(number) => number.to_string().into_bytes(),
-            Self::Number(number) => number.to_string().into_bytes(),
-            Self::Truth(truth) => truth.to_string().into_bytes(),
-            Self::Lines(lines) => lines.join("\r\n").into_bytes(),
-            Self::Nothing(()) => Vec::new(),
+            Self::Text(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Truth(truth) => truth.to_string(),
+            Self::Lines(lines) => lines.join("\r\n"),
+            Self::Nothing(()) => String::new(),
         }
     }
 }
 
-/// What is expected.
+/// What is expected. Patterns are regular expressions.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Output {
-    /// The response's status. A server in front decides it as often as a rule does, so it is not looked at here.
-    #[serde(default)]
-    pub status: Option<u16>,
+    /// The answer's status, or several of which it is one.
+    pub status: Option<Statuses>,
+    /// A pattern that the answer matches, from its first line to the end of its body.
+    #[serde(alias = "html_contains")]
+    pub response_contains: Option<String>,
     /// What is logged.
-    #[serde(default)]
     pub log: Log,
+    /// A pattern that the log matches, in the old form.
+    pub log_contains: Option<String>,
+    /// A pattern that it does not.
+    pub no_log_contains: Option<String>,
+    /// There is no answer: the request cannot be sent, or a rule closes the connection.
+    pub expect_error: Option<bool>,
+    /// Only the rules in `expect_ids` say that they matched.
+    pub isolated: bool,
+    // Here nothing comes too late.
+    #[serde(rename = "retry_once")]
+    _retry_once: Option<IgnoredAny>,
+}
+
+/// One status, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Statuses {
+    One(u16),
+    Several(Vec<u16>),
+}
+
+impl Statuses {
+    fn all(&self) -> &[u16] {
+        match self {
+            Self::One(status) => std::slice::from_ref(status),
+            Self::Several(statuses) => statuses,
+        }
+    }
 }
 
 /// What is expected of the log.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// Rules that match.
-    #[serde(default)]
     pub expect_ids: Vec<u64>,
     /// Rules that do not.
-    #[serde(default)]
     pub no_expect_ids: Vec<u64>,
-    /// A pattern that the log matches.
+    /// A pattern that a line of the log matches.
     pub match_regex: Option<String>,
-    /// A pattern that it does not.
+    /// A pattern that none does.
     pub no_match_regex: Option<String>,
 }
 
@@ -167,43 +220,90 @@ pub struct Outcome {
 
 /// Runs all tests of a document.
 pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
-    let stages =
-        document.tests.iter().flat_map(|test| test.stages.iter().zip(0..).map(move |stage| (test, stage)));
-    let outcome = |(test, (stage, at)): (&Test, (&Stage, usize))| {
-        let ending = run_stage(engine, stage.input(), &stage.output().log);
-        Outcome { rule: document.rule_id, test: test.test_id, stage: at, ending }
-    };
-    stages.map(outcome).collect()
+    let mut outcomes = Vec::new();
+    let enabled = document.meta["enabled"] != false;
+    for (test, position) in document.tests.iter().zip(1..) {
+        let (rule, number) = test.named().unwrap_or((document.rule_id.unwrap_or_default(), position));
+        let test_id = test.test_id.unwrap_or(number);
+        let mut session = Session::default();
+        for (stage, at) in test.stages.iter().zip(0..) {
+            let stage = stage.stage.as_deref().unwrap_or(stage);
+            let ending =
+                if enabled { session.run(engine, &stage.input, &stage.output) } else { Ending::Skipped };
+            outcomes.push(Outcome { rule, test: test_id, stage: at, ending });
+        }
+    }
+    outcomes
 }
 
-fn run_stage(engine: &Arc<Engine>, input: &Input, expected: &Log) -> Ending {
-    let says_nothing = expected.expect_ids.is_empty()
-        && expected.no_expect_ids.is_empty()
-        && expected.match_regex.is_none()
-        && expected.no_match_regex.is_none();
-    if says_nothing {
-        return Ending::Skipped;
-    }
-    match replay(engine, input) {
-        Ok(transaction) => judge(expected, transaction.matches()),
-        Err(what) => Ending::Failed(what),
+impl Test {
+    /// The rule and the number that its title has.
+    fn named(&self) -> Option<(u64, u64)> {
+        let title = self.test_title.as_ref()?.text();
+        let (rule, number) = title.split_once('-')?;
+        Some((rule.parse().ok()?, number.parse().ok()?))
     }
 }
 
-/// Runs a request, and the response it asks for, through all phases.
-///
-/// # Errors
-/// What is wrong with the input.
-pub fn replay(engine: &Arc<Engine>, input: &Input) -> Result<Transaction, String> {
-    let request = Request::new(input)?;
-    Ok(send(engine, &request, &request.response()))
+/// What stages of a test know of those before them.
+#[derive(Debug, Default)]
+struct Session {
+    /// `name=value`, by name.
+    cookies: BTreeMap<String, String>,
+    /// Where the last answer redirects to.
+    location: Option<String>,
+}
+
+impl Session {
+    fn run(&mut self, engine: &Arc<Engine>, input: &Input, expected: &Output) -> Ending {
+        let mut request = match Request::new(input) {
+            Ok(request) => request,
+            Err(_) if expected.expect_error == Some(true) => return Ending::Passed,
+            Err(what) => return Ending::Failed(what),
+        };
+        if input.follow_redirect {
+            match &self.location {
+                Some(location) => request.go_to(location),
+                None => return Ending::Failed("the answer before it is no redirect".to_owned()),
+            }
+        }
+        request.add_cookies(&self.cookies);
+        let response = input.response.clone().map_or_else(|| request.response(), Response::decoded);
+        let server = SocketAddr::new(input.server(), input.port.unwrap_or(80));
+        let transaction = send_to(engine, &request, &response, server);
+        if input.save_cookie {
+            let set = response.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+            let cookie = set.and_then(|cookie| cookie.split_once('='));
+            self.cookies
+                .extend(cookie.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())));
+        }
+        self.location = match transaction.interruption() {
+            Some(Interruption { disruption: Disruption::Redirect { location, .. }, .. }) => {
+                Some(String::from_utf8_lossy(location).into_owned())
+            }
+            Some(_) => None,
+            None if (300..400).contains(&response.status) => response.header("location").map(str::to_owned),
+            None => None,
+        };
+        judge::judge(expected, &transaction, &response, &request)
+    }
+}
+
+impl Input {
+    fn server(&self) -> IpAddr {
+        let named = self.dest_addr.as_ref().and_then(|address| address.text().parse().ok());
+        named.unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    }
 }
 
 /// Runs a request and its response through all phases.
 pub(super) fn send(engine: &Arc<Engine>, request: &Request, response: &Response) -> Transaction {
+    send_to(engine, request, response, SocketAddr::from(([127, 0, 0, 1], 80)))
+}
+
+fn send_to(engine: &Arc<Engine>, request: &Request, response: &Response, server: SocketAddr) -> Transaction {
     let mut transaction = engine.begin("test");
-    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    transaction.connection(address(40_000), address(80));
+    transaction.connection(SocketAddr::from(([127, 0, 0, 1], 40_000)), server);
     transaction.request(&request.method, &request.target, &request.protocol);
     for (name, value) in &request.headers {
         transaction.request_header(name, value);
@@ -217,8 +317,7 @@ pub(super) fn send(engine: &Arc<Engine>, request: &Request, response: &Response)
     for (name, value) in &response.headers {
         transaction.response_header(name.as_bytes(), value.as_bytes());
     }
-    let typed = response.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
-    if !typed && !response.body.is_empty() {
+    if response.header("content-type").is_none() && !response.body.is_empty() {
         transaction.response_header(b"Content-Type", b"text/plain");
     }
     transaction.response_headers();
@@ -228,33 +327,4 @@ pub(super) fn send(engine: &Arc<Engine>, request: &Request, response: &Response)
     transaction.response_body_end();
     transaction.logging();
     transaction
-}
-
-fn judge(expected: &Log, matches: &[Match]) -> Ending {
-    let logged = |id: &u64| matches.iter().any(|found| found.log && found.rule == *id);
-    let missing: Vec<_> = expected.expect_ids.iter().filter(|id| !logged(id)).collect();
-    let unwanted: Vec<_> = expected.no_expect_ids.iter().filter(|id| logged(id)).collect();
-    if !missing.is_empty() {
-        let found: Vec<_> = matches.iter().filter(|found| found.log).map(|found| found.rule).collect();
-        return Ending::Failed(format!("{missing:?} did not match; {found:?} did"));
-    }
-    if !unwanted.is_empty() {
-        return Ending::Failed(format!("{unwanted:?} matched"));
-    }
-    let lines = || {
-        let line = |found: &Match| {
-            let (message, data) = (found.message.escape_debug(), found.data.escape_debug());
-            format!("[id \"{}\"] [msg \"{message}\"] [data \"{data}\"] {}\n", found.rule, found.variable)
-        };
-        matches.iter().filter(|found| found.log).map(line).collect::<String>()
-    };
-    let has = |pattern: &String| regex::Regex::new(pattern).map(|pattern| pattern.is_match(&lines()));
-    for (pattern, wanted) in [(&expected.match_regex, true), (&expected.no_match_regex, false)] {
-        match pattern.as_ref().map(has) {
-            Some(Ok(found)) if found != wanted => return Ending::Failed(format!("the log: {}", lines())),
-            Some(Err(error)) => return Ending::Failed(error.to_string()),
-            _ => {}
-        }
-    }
-    Ending::Passed
 }

@@ -77,6 +77,20 @@ fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
     let (code, outcome) = run(&at("a.conf"), folder.path());
     assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &0.into(), &1.into()));
     assert_eq!((&outcome["failures"][0]["rule"], &outcome["failures"][0]["test"]), (&1.into(), &7.into()));
+    // What is wrong with a file is told with its place, and the rest of it is run.
+    folder.write("1.yaml", test("{ expect_id: [1], no_expect_ids: [1] }"));
+    let (code, outcome) = run(&at("a.conf"), folder.path());
+    assert_eq!((code, &outcome["failed"]), (Some(1), &2.into()), "{outcome}");
+    let (wrong, failed) = (&outcome["failures"][0], &outcome["failures"][1]);
+    assert_eq!((&wrong["line"], wrong["file"].as_str().unwrap().ends_with("1.yaml")), (&6.into(), true));
+    assert_eq!(
+        wrong["why"],
+        "tests[0].stages[0].output.log: unknown key \"expect_id\", did you mean \"expect_ids\"?"
+    );
+    assert_eq!((&failed["rule"], failed.get("line")), (&1.into(), None));
+    folder.write("1.yaml", "tests: [{ rule: 1, caugth: [evil] }]\n");
+    assert_eq!(run(&at("a.conf"), folder.path()).1["failures"][0]["line"], 1);
+    folder.write("1.yaml", test("{ expect_ids: [1] }"));
     folder.write("p/rules.yaml", "pack: p\nrules: [{ id: 1, message: m, in: args, equals: evil }]\n");
     folder.write("p/tests.yaml", "tests: [{ rule: 1, caught: [evil], passed: [evil] }]\n");
     let (code, outcome) = run(&at("p"), &at("p/tests.yaml"));
@@ -247,6 +261,29 @@ fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
     assert!(told.contains("ARGS:json.note = <script>"), "{told}");
     assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/files/waf.conf");
+    // Each variable that a rule matched, however it is called; pasted, they let the request pass, and not another.
+    let names = ["note", "my note", "it's", "a\"b", "a/b", "größe", "/x/"];
+    let body = |names: &[&str]| {
+        let fields: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), "<script>".into())).collect();
+        format!("POST /orders HTTP/1.1\nHost: a\nContent-Type: application/json\n\n{}", Value::from(fields))
+    };
+    let (_, told) = explain(&body(&names), &[]);
+    let (_, exclusions) = told.split_once("  exclude:\n").unwrap();
+    let exclusions: Vec<_> = exclusions.lines().map(|line| line.trim_start_matches([' ', '-'])).collect();
+    assert_eq!(exclusions.len(), names.len(), "{told}");
+    let exclude = format!("{{ rules: [{rules}], exclude: [{}] }}", exclusions.join(", "));
+    let tuned = include_str!("../../conf/waf.yaml")
+        .replace("- waf: { rules: [files/waf.conf] }", &format!("- waf: {exclude}"));
+    folder.write("tuned.yaml", tuned.replace("[files/waf.conf]", &format!("[{rules}]")));
+    let tuned = folder.path().join("tuned.yaml");
+    for (sent, expected) in [(body(&names), 0), (body(&["other"]), 1), (body(&["my notes"]), 1)] {
+        folder.write("request", sent);
+        let request = folder.path().join("request");
+        let code = edgeward(&["waf", "explain", tuned.to_str().unwrap(), request.to_str().unwrap()]).status;
+        assert_eq!(code.code(), Some(expected), "{exclude}");
+    }
+    folder.write("request", attack);
     let starter = include_str!("../../conf/waf.yaml").replace("{ rules: [files/waf.conf] }", "{}");
     folder.write("starter.yaml", starter.replace("files/waf.conf", rules));
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -24,6 +24,8 @@ use crate::server;
 
 /// Longest request that is read.
 const LARGEST_BYTES: u64 = 32 << 20;
+/// Names of variables are cut off at this length.
+const LONGEST_NAME: usize = 512;
 /// The filter's name.
 const KIND: &str = "waf";
 
@@ -195,7 +197,7 @@ fn text(route: &str, findings: &[String], decisions: &[Result<(), Box<Refusal>>]
         None => "passes",
     });
     text.push('\n');
-    let mut exclusions = Vec::new();
+    let (mut exclusions, mut whole) = (Vec::new(), Vec::new());
     for finding in findings {
         let Ok(finding) = serde_json::from_str::<Value>(finding) else { continue };
         if let (Some(score), Some(threshold)) = (finding["score"].as_u64(), finding["threshold"].as_u64()) {
@@ -204,8 +206,16 @@ fn text(route: &str, findings: &[String], decisions: &[Result<(), Box<Refusal>>]
         let rules = finding["rules"].as_array().into_iter().flatten();
         for rule in rules.filter(|rule| !rule["id"].as_u64().is_some_and(is_sum)) {
             push_rule(&mut text, rule);
-            exclusions.extend(exclusion(rule).filter(|exclusion| !exclusions.contains(exclusion)));
+            let found = exclusions_of(rule);
+            let kept = if found.is_empty() { &mut whole } else { &mut exclusions };
+            let found = if found.is_empty() { vec![format!("{{ id: {} }}", rule["id"])] } else { found };
+            let new: Vec<_> = found.into_iter().filter(|exclusion| !kept.contains(exclusion)).collect();
+            kept.extend(new);
         }
+    }
+    // What rules have counted themselves is nothing to leave out, unless nothing else was found.
+    if exclusions.is_empty() {
+        exclusions = whole;
     }
     if findings.is_empty() {
         text.push_str("no rule found anything\n");
@@ -226,22 +236,55 @@ fn push_rule(text: &mut String, rule: &Value) {
     let of = |key: &str| rule[key].as_str().unwrap_or_default();
     let severity = if of("severity").is_empty() { "-" } else { of("severity") };
     _ = writeln!(text, "  {}  phase {}  {severity}  {}", rule["id"], rule["phase"], of("message"));
-    _ = writeln!(text, "      {} = {}", of("variable"), of("value"));
+    let cut = if rule["value_at"].is_u64() { "…" } else { "" };
+    _ = writeln!(text, "      {} = {cut}{}", of("variable"), of("value"));
+    for variable in rule["also"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        _ = writeln!(text, "      {variable}");
+    }
     _ = writeln!(text, "      {}:{}", of("file"), rule["line"]);
 }
 
-/// What keeps the rule from looking there; nothing for rules that only add up what others found.
-fn exclusion(rule: &Value) -> Option<String> {
-    let id = rule["id"].as_u64()?;
-    let variable = rule["variable"].as_str().unwrap_or_default();
-    if variable.starts_with("TX:") {
+/// What keeps the rule from looking where it found something; nothing for what rules have put into variables of their own.
+fn exclusions_of(rule: &Value) -> Vec<String> {
+    let Some(id) = rule["id"].as_u64() else { return Vec::new() };
+    let also = rule["also"].as_array().into_iter().flatten();
+    let variables = std::iter::once(&rule["variable"]).chain(also).filter_map(Value::as_str);
+    let variables: Vec<_> = variables.filter(|variable| !variable.starts_with("TX:")).collect();
+    let targets: Vec<_> = variables.iter().map(|variable| target(variable)).collect();
+    let is_all = rule["more"].as_bool() != Some(true) && targets.iter().all(Option::is_some);
+    if variables.is_empty() {
+        Vec::new()
+    } else if is_all {
+        let one = |target: String| format!("{{ id: {id}, target: {target} }}");
+        targets.into_iter().flatten().map(one).collect()
+    } else {
+        vec![format!("{{ id: {id} }}")]
+    }
+}
+
+/// How a policy names the variable, in quotes. Nothing if its name was cut off, or is no text.
+fn target(variable: &str) -> Option<String> {
+    if variable.len() >= LONGEST_NAME || variable.contains(char::REPLACEMENT_CHARACTER) {
         return None;
     }
-    Some(if is_target(variable) {
-        format!("{{ id: {id}, target: \"{variable}\" }}")
-    } else {
-        format!("{{ id: {id} }}")
-    })
+    let (collection, member) = variable.split_once(':').unwrap_or((variable, ""));
+    // Of XML, a policy names all texts, or all attributes.
+    if collection == "XML" {
+        return Some(if member.starts_with("//@") { "\"XML://@*\"" } else { "\"XML:/*\"" }.to_owned());
+    }
+    // What begins or ends with a slash is a pattern, or reads as if it were one.
+    if is_target(variable) && !member.starts_with('/') {
+        return Some(format!("\"{variable}\""));
+    }
+    let mut pattern = String::new();
+    for byte in member.bytes() {
+        match byte {
+            b'_' | b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => pattern.push(char::from(byte)),
+            byte => _ = write!(pattern, "\\x{byte:02x}"),
+        }
+    }
+    let target = format!("{collection}:/^{pattern}$/");
+    is_target(&target).then(|| format!("'{target}'"))
 }
 
 #[cfg(test)]
@@ -267,10 +310,31 @@ mod tests {
     }
 
     #[test]
-    fn an_exclusion_names_the_narrowest_target_that_a_policy_may_name() {
+    fn an_exclusion_names_the_narrowest_targets_that_a_policy_may_name() {
+        let of = |rule: Value| exclusions_of(&rule).join(" ");
         let rule = |variable: &str| serde_json::json!({ "id": 942_100, "variable": variable });
-        assert_eq!(exclusion(&rule("ARGS:q")).unwrap(), "{ id: 942100, target: \"ARGS:q\" }");
-        assert_eq!(exclusion(&rule("ARGS:a\"b")).unwrap(), "{ id: 942100 }");
-        assert_eq!(exclusion(&rule("TX:blocking_inbound_anomaly_score")), None);
+        for (variable, target) in [
+            ("ARGS:q", "\"ARGS:q\""),
+            ("REQUEST_BODY", "\"REQUEST_BODY\""),
+            ("ARGS:a\"b", r"'ARGS:/^a\x22b$/'"),
+            ("ARGS:my note", r"'ARGS:/^my\x20note$/'"),
+            ("ARGS:it's", r"'ARGS:/^it\x27s$/'"),
+            ("ARGS:ö", r"'ARGS:/^\xc3\xb6$/'"),
+            ("ARGS:/x/", r"'ARGS:/^\x2fx\x2f$/'"),
+            ("XML:/*", "\"XML:/*\""),
+            ("XML://@*:b", "\"XML://@*\""),
+        ] {
+            assert_eq!(of(rule(variable)), format!("{{ id: 942100, target: {target} }}"));
+            assert!(is_target(target.trim_matches(['"', '\''])), "{target}");
+        }
+        assert_eq!(of(rule("TX:blocking_inbound_anomaly_score")), "");
+        for cut in ["ARGS:\u{fffd}", &"a".repeat(512)] {
+            assert_eq!(of(rule(cut)), "{ id: 942100 }");
+        }
+        let mut two = rule("ARGS:a");
+        two["also"] = serde_json::json!(["ARGS:b"]);
+        assert_eq!(of(two.clone()), "{ id: 942100, target: \"ARGS:a\" } { id: 942100, target: \"ARGS:b\" }");
+        two["more"] = true.into();
+        assert_eq!(of(two), "{ id: 942100 }");
     }
 }

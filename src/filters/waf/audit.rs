@@ -11,6 +11,7 @@ use pingora::http::RequestHeader;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::is_sum;
 use crate::filters::Facts;
 use crate::telemetry::json::JsonLine;
 use crate::telemetry::timestamp::unix_ms;
@@ -23,12 +24,18 @@ const MOST_RULES: usize = 32;
 const MOST_TAGS: usize = 16;
 /// Longest value, in bytes.
 const VALUE_BYTES: usize = 100;
-/// Longest text that is not a value: a name of a variable, a path, a message.
+/// Longest text that is not a value: a path, a message.
 const TEXT_BYTES: usize = 256;
+/// Longest name of a variable.
+const NAME_BYTES: usize = 512;
+/// Other variables of one rule that are named.
+const MOST_VARIABLES: usize = 8;
 /// Words in names whose values are nobody's business.
-const SECRET_WORDS: [&str; 20] = [
+const SECRET_WORDS: [&str; 26] = [
+    "assertion",
     "auth",
     "authorization",
+    "bearer",
     "card",
     "cookie",
     "credential",
@@ -36,6 +43,7 @@ const SECRET_WORDS: [&str; 20] = [
     "cvc",
     "cvv",
     "iban",
+    "jwt",
     "key",
     "otp",
     "pass",
@@ -46,6 +54,9 @@ const SECRET_WORDS: [&str; 20] = [
     "pwd",
     "secret",
     "session",
+    "sessionid",
+    "sid",
+    "ssn",
     "token",
 ];
 /// Parts of names that have the same to say.
@@ -85,8 +96,8 @@ pub struct AuditSpec {
     /// A line of JSON for each exchange in which a rule found something: `stdout`, or a file's path; a file is reopened on
     /// SIGUSR1. Default: nowhere. Example: `/var/log/edgeward/waf.json`.
     pub to: Option<PathBuf>,
-    /// Whether a line shows what was found: up to 100 bytes of a parameter or header. What by its name is a password, a key, a
-    /// token, a card or a cookie is never shown, nor a body as a whole. Default: `true`.
+    /// Whether a line shows what was found: up to 100 bytes of a parameter or header, with what is around it. What by its name
+    /// is a password, a key, a token, a card or a cookie is never shown, nor a body as a whole. Default: `true`.
     #[serde(default = "yes")]
     pub values: bool,
 }
@@ -152,13 +163,13 @@ impl Audit {
         let mut line = Vec::with_capacity(1024);
         match self {
             Self::Log { to, values } => {
-                finding.render(&mut line, |variable| {
-                    *values && is_shown(variable) && !(finding.conceals)(variable)
-                });
+                let is_shown =
+                    |variable: &str| *values && is_shown(variable) && !(finding.conceals)(variable);
+                finding.render(&mut line, MOST_VARIABLES, is_shown);
                 to.append(&line);
             }
             Self::Kept(kept) => {
-                finding.render(&mut line, |_| true);
+                finding.render(&mut line, usize::MAX, |_| true);
                 let line = String::from_utf8_lossy(&line).into_owned();
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
@@ -167,7 +178,7 @@ impl Audit {
 }
 
 impl Finding<'_> {
-    fn render(&self, out: &mut Vec<u8>, is_shown: impl Fn(&str) -> bool) {
+    fn render(&self, out: &mut Vec<u8>, variables: usize, is_shown: impl Fn(&str) -> bool) {
         let about = self.about;
         let mut line = JsonLine::new(out);
         line.time("time", about.time_ms).str("event", "waf").str("request_id", self.request_id);
@@ -184,25 +195,40 @@ impl Finding<'_> {
         }
         let mut rules = line.objects("rules");
         for found in self.matches.iter().take(MOST_RULES) {
-            render(found, rules.object(), &is_shown);
+            render(found, rules.object(), variables, &is_shown);
         }
         drop(rules);
         line.finish();
     }
 }
 
-fn render(found: &Match, mut line: JsonLine<'_>, is_shown: impl Fn(&str) -> bool) {
+fn render(found: &Match, mut line: JsonLine<'_>, variables: usize, is_shown: impl Fn(&str) -> bool) {
     line.u64("id", found.rule).u64("phase", found.phase as u64);
     if let Some(severity) = found.severity {
         line.str("severity", &severity.name().to_ascii_lowercase());
     }
-    line.display("message", format_args!("{}", found.message), TEXT_BYTES);
-    line.display("variable", format_args!("{}", found.variable), TEXT_BYTES);
-    if is_shown(&found.variable) {
+    let is_shown = is_shown(&found.variable);
+    // What a rule writes into its message may be the value.
+    if is_shown || !found.message_has_data || is_sum(found.rule) {
+        line.display("message", format_args!("{}", found.message), TEXT_BYTES);
+    }
+    line.display("variable", format_args!("{}", found.variable), NAME_BYTES);
+    if is_shown {
         let value = String::from_utf8_lossy(&found.value);
         line.display("value", format_args!("{value}"), VALUE_BYTES);
+        if found.value_at > 0 {
+            line.u64("value_at", found.value_at as u64);
+        }
     }
     line.u64("value_bytes", found.value_bytes as u64);
+    if !found.also.is_empty() {
+        let mut also = line.list("also");
+        for variable in found.also.iter().take(variables) {
+            also.display(format_args!("{variable}"), NAME_BYTES);
+        }
+        drop(also);
+        line.bool("more", found.more || found.also.len() > variables);
+    }
     let mut tags = line.list("tags");
     for tag in found.tags.iter().take(MOST_TAGS) {
         tags.display(format_args!("{tag}"), TEXT_BYTES);
@@ -215,16 +241,28 @@ fn render(found: &Match, mut line: JsonLine<'_>, is_shown: impl Fn(&str) -> bool
 /// Whether a value may be told, by the name of the variable.
 fn is_shown(variable: &str) -> bool {
     let Some((collection, member)) = variable.split_once(':') else { return PLAIN.contains(&variable) };
-    let member = member.to_ascii_lowercase();
-    let mut words = member.split(|letter: char| !letter.is_ascii_alphanumeric());
-    SHOWN.contains(&collection)
-        && !words.any(|word| SECRET_WORDS.contains(&word))
-        && !SECRET_PARTS.iter().any(|part| member.contains(part))
+    // `cardNumber` is two words.
+    let mut words = String::with_capacity(member.len() + 8);
+    let mut before = ' ';
+    for letter in member.chars() {
+        if letter.is_ascii_uppercase() && !before.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+        before = letter;
+    }
+    let whole = member.to_ascii_lowercase();
+    let is_secret = |text: &str| {
+        let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.any(|word| SECRET_WORDS.contains(&word)) || SECRET_PARTS.iter().any(|part| text.contains(part))
+    };
+    SHOWN.contains(&collection) && !is_secret(&words) && !is_secret(&whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waf::ir::{Location, Phase};
 
     #[test]
     fn secrets_are_not_shown() {
@@ -237,6 +275,12 @@ mod tests {
             ("ARGS:json.user.newPassword", false),
             ("ARGS_POST:access_token", false),
             ("ARGS:api-key", false),
+            ("ARGS:json.payment.cardNumber", false),
+            ("ARGS:userPIN", false),
+            ("ARGS:sessionId", false),
+            ("ARGS:SSN", false),
+            ("ARGS:pinned", true),
+            ("ARGS:cardinalNumber", true),
             ("ARGS:monkey", true),
             ("REQUEST_HEADERS:Authorization", false),
             ("REQUEST_HEADERS:Cookie", false),
@@ -248,5 +292,49 @@ mod tests {
         ] {
             assert_eq!(is_shown(variable), expected, "{variable}");
         }
+    }
+
+    fn line(variable: &str, message: &str, also: &[&str]) -> serde_json::Value {
+        let found = Match {
+            rule: 1,
+            at: Location { file: "a.conf".into(), line: 3 },
+            phase: Phase::RequestBody,
+            log: true,
+            audit: true,
+            message: message.to_owned(),
+            message_has_data: true,
+            data: String::new(),
+            severity: None,
+            tags: Arc::new([]),
+            variable: variable.to_owned(),
+            also: also.iter().map(|name| (*name).to_owned()).collect(),
+            more: false,
+            value: b"hunter2".to_vec(),
+            value_at: 40,
+            value_bytes: 90,
+        };
+        let mut out = Vec::new();
+        let mut line = JsonLine::new(&mut out);
+        render(&found, line.objects("rules").object(), MOST_VARIABLES, is_shown);
+        line.finish();
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()["rules"][0].clone()
+    }
+
+    #[test]
+    fn a_message_that_holds_what_was_sent_is_left_out_with_the_value() {
+        let shown = line("ARGS:q", "found hunter2", &[]);
+        assert_eq!((&shown["value"], &shown["value_at"]), (&"hunter2".into(), &40.into()));
+        assert_eq!(shown["message"], "found hunter2");
+        let hidden = line("ARGS:password", "found hunter2", &[]).to_string();
+        assert!(!hidden.contains("hunter2") && hidden.contains("\"value_bytes\":90"), "{hidden}");
+    }
+
+    #[test]
+    fn a_few_of_the_other_variables_are_named() {
+        let few = line("ARGS:a", "", &["ARGS:b", "ARGS:c"]);
+        assert_eq!((&few["also"], &few["more"]), (&serde_json::json!(["ARGS:b", "ARGS:c"]), &false.into()));
+        let many = line("ARGS:a", "", &["ARGS:b"; 20]);
+        assert_eq!((many["also"].as_array().unwrap().len(), &many["more"]), (MOST_VARIABLES, &true.into()));
+        assert_eq!(line("ARGS:a", "", &[]).get("also"), None);
     }
 }

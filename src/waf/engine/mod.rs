@@ -150,6 +150,8 @@ pub struct Match {
     pub audit: bool,
     /// What is wrong. At most 512 bytes, as are the other texts.
     pub message: String,
+    /// Whether it may hold what was sent: the rule writes it with macros.
+    pub message_has_data: bool,
     /// Which data.
     pub data: String,
     /// How bad.
@@ -158,8 +160,14 @@ pub struct Match {
     pub tags: Arc<[Box<str>]>,
     /// The last variable that the first rule of the chain matched, e.g. `ARGS:id`.
     pub variable: String,
-    /// Its value after the transformations, as far as kept.
+    /// Others that it matched, at most 31.
+    pub also: Vec<String>,
+    /// Whether there are more of those.
+    pub more: bool,
+    /// Its value after the transformations, as far as kept: of a long one, what was found in it and what is around.
     pub value: Vec<u8>,
+    /// Where in the value that is.
+    pub value_at: usize,
     /// How long the value is.
     pub value_bytes: usize,
 }

@@ -7,7 +7,7 @@ use super::collect::collect;
 use super::lasting::Lasting;
 use super::operators::{self, Captured, Operands};
 use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test, Turn};
-use super::state::{Allowed, At, Found, State};
+use super::state::{Allowed, At, Found, Noted, Pieces, State};
 use super::{Disruption, Exhausted, Match};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
 use crate::waf::meter::{Meter, byte_ns};
@@ -17,6 +17,13 @@ use crate::waf::transform::Transformation;
 const MATCHES: usize = 500;
 /// Bytes kept of a matched value, a message or its data.
 const TOLD_BYTES: usize = 512;
+/// Values up to this are told from their beginning.
+const SHORT_BYTES: usize = 80;
+/// Of longer ones, bytes that are told before what was found.
+const BEFORE_BYTES: usize = 20;
+/// Variables that one match names, and those that are looked at for that.
+const NAMED: usize = 32;
+const NAMED_OF: u32 = 64;
 /// What a rule may take that is run, and a value that it looks at, besides what it does with its bytes.
 const RULE_NS: usize = 200;
 const VALUE_NS: usize = 500;
@@ -314,21 +321,25 @@ impl Runner<'_> {
             self.state.expand(self.plan, self.lasting, expansion, text);
             text.truncate(TOLD_BYTES);
         }
-        let State { last_name, last_value, .. } = &*self.state;
-        for (text, kept) in [(last_name, &mut noted.variable), (last_value, &mut noted.value)] {
+        noted.value_at = self.place(rule);
+        let State { last_name, last_value, matched, .. } = &*self.state;
+        let value = last_value.get(noted.value_at..).unwrap_or_default();
+        for (text, kept) in [(last_name.as_slice(), &mut noted.variable), (value, &mut noted.value)] {
             kept.clear();
             kept.extend_from_slice(text.get(..TOLD_BYTES).unwrap_or(text));
         }
         noted.value_bytes = last_value.len();
+        noted.matched = u32::try_from(matched.len()).unwrap_or(u32::MAX);
         self.state.noted = noted;
     }
 
     fn tell(&mut self, rule: &PlannedRule) {
-        let State { matches, matches_lost, noted, .. } = &mut *self.state;
+        let State { matches, matches_lost, matched, noted, .. } = &mut *self.state;
         if matches.len() >= MATCHES {
             *matches_lost += 1;
             return;
         }
+        let (also, more) = others(matched, noted);
         matches.push(Match {
             rule: rule.id,
             at: rule.at.clone(),
@@ -336,13 +347,34 @@ impl Runner<'_> {
             log: rule.log,
             audit: rule.audit,
             message: lossy(noted.message.clone()),
+            message_has_data: rule.message.as_text().is_none(),
             data: lossy(noted.data.clone()),
             severity: rule.severity,
             tags: std::sync::Arc::clone(&rule.tags),
             variable: lossy(noted.variable.clone()),
+            also,
+            more,
             value: noted.value.clone(),
+            value_at: noted.value_at,
             value_bytes: noted.value_bytes,
         });
+    }
+
+    /// From where on the matched value is told.
+    fn place(&mut self, rule: &PlannedRule) -> usize {
+        let link = rule.links.first().filter(|link| !link.negated);
+        let Some(link) = link.filter(|_| self.state.last_value.len() > SHORT_BYTES) else { return 0 };
+        let argument = self.argument(link);
+        let State { caches, last_value, .. } = &mut *self.state;
+        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches };
+        let captured = operators::capture(&link.test, last_value, &mut operands);
+        let found = captured.and_then(|captured| captured.groups.first().copied().flatten());
+        let from = found.map_or(0, |(start, _)| start.saturating_sub(BEFORE_BYTES));
+        // Not within a character.
+        let rest = last_value.get(from..).unwrap_or_default();
+        let from = from + rest.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+        self.state.argument = argument;
+        from
     }
 
     /// Pays for what comes. Whether it may.
@@ -353,6 +385,28 @@ impl Runner<'_> {
         }
         may
     }
+}
+
+/// Variables that the first link matched besides the one that is told, and whether there are more of them.
+fn others(matched: &Pieces, noted: &Noted) -> (Vec<String>, bool) {
+    let mut names: Vec<&[u8]> = vec![&noted.variable];
+    for at in 0..noted.matched.min(NAMED_OF) {
+        let name = matched.name(at);
+        if names.contains(&name) {
+            continue;
+        }
+        if names.len() == NAMED {
+            return (texts(&names), true);
+        }
+        names.push(name);
+    }
+    (texts(&names), noted.matched > NAMED_OF)
+}
+
+/// All but the first, as texts.
+fn texts(names: &[&[u8]]) -> Vec<String> {
+    let cut = |name: &&[u8]| lossy(name.get(..TOLD_BYTES).unwrap_or(name).to_vec());
+    names.get(1..).unwrap_or_default().iter().map(cut).collect()
 }
 
 /// The text, with what is not UTF-8 replaced. Nearly always it is, which is found out faster than where it is not.

@@ -110,8 +110,11 @@ pub(super) struct Noted {
     pub(super) data: Vec<u8>,
     pub(super) variable: Vec<u8>,
     pub(super) value: Vec<u8>,
-    /// How long the value is, of which the beginning is kept.
+    /// Where what is kept of the value begins, and how long the value is.
+    pub(super) value_at: usize,
     pub(super) value_bytes: usize,
+    /// How many values passed.
+    pub(super) matched: u32,
 }
 
 #[derive(Debug, Default)]

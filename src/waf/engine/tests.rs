@@ -70,6 +70,25 @@ fn a_chain_matches_if_all_of_it_does() {
 }
 
 #[test]
+fn what_was_found_is_told_with_all_variables_and_with_what_is_around_it() {
+    let rules = "SecRule ARGS \"@rx evil\" \"id:1,phase:1,pass,log,msg:'m'\"\nSecRule ARGS:a \"@rx evil\" \"id:2,phase:1,pass,log,msg:'%{MATCHED_VAR}'\"";
+    let (transaction, _) = run(rules, get("/?a=evil&b=good&c=evil&c=evil"));
+    let [first, second] = transaction.matches() else { panic!() };
+    assert_eq!((&*first.variable, &*first.also, first.more), ("ARGS:c", &["ARGS:a".to_owned()][..], false));
+    assert_eq!((&*second.variable, second.also.len()), ("ARGS:a", 0));
+    assert_eq!((first.message_has_data, second.message_has_data), (false, true));
+    let long = format!("/?a={}ö{}evil-thing", "x".repeat(100), "y".repeat(19));
+    let (transaction, _) = run(rules, get(&long));
+    let found = &transaction.matches()[0];
+    assert_eq!((found.value_at, found.value_bytes), (102, 131));
+    assert_eq!(found.value, format!("{}evil-thing", "y".repeat(19)).as_bytes());
+    let many: Vec<_> = (0..40).map(|at| format!("a{at}=evil")).collect();
+    let (transaction, _) = run(rules, get(&format!("/?{}", many.join("&"))));
+    let found = &transaction.matches()[0];
+    assert_eq!((found.also.len(), found.more), (31, true));
+}
+
+#[test]
 fn a_chain_is_screened_by_the_link_that_fewest_requests_come_to() {
     let chain = "SecRule &ARGS \"@lt 3\" \"id:1,phase:1,pass,chain\"\nSecRule REQUEST_METHOD \"!@rx ^HEAD$\" \"chain\"\nSecRule ARGS \"@rx attack\\d\" \"setvar:tx.count=+1\"";
     let count = |rules: &str, request| run(rules, request).0.tx("count").map(<[u8]>::to_vec);

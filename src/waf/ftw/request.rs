@@ -1,6 +1,10 @@
 //! From a test's input to a request, and to the response that it asks for.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Input;
 use crate::waf::transform::Transformation;
@@ -18,16 +22,19 @@ pub(in crate::waf) struct Request {
 }
 
 /// What the test server sends back.
-#[derive(Debug, Default, Deserialize)]
-pub(in crate::waf) struct Response {
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
     #[serde(default = "ok")]
     pub(in crate::waf) status: u16,
     #[serde(default)]
-    pub(in crate::waf) headers: std::collections::BTreeMap<String, String>,
+    pub(in crate::waf) headers: BTreeMap<String, String>,
     #[serde(default)]
     pub(in crate::waf) body: String,
-    #[serde(default, rename = "encodedBody")]
+    #[serde(default, alias = "encodedBody")]
     pub(in crate::waf) encoded_body: String,
+    #[serde(default, rename = "log_message", alias = "logMessage")]
+    pub(in crate::waf) _log_message: Option<IgnoredAny>,
 }
 
 const fn ok() -> u16 {
@@ -50,49 +57,93 @@ impl Request {
         }
         let text =
             |value: &Option<String>, default: &str| value.as_deref().unwrap_or(default).as_bytes().to_vec();
+        let ordered = input.ordered_headers.iter().map(|header| (&header.name, &header.value));
+        let headers = input.headers.iter().chain(ordered);
         let mut request = Self {
             method: text(&input.method, "GET"),
             target: text(&input.uri, "/"),
             protocol: text(&input.version, "HTTP/1.1"),
-            headers: input
-                .headers
-                .iter()
-                .map(|(name, value)| (name.clone().into_bytes(), value.bytes()))
+            headers: headers
+                .map(|(name, value)| (name.clone().into_bytes(), value.text().into_bytes()))
                 .collect(),
-            body: input.data.as_ref().map_or(Vec::new(), super::Text::bytes),
+            body: match (&input.data, &input.encoded_data) {
+                (Some(data), _) => data.text().into_bytes(),
+                (None, Some(encoded)) => base64(encoded.as_bytes()),
+                (None, None) => Vec::new(),
+            },
         };
         if request.protocol.is_empty() {
             // What servers say of a request line without a protocol.
             request.protocol = b"HTTP/0.9".to_vec();
         }
-        if input.autocomplete_headers.unwrap_or(true) {
+        let completes = input.autocomplete_headers.or_else(|| input.stop_magic.map(|stop| !stop));
+        if completes.unwrap_or(true) {
             request.complete();
         }
         Ok(request)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let named = |(known, _): &&(Vec<u8>, Vec<u8>)| known.eq_ignore_ascii_case(name.as_bytes());
+        self.headers.iter().find(named).map(|(_, value)| value.as_slice())
     }
 
+    /// As go-ftw does it: with a form's body percent-encoded unless it seems to be, and CRLF in multipart bodies.
     fn complete(&mut self) {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        if !self.body.is_empty() && self.header("content-type").is_none() {
+            self.headers.push((b"Content-Type".to_vec(), FORM.into()));
+        }
+        let kind = self.header("content-type").unwrap_or_default();
+        if kind == FORM.as_bytes() && !self.body.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+            self.body = encoded_form(&self.body);
+        } else if kind.starts_with(b"multipart/form-data") && !self.body.contains(&b'\r') {
+            self.body = self.body.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        }
+        let is_sent = !self.body.is_empty()
+            || [&b"POST"[..], b"PUT", b"PATCH", b"DELETE"].contains(&self.method.as_slice());
         let length = self.body.len().to_string();
-        let missing = [
-            ("Content-Type", "application/x-www-form-urlencoded", !self.body.is_empty()),
-            ("Content-Length", length.as_str(), !self.body.is_empty()),
-            ("Connection", "close", true),
-        ];
-        for (name, value, wanted) in missing {
-            if wanted && !self.has(name) {
+        for (name, value, wanted) in
+            [("Content-Length", length.as_str(), is_sent), ("Connection", "close", true)]
+        {
+            if wanted && self.header(name).is_none() {
                 self.headers.push((name.into(), value.into()));
             }
         }
     }
 
+    /// Goes to where an answer redirects to: a URL, or a path.
+    pub(super) fn go_to(&mut self, location: &str) {
+        let Some((_, rest)) = location.split_once("://") else {
+            self.target = location.as_bytes().to_vec();
+            return;
+        };
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        self.target = path.into_bytes();
+        self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"host"));
+        self.headers.insert(0, (b"Host".to_vec(), host.into()));
+    }
+
+    /// Adds cookies to those that are there.
+    pub(super) fn add_cookies(&mut self, cookies: &BTreeMap<String, String>) {
+        if cookies.is_empty() {
+            return;
+        }
+        let mut all: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if let Some(own) = self.header("cookie") {
+            all.insert(0, String::from_utf8_lossy(own).into_owned());
+        }
+        self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"cookie"));
+        self.headers.push((b"Cookie".to_vec(), all.join("; ").into_bytes()));
+    }
+
     /// Reads a request as it goes over the wire.
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let (head, body) = match memchr::memmem::find(bytes, b"\r\n\r\n") {
-            Some(end) => (bytes.get(..end), bytes.get(end + 4..)),
+        let ends =
+            [&b"\r\n\r\n"[..], b"\n\n"].map(|end| Some((memchr::memmem::find(bytes, end)?, end.len())));
+        let (head, body) = match ends.into_iter().flatten().min() {
+            Some((end, length)) => (bytes.get(..end), bytes.get(end + length..)),
             None => (Some(bytes), None),
         };
         let mut lines = head.unwrap_or_default().split(|byte| *byte == b'\n');
@@ -111,7 +162,8 @@ impl Request {
             request.headers.push((name.to_vec(), value.get(1..).unwrap_or_default().trim_ascii().to_vec()));
         }
         let body = body.unwrap_or_default();
-        request.body = if request.has("transfer-encoding") { unchunked(body) } else { body.to_vec() };
+        request.body =
+            if request.header("transfer-encoding").is_some() { unchunked(body) } else { body.to_vec() };
         Ok(request)
     }
 
@@ -120,13 +172,48 @@ impl Request {
         if !self.target.starts_with(b"/reflect") {
             return Response { status: 200, ..Response::default() };
         }
-        let mut response: Response = serde_json::from_slice(&self.body).unwrap_or_default();
-        if !response.encoded_body.is_empty() {
-            let decoded = base64(response.encoded_body.as_bytes());
-            response.body = String::from_utf8_lossy(&decoded).into_owned();
-        }
-        response
+        serde_json::from_slice::<Response>(&self.body).unwrap_or_default().decoded()
     }
+}
+
+impl Response {
+    /// With its body, if that is in base64.
+    pub(super) fn decoded(mut self) -> Self {
+        if !self.encoded_body.is_empty() {
+            let decoded = base64(self.encoded_body.as_bytes());
+            self.body = String::from_utf8_lossy(&decoded).into_owned();
+        }
+        self
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let named = |(known, _): &(&String, &String)| known.eq_ignore_ascii_case(name);
+        self.headers.iter().find(named).map(|(_, value)| value.as_str())
+    }
+
+    /// As it goes over the wire.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("HTTP/1.1 {}\r\n", self.status);
+        for (name, value) in &self.headers {
+            _ = write!(text, "{name}: {value}\r\n");
+        }
+        text + "\r\n" + &self.body
+    }
+}
+
+/// Names and values percent-encoded, what parts them left.
+fn encoded_form(body: &[u8]) -> Vec<u8> {
+    const KEPT: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let encoded = |text: &[u8]| percent_encoding::percent_encode(text, KEPT).to_string().replace("%20", "+");
+    let pair = |pair: &[u8]| match memchr::memchr(b'=', pair) {
+        Some(at) => {
+            let (name, value) = pair.split_at(at);
+            format!("{}={}", encoded(name), encoded(value.get(1..).unwrap_or_default()))
+        }
+        None => encoded(pair),
+    };
+    body.split(|byte| *byte == b'&').map(pair).collect::<Vec<_>>().join("&").into_bytes()
 }
 
 fn unchunked(mut body: &[u8]) -> Vec<u8> {
