@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::engine::{Disruption, Engine, Interruption, Transaction};
+pub use request::unchunked;
 pub(super) use request::{Request, Response};
 
 /// A file of tests. At its top people write more than the format has, such as an author.

@@ -21,6 +21,7 @@ use crate::http::head;
 use crate::http::path::normalise;
 use crate::policy::{Materials, Question, Route, Snapshot};
 use crate::server;
+use crate::waf::ftw::unchunked;
 
 /// Longest request that is read.
 const LARGEST_BYTES: u64 = 32 << 20;
@@ -108,9 +109,12 @@ impl Saved {
         let mut saved = Self { method, target, headers, body: Bytes::new() };
         let length = saved.header("content-length").and_then(|length| length.parse().ok());
         let body = length.and_then(|length: usize| rest.get(..length)).unwrap_or(rest);
-        saved.body = Bytes::copy_from_slice(body);
+        let is_chunked = length.is_none() && saved.header("transfer-encoding").is_some();
+        // Tools save it with its chunks, or without.
+        let unchunked = if is_chunked { unchunked(body) } else { None };
+        saved.body = unchunked.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
         // Without, it would be a request that no client sends.
-        if !saved.body.is_empty() && length.is_none() && saved.header("transfer-encoding").is_none() {
+        if !saved.body.is_empty() && length.is_none() && !is_chunked {
             saved.headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
         }
         Ok(saved)
@@ -302,6 +306,16 @@ mod tests {
         }
         let saved = Saved::parse(b"POST / HTTP/1.1\n\nbody").unwrap();
         assert_eq!(saved.header("content-length"), Some("4"));
+        for (body, expected) in [
+            ("3;a=b\r\nbod\r\n1\r\ny\r\n0\r\n\r\n", "body"),
+            ("4\nbody\n0\n\n", "body"),
+            ("body", "body"),
+            ("ff\nbody", "ff\nbody"),
+        ] {
+            let saved =
+                Saved::parse(format!("POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n{body}").as_bytes());
+            assert_eq!(saved.unwrap().body, expected);
+        }
         assert_eq!(Saved::parse(b"GET / HTTP/1.1\nHost: [::1]:80").unwrap().host(), "[::1]");
         assert_eq!(Saved::parse(b"GET / HTTP/1.1\nHost: Shop.:80").unwrap().host(), "shop");
         for wrong in [&b""[..], b"GET", b"GET / HTTP/1.1\nno header\n\n"] {

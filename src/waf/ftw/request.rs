@@ -162,8 +162,8 @@ impl Request {
             request.headers.push((name.to_vec(), value.get(1..).unwrap_or_default().trim_ascii().to_vec()));
         }
         let body = body.unwrap_or_default();
-        request.body =
-            if request.header("transfer-encoding").is_some() { unchunked(body) } else { body.to_vec() };
+        let chunked = request.header("transfer-encoding").and_then(|_| unchunked(body));
+        request.body = chunked.unwrap_or_else(|| body.to_vec());
         Ok(request)
     }
 
@@ -216,16 +216,20 @@ fn encoded_form(body: &[u8]) -> Vec<u8> {
     body.split(|byte| *byte == b'&').map(pair).collect::<Vec<_>>().join("&").into_bytes()
 }
 
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
+/// What a chunked body holds (RFC 9112, section 7.1). Nothing, if it is none. Lines may end without a carriage return, as editors
+/// leave them.
+#[must_use]
+pub fn unchunked(mut body: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
-    while let Some(end) = memchr::memmem::find(body, b"\r\n") {
-        let (size, rest) = body.split_at(end);
-        let size =
-            std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
-        let rest = rest.get(2..).unwrap_or_default();
-        let Some(size) = size.filter(|size| *size > 0 && *size <= rest.len()) else { break };
-        whole.extend_from_slice(rest.get(..size).unwrap_or_default());
-        body = rest.get(size + 2..).unwrap_or_default();
+    loop {
+        let (line, rest) = body.split_at(memchr::memchr(b'\n', body)? + 1);
+        let size = std::str::from_utf8(line).ok()?.split(';').next()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(whole);
+        }
+        whole.extend_from_slice(rest.get(..size)?);
+        let rest = rest.get(size..)?;
+        body = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n"))?;
     }
-    whole
 }
