@@ -58,7 +58,8 @@ pub struct Test {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stage {
-    stage: Option<Box<Self>>,
+    #[serde(rename = "stage")]
+    inner: Option<Box<Self>>,
     input: Input,
     output: Output,
     #[serde(rename = "description", alias = "desc")]
@@ -228,7 +229,7 @@ pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
         let test_id = test.test_id.unwrap_or(number);
         let mut session = Session::default();
         for (stage, at) in test.stages.iter().zip(0..) {
-            let stage = stage.stage.as_deref().unwrap_or(stage);
+            let stage = stage.inner.as_deref().unwrap_or(stage);
             let ending =
                 if enabled { session.run(engine, &stage.input, &stage.output) } else { Ending::Skipped };
             outcomes.push(Outcome { rule, test: test_id, stage: at, ending });
@@ -282,9 +283,8 @@ impl Session {
             Some(Interruption { disruption: Disruption::Redirect { location, .. }, .. }) => {
                 Some(String::from_utf8_lossy(location).into_owned())
             }
-            Some(_) => None,
             None if (300..400).contains(&response.status) => response.header("location").map(str::to_owned),
-            None => None,
+            _ => None,
         };
         judge::judge(expected, &transaction, &response, &request)
     }

@@ -137,6 +137,7 @@ pub enum Verdict {
 
 /// A rule that matched and says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Match {
     /// The rule's id.
     pub rule: u64,

@@ -54,9 +54,10 @@ fn of_rules(expected: &Output, matches: &[&Match]) -> Judgement {
     }
     let found: Vec<_> = matches.iter().map(|found| found.rule).collect();
     let missing: Vec<_> = wanted.iter().filter(|id| !found.contains(id)).collect();
-    let unwanted: Vec<_> = match expected.isolated {
-        true => found.iter().filter(|id| !wanted.contains(id)).collect(),
-        false => unwanted.iter().filter(|id| found.contains(id)).collect(),
+    let unwanted: Vec<_> = if expected.isolated {
+        found.iter().filter(|id| !wanted.contains(id)).collect()
+    } else {
+        unwanted.iter().filter(|id| found.contains(id)).collect()
     };
     Some(if !missing.is_empty() {
         Err(format!("{missing:?} did not match; {found:?} did"))
