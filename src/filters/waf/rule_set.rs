@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::state;
 use crate::telemetry::timestamp::unix_ms;
-use crate::waf::ir::{EngineState, Program, Step};
+use crate::waf::ir::{EngineState, Location, Program, Step};
 use crate::waf::seclang::{self, Fault, Unsupported};
 use crate::waf::{Clock, Engine, Limits, Mode, Options, RECOMMENDED};
 
@@ -65,10 +65,7 @@ pub fn compile(
         text.insert_str(text.len() - tuning.after.len(), &recommended(&loaded.program));
         loaded = load(&text)?;
     }
-    let own: Vec<_> = loaded.notes.iter().filter(|note| !is_of_crs(note, sources)).cloned().collect();
-    if own.iter().any(|note| note.what.starts_with("left out")) {
-        return Err(told(&own));
-    }
+    refuse_left_out(loaded.notes.iter().map(|note| (&note.at, &note.what)), sources)?;
     let options = Options {
         mode: Mode::Filtered,
         limits,
@@ -81,6 +78,7 @@ pub fn compile(
     let compiled = Engine::compile(&loaded.program, options);
     let (engine, report) =
         compiled.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    refuse_left_out(report.notes.iter().map(|note| (&note.at, &note.what)), sources)?;
     let mut notes = told(&loaded.notes);
     notes.extend(report.notes.iter().map(ToString::to_string));
     Ok(RuleSet { engine, seen: disk.seen(), notes })
@@ -97,8 +95,18 @@ fn told(faults: &[Fault]) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-fn is_of_crs(note: &Fault, sources: &Sources) -> bool {
-    sources.crs.iter().any(|directory| Path::new(&*note.at.file).starts_with(directory))
+/// Takes for errors what is left out of rules that are not the Core Rule Set's.
+fn refuse_left_out<'a>(
+    notes: impl Iterator<Item = (&'a Location, &'a String)>,
+    sources: &Sources,
+) -> Result<(), Vec<String>> {
+    let is_of_crs =
+        |at: &Location| sources.crs.iter().any(|directory| Path::new(&*at.file).starts_with(directory));
+    let own = notes.filter(|(at, what)| what.starts_with("left out") && !is_of_crs(at));
+    match own.map(|(at, what)| format!("{at}: {what}")).collect::<Vec<_>>() {
+        own if own.is_empty() => Ok(()),
+        own => Err(own),
+    }
 }
 
 /// All of it as one text, which includes the files.

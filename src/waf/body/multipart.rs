@@ -179,13 +179,12 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
             self.report.outcome = self.report.outcome.and(Err(Limit::Files.into()));
             return Ok(());
         }
-        let [filename, _] = filenames;
         for filename in filenames.into_iter().flatten() {
             self.output.item(Kind::File, name, filename)?;
         }
         let size = self.output.decimal(content.len())?;
         self.output.item(Kind::FileSize, name, size)?;
-        self.output.item(Kind::FileContent, filename.unwrap_or(Text::EMPTY), content)
+        self.output.item(Kind::FileContent, name, content)
     }
 }
 

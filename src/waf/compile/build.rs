@@ -150,12 +150,16 @@ impl<'a> Compiler<'a> {
             let next = match (&rule.meta.skip_after, rule.meta.skip) {
                 (Some(name), _) => {
                     let later = program.steps.iter().enumerate().skip(*place);
-                    let is_it = |step: &Step| matches!(step, Step::Marker(marker) if marker == name);
+                    let is_it = |step: &Step| match step {
+                        Step::Marker(marker) => marker == name,
+                        Step::Rule(rule) => **name == *rule.meta.id.to_string(),
+                    };
                     let marker = later.into_iter().find(|(_, step)| is_it(step)).map(|(at, _)| at);
                     if marker.is_none()
                         && let Some(link) = rule.links.first()
                     {
-                        let what = format!("no marker {name:?} follows: the rest of the phase is skipped");
+                        let what =
+                            format!("no marker or rule {name:?} follows: the rest of the phase is skipped");
                         notes.push((link.at.clone(), what));
                     }
                     Some(marker.map_or(list.len(), |marker| {
@@ -163,7 +167,7 @@ impl<'a> Compiler<'a> {
                     }))
                 }
                 (None, 0) => None,
-                (None, skip) => Some(own.saturating_add(skip as usize)),
+                (None, skip) => Some(own.saturating_add(skip as usize).min(list.len())),
             };
             if let Some(rule) = self.plan.rules.get_mut(id) {
                 rule.next = next.and_then(|next| u32::try_from(next).ok());
@@ -338,9 +342,12 @@ impl<'a> Compiler<'a> {
             Action::Expire(collection, name, seconds) => {
                 PlannedAction::Expire(*collection, self.expansion(name), self.expansion(seconds))
             }
+            Action::Decay(collection, name, by) => {
+                PlannedAction::Decay(*collection, self.expansion(name), *by)
+            }
             Action::Begin(collection, key) => PlannedAction::Begin(*collection, self.expansion(key)),
             Action::Environment(name, value) => {
-                PlannedAction::Environment(name.clone(), self.expansion(value))
+                PlannedAction::Environment(name.clone(), value.as_ref().map(|value| self.expansion(value)))
             }
             Action::Control(control) => self.control(control)?,
             Action::ConcealMatched => PlannedAction::ConcealMatched,

@@ -54,7 +54,9 @@ fn each(link: &mut PlannedLink, write: &mut impl FnMut(&mut Expansion)) {
                 write(name);
                 write(seconds);
             }
-            PlannedAction::Begin(_, text) | PlannedAction::Environment(_, text) => write(text),
+            PlannedAction::Decay(_, text, _)
+            | PlannedAction::Begin(_, text)
+            | PlannedAction::Environment(_, Some(text)) => write(text),
             _ => {}
         }
     }

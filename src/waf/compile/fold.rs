@@ -4,7 +4,7 @@
 //! levels by some 200 comparisons with them. This walks through the phases as a request would, with each variable of `TX`
 //! known or unknown, and takes out rules that never match, rules that are always skipped, and those whose one effect,
 //! a variable's value, can be there from the beginning. Where it cannot be sure it leaves a rule alone: rules that a `ctl`
-//! may take out, variables that another rule has read before, whatever is logged.
+//! may take out, variables that another rule has read before, whatever is logged, and what a request may get past without.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::waf::engine::plan::{
     PlannedTarget, PlannedUpdate, RuleId, Slot, Turn,
 };
 use crate::waf::engine::{add_text, simple_match, transformed};
-use crate::waf::ir::{Disruptive, Variable};
+use crate::waf::ir::{Disruptive, Phase, Variable};
 
 /// A variable: its value or that it is not set, if that is known.
 type Known = Option<Option<Box<[u8]>>>;
@@ -26,17 +26,13 @@ pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
     if reads_stale_match(plan) {
         return Vec::new();
     }
-    let mut walk = Walk {
-        plan,
-        initial: plan.initial.clone(),
-        read: HashSet::new(),
-        written: HashSet::new(),
-        reads_all: false,
-        removals: HashSet::new(),
-    };
-    let mut entry: Variables = plan.initial.iter().cloned().map(Some).collect();
+    let mut walk = Walk::new(plan);
+    walk.reads_of_log();
+    let mut entry = known(plan);
     let mut kept = Vec::new();
     for (phase, rules) in plan.phases.iter().enumerate() {
+        // Where there is no response, the rules for the log run all the same.
+        walk.may_have_ended |= phase >= Phase::ResponseHeaders.index();
         let (live, exit) = walk.phase(rules, entry.clone());
         // A caller may leave out phases 3 and 4, so a later one may begin where any of these ended.
         entry = if phase == 0 { exit } else { join(entry, &exit) };
@@ -46,6 +42,11 @@ pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
     let gone = apply(plan, initial, &kept);
     constants::write_in(plan, |slot| written.contains(&slot));
     gone
+}
+
+/// What is known before any rule has run.
+fn known(plan: &Plan) -> Variables {
+    plan.initial.iter().cloned().map(Some).collect()
 }
 
 fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -> Vec<u64> {
@@ -121,14 +122,48 @@ struct Walk<'a> {
     reads_all: bool,
     /// Sets of rules that rules so far may have taken out.
     removals: HashSet<u32>,
+    /// Variables that rules for the log read, who see requests that never came to the rules before them.
+    logged: HashSet<Slot>,
+    logs_all: bool,
+    /// Whether none but those rules may run after a rule that stays.
+    may_have_ended: bool,
+    /// Whether rules of a later phase may run without those of an earlier one.
+    may_have_left: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            initial: plan.initial.clone(),
+            read: HashSet::new(),
+            written: HashSet::new(),
+            reads_all: false,
+            removals: HashSet::new(),
+            logged: HashSet::new(),
+            logs_all: false,
+            may_have_ended: false,
+            may_have_left: false,
+        }
+    }
+
+    /// Finds out what the rules for the log read.
+    fn reads_of_log(&mut self) {
+        let mut walk = Self::new(self.plan);
+        let turns = self.plan.phases.get(Phase::Logging.index()).into_iter().flatten();
+        for rule in turns.filter_map(|turn| self.plan.rules.get(turn.rule as usize)) {
+            walk.stays(rule, &mut known(self.plan));
+        }
+        (self.logged, self.logs_all) = (walk.read, walk.reads_all);
+    }
+
     /// Which rules of a phase stay, and what is known at its end.
     fn phase(&mut self, rules: &[Turn], entry: Variables) -> (Vec<bool>, Variables) {
         let mut kept = Vec::with_capacity(rules.len());
         let mut ways: BTreeMap<usize, Variables> = BTreeMap::new();
         let mut here = Some(entry.clone());
+        // Rules before this place may be skipped by one that stays.
+        let mut skipped_to = 0;
         for (at, turn) in rules.iter().enumerate() {
             let id = turn.rule;
             if let Some(way) = ways.remove(&at) {
@@ -140,18 +175,19 @@ impl Walk<'_> {
             };
             match outcome(rule, variables) {
                 Some(false) => kept.push(false),
-                Some(true) if only_skips(rule) && self.may_drop(id, at, rules, rule) => {
+                Some(true) if only_skips(rule) && self.may_drop(id, at, rules, rule, &ways) => {
                     kept.push(false);
-                    let to = rule.next.map_or(at + 1, |next| next as usize);
+                    let to = place_after(rule, at);
                     let way = here.take();
                     add_way(&mut ways, to, way);
                 }
-                Some(true) if self.hoist(id, rule, variables) => kept.push(false),
+                Some(true) if at >= skipped_to && self.hoist(id, rule, variables) => kept.push(false),
                 _ => {
                     kept.push(true);
                     self.stays(rule, variables);
                     let ends = ends_phase(rule).then_some(rules.len());
                     let next = rule.next.map(|next| next as usize);
+                    skipped_to = skipped_to.max(next.unwrap_or(0));
                     for to in ends.into_iter().chain(next) {
                         add_way(&mut ways, to, Some(variables.clone()));
                     }
@@ -162,9 +198,21 @@ impl Walk<'_> {
         (kept, exit.unwrap_or(entry))
     }
 
-    /// Whether the rule may go together with those it skips: a `ctl` that takes it out takes them out as well.
-    fn may_drop(&self, id: RuleId, at: usize, rules: &[Turn], rule: &PlannedRule) -> bool {
-        let skipped = rules.get(at + 1..rule.next.map_or(at + 1, |next| next as usize)).unwrap_or_default();
+    /// Whether the rule may go together with those it skips: a `ctl` that takes it out takes them out as well, and none that
+    /// stays skips to one of them.
+    fn may_drop(
+        &self,
+        id: RuleId,
+        at: usize,
+        rules: &[Turn],
+        rule: &PlannedRule,
+        ways: &BTreeMap<usize, Variables>,
+    ) -> bool {
+        let between = at + 1..place_after(rule, at);
+        if ways.range(between.clone()).next().is_some() {
+            return false;
+        }
+        let skipped = rules.get(between).unwrap_or_default();
         self.removals.iter().filter_map(|set| self.plan.sets.get(*set as usize)).all(|set| {
             let has = |id: RuleId| set.rules.binary_search(&id).is_ok();
             set.target.is_some() || !has(id) || skipped.iter().all(|turn| has(turn.rule))
@@ -179,13 +227,19 @@ impl Walk<'_> {
     /// Has the rule's effect be there from the beginning, if nothing that stays can tell.
     fn hoist(&mut self, id: RuleId, rule: &PlannedRule, variables: &mut Variables) -> bool {
         let one_value = |link: &PlannedLink| link.targets.len() <= 1 && !link.capture;
-        if !quiet(rule) || rule.next.is_some() || self.removable(id) || !rule.links.iter().all(one_value) {
+        if self.may_have_left
+            || !quiet(rule)
+            || rule.next.is_some()
+            || self.removable(id)
+            || !rule.links.iter().all(one_value)
+        {
             return false;
         }
         let mut after = variables.clone();
         for action in rule.links.iter().flat_map(|link| &link.actions) {
             let PlannedAction::SetSlot(slot, update) = action else { return false };
-            let free = !self.reads_all && !self.read.contains(slot) && !self.written.contains(slot);
+            let read = self.reads_all || self.read.contains(slot) || self.written.contains(slot);
+            let free = !read && !(self.may_have_ended && (self.logs_all || self.logged.contains(slot)));
             let Some(value) = updated(*slot, update, &after).filter(|_| free) else { return false };
             if let Some(known) = after.get_mut(*slot as usize) {
                 *known = Some(value);
@@ -206,6 +260,13 @@ impl Walk<'_> {
     fn stays(&mut self, rule: &PlannedRule, variables: &mut Variables) {
         self.reads(&rule.message);
         self.reads(&rule.data);
+        match rule.disruptive {
+            PlannedDisruption::Plain(Disruptive::Pass) => {}
+            PlannedDisruption::Plain(Disruptive::AllowPhase | Disruptive::AllowRequest) => {
+                self.may_have_left = true;
+            }
+            _ => self.may_have_ended = true,
+        }
         if let PlannedDisruption::Redirect(to) = &rule.disruptive {
             self.reads(to);
         }
@@ -280,7 +341,9 @@ impl Walk<'_> {
                 self.reads(one);
                 self.reads(other);
             }
-            PlannedAction::Begin(_, text) | PlannedAction::Environment(_, text) => self.reads(text),
+            PlannedAction::Decay(_, text, _)
+            | PlannedAction::Begin(_, text)
+            | PlannedAction::Environment(_, Some(text)) => self.reads(text),
             PlannedAction::Remove(set) => _ = self.removals.insert(*set),
             _ => {}
         }
@@ -326,6 +389,11 @@ fn value(target: &PlannedTarget, variables: &Variables) -> Known {
     }
     let known = variables.get(slot as usize)?.clone()?;
     Some(if target.count { Some(known.map_or(b"0", |_| b"1")[..].into()) } else { known })
+}
+
+/// Where a request goes on that the rule at this place matches.
+fn place_after(rule: &PlannedRule, at: usize) -> usize {
+    rule.next.map_or(at + 1, |next| next as usize)
 }
 
 fn add_way(ways: &mut BTreeMap<usize, Variables>, to: usize, way: Option<Variables>) {

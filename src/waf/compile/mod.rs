@@ -113,3 +113,6 @@ impl Engine {
         Ok((Arc::new(engine), report))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What rules do for each value that passes: variables, collections that last, and what changes for the rest of the request.
 
-use super::plan::{Expansion, Part, PlannedAction, PlannedLink, PlannedUpdate};
+use super::plan::{Expansion, Part, PlannedAction, PlannedLink, PlannedRule, PlannedUpdate};
 use super::run::Runner;
 use super::values::{atoi, signed};
 use crate::waf::ir::{Switch, Variable};
@@ -9,10 +9,18 @@ use crate::waf::ir::{Switch, Variable};
 const ENVIRONMENT: usize = 64;
 
 impl Runner<'_> {
-    /// All actions of the link, in order.
+    /// What the link does for each value, in order.
     pub(super) fn actions(&mut self, link: &PlannedLink) {
-        for action in &link.actions {
+        for action in link.actions.iter().filter(|action| !action.is_control()) {
             self.action(action);
+        }
+    }
+
+    /// What the rule changes for the rest of the request, once all of it has matched: `ctl:ruleEngine=Off` above a chain means
+    /// the requests that all of the chain means.
+    pub(super) fn controls(&mut self, rule: &PlannedRule) {
+        for action in rule.links.iter().flat_map(|link| &link.actions) {
+            self.control(action);
         }
     }
 
@@ -43,19 +51,35 @@ impl Runner<'_> {
                 self.set_member(*collection, &name, update);
             }
             PlannedAction::Expire(collection, name, seconds) => self.expire(*collection, name, seconds),
+            PlannedAction::Decay(collection, name, by) => {
+                let name = self.expanded(name).to_ascii_lowercase();
+                let state = &mut *self.state;
+                let now = state.unix_seconds();
+                if let Some(begun) = state.begun.iter_mut().find(|begun| begun.variable == *collection) {
+                    self.lasting.decay(begun, &name, now, *by);
+                }
+            }
             PlannedAction::Begin(collection, key) => {
                 let key = self.expanded(key);
-                self.state.begun.retain(|(begun, _)| begun != collection);
-                self.state.begun.push((*collection, key));
+                self.state.begun.retain(|begun| begun.variable != *collection);
+                let begun = self.lasting.begin(*collection, key, self.state.unix_seconds());
+                self.state.begun.push(begun);
             }
             PlannedAction::Environment(name, value) => {
-                let value = self.expanded(value);
+                let value = value.as_ref().map(|value| self.expanded(value));
                 self.state.environment.retain(|(known, _)| known != name);
-                if self.state.environment.len() < ENVIRONMENT {
+                if let Some(value) = value.filter(|_| self.state.environment.len() < ENVIRONMENT) {
                     self.state.environment.push((name.clone(), value));
                 }
             }
-            _ => self.control(action),
+            PlannedAction::ConcealMatched => {
+                let name = self.state.last_name.clone();
+                self.state.conceal(name);
+            }
+            PlannedAction::Conceal(variable, member) => {
+                self.state.conceal([variable.name().as_bytes(), b":", member].concat());
+            }
+            _ => {}
         }
     }
 
@@ -82,13 +106,6 @@ impl Runner<'_> {
             PlannedAction::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,
             PlannedAction::Audit(switch) => {
                 state.audit = switch.map(|switch| switch == Switch::On);
-            }
-            PlannedAction::ConcealMatched => {
-                let name = state.last_name.clone();
-                state.conceal(name);
-            }
-            PlannedAction::Conceal(variable, member) => {
-                state.conceal([variable.name().as_bytes(), b":", member].concat());
             }
             _ => {}
         }
@@ -132,8 +149,9 @@ impl Runner<'_> {
             }
             return;
         }
-        if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
-            self.lasting.update((collection, key), name, state.unix_seconds(), change);
+        let now = state.unix_seconds();
+        if let Some(begun) = state.begun.iter_mut().find(|begun| begun.variable == collection) {
+            self.lasting.update(begun, name, now, change);
         }
     }
 
@@ -141,9 +159,9 @@ impl Runner<'_> {
         let name = self.expanded(name).to_ascii_lowercase();
         let seconds = u64::try_from(atoi(&self.expanded(seconds))).unwrap_or(0);
         let state = &*self.state;
-        if let Some((_, key)) = state.begun.iter().find(|(begun, _)| *begun == collection) {
+        if let Some(begun) = state.begun.iter().find(|begun| begun.variable == collection) {
             let at = state.unix_seconds().saturating_add(seconds);
-            self.lasting.expire((collection, key), &name, at);
+            self.lasting.expire(begun, &name, at);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::state::{At, Found, State};
 use super::tx::TxRef;
 use super::values::{Base, ValueRef};
 use crate::waf::ir::Variable;
+use crate::waf::meter::byte_ns;
 
 /// How a variable is stored.
 pub(super) enum Stored {
@@ -47,6 +48,8 @@ pub(super) const fn stored(variable: Variable) -> Stored {
         V::XmlAttributes => Stored::Values(&[Base::XmlAttribute]),
         V::Duration
         | V::Env
+        | V::FullRequest
+        | V::FullRequestLength
         | V::Geo
         | V::Global
         | V::HighestSeverity
@@ -160,6 +163,10 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
             state.environment = all;
         }
         V::Rule => rule(state, plan, target),
+        V::FullRequest => push(state, variable, b"", full_request),
+        V::FullRequestLength => {
+            push(state, variable, b"", |state| full_request(state).len().to_string().into_bytes());
+        }
         V::HighestSeverity => push(state, variable, b"", |state| {
             let severity = state.highest_severity.map_or(255, |severity| severity as usize);
             severity.to_string().into_bytes()
@@ -174,9 +181,24 @@ fn elsewhere(state: &mut State, plan: &Plan, lasting: &Lasting, target: &Planned
     }
 }
 
+/// Line, headers and body, as far as they are known.
+fn full_request(state: &State) -> Vec<u8> {
+    let values = &state.values;
+    let line = values.single(Variable::RequestLine).map_or(&b""[..], |line| values.text(line));
+    let mut text = [line, b"\r\n"].concat();
+    for header in values.of(Base::RequestHeader).iter().filter_map(|at| values.named(*at)) {
+        for part in [values.text(header.name), b": ", values.text(header.value), b"\r\n"] {
+            text.extend_from_slice(part);
+        }
+    }
+    text.extend_from_slice(b"\r\n");
+    text.extend_from_slice(&values.request_body);
+    text
+}
+
 /// By which key the collection was begun, if it was.
 fn begun(state: &mut State, variable: Variable, collection: Variable) {
-    let key = state.begun.iter().find(|(begun, _)| *begun == collection).map(|(_, key)| key.clone());
+    let key = state.begun.iter().find(|begun| begun.variable == collection).map(|begun| begun.key.clone());
     if let Some(key) = key {
         push(state, variable, b"", |_| key);
     }
@@ -184,6 +206,9 @@ fn begun(state: &mut State, variable: Variable, collection: Variable) {
 
 fn push(state: &mut State, variable: Variable, name: &[u8], value: impl FnOnce(&State) -> Vec<u8>) {
     let value = value(state);
+    if !state.caches.meter.spend(value.len() * byte_ns::TRANSFORM) {
+        return;
+    }
     if let Some(at) = state.pieces.push(name, &value) {
         state.found.push(Found { variable, at: At::Piece(at) });
     }
@@ -226,11 +251,21 @@ fn matched(state: &mut State, plan: &Plan, target: &PlannedTarget) {
     state.matched = all;
 }
 
+/// The members of a collection that lasts; what it has of itself to whoever asks by name.
 fn lasts(state: &mut State, plan: &Plan, lasting: &Lasting, target: &PlannedTarget) {
-    let key = state.begun.iter().find(|(begun, _)| *begun == target.variable).map(|(_, key)| key.clone());
-    let Some(key) = key else { return };
-    let now = state.unix_seconds();
-    lasting.each(target.variable, &key, now, |name, value| push_member(state, plan, target, name, value));
+    let all = std::mem::take(&mut state.begun);
+    if let Some(begun) = all.iter().find(|begun| begun.variable == target.variable) {
+        let now = state.unix_seconds();
+        let before = state.found.len();
+        lasting.each(begun, now, |name, value| push_member(state, plan, target, name, value));
+        if let Members::Named(name) = &target.members
+            && state.found.len() == before
+            && let Some(value) = lasting.own(begun, name, now)
+        {
+            push_member(state, plan, target, name, &value);
+        }
+    }
+    state.begun = all;
 }
 
 fn rule(state: &mut State, plan: &Plan, target: &PlannedTarget) {

@@ -3,6 +3,7 @@
 //! They live in the memory of the process, bounded: when full, those are forgotten first that were used the longest ago.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::values::atoi;
@@ -19,9 +20,24 @@ const TIMEOUT: &[u8] = b"timeout";
 
 type Key = (Variable, Box<[u8]>);
 
+/// Which collection a transaction means, and what it was when that was said: what rules change of it is there at once, but not
+/// new by that.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) variable: Variable,
+    pub(super) key: Vec<u8>,
+    /// When it was written last, if it was there.
+    used_at: Option<u64>,
+    /// Whether this transaction has written it.
+    written: bool,
+}
+
 #[derive(Debug, Default)]
 struct Collection {
+    created_at: u64,
     used_at: u64,
+    /// Transactions that wrote it.
+    updates: u64,
     members: Vec<Member>,
 }
 
@@ -62,10 +78,58 @@ impl Lasting {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over each name and value.
-    pub(super) fn each(&self, variable: Variable, key: &[u8], now: u64, mut take: impl FnMut(&[u8], &[u8])) {
+    /// Says which collection is meant from here on.
+    pub(super) fn begin(&self, variable: Variable, key: Vec<u8>, now: u64) -> Begun {
         let all = self.lock();
-        let Some(collection) = all.get(&(variable, cut(key).into())) else { return };
+        let known = all.get(&(variable, cut(&key).into()));
+        let used_at = known.filter(|known| !known.is_over(now, self.idle_seconds)).map(|known| known.used_at);
+        Begun { variable, key, used_at, written: false }
+    }
+
+    /// What each collection has of itself, by its name in lower case.
+    pub(super) fn own(&self, begun: &Begun, name: &[u8], now: u64) -> Option<Vec<u8>> {
+        let all = self.lock();
+        let known = all.get(&(begun.variable, cut(&begun.key).into()));
+        let known = known.filter(|known| !known.is_over(now, self.idle_seconds));
+        let created_at = known.map_or(now, |known| known.created_at);
+        let updates = known.map_or(0, |known| known.updates);
+        let number = match name {
+            b"key" => return Some(begun.key.clone()),
+            b"is_new" => u64::from(begun.used_at.is_none()),
+            b"create_time" => created_at,
+            b"last_update_time" => begun.used_at?,
+            b"update_counter" => updates,
+            b"update_rate" => updates / (now.saturating_sub(created_at) / 60).max(1),
+            TIMEOUT => self.idle_seconds,
+            _ => return None,
+        };
+        Some(number.to_string().into_bytes())
+    }
+
+    /// Takes `amount` off a number for each `period_seconds` since the collection was written last; not below 0.
+    pub(super) fn decay(
+        &self,
+        begun: &mut Begun,
+        name: &[u8],
+        now: u64,
+        (amount, period_seconds): (u64, NonZeroU64),
+    ) {
+        let Some(used_at) = begun.used_at else { return };
+        let periods = now.saturating_sub(used_at) / period_seconds;
+        let by = i64::try_from(amount.saturating_mul(periods)).unwrap_or(i64::MAX);
+        if by > 0 {
+            self.update(begun, name, now, |old| {
+                let number = atoi(old?);
+                let less = if number > 0 { number.saturating_sub(by).max(0) } else { number };
+                Some(less.to_string().into_bytes())
+            });
+        }
+    }
+
+    /// Hands over each name and value.
+    pub(super) fn each(&self, begun: &Begun, now: u64, mut take: impl FnMut(&[u8], &[u8])) {
+        let all = self.lock();
+        let Some(collection) = all.get(&(begun.variable, cut(&begun.key).into())) else { return };
         if collection.is_over(now, self.idle_seconds) {
             return;
         }
@@ -79,21 +143,23 @@ impl Lasting {
     /// Changes one variable: the closure sees its value, if it is set, and gives the new one, or nothing to remove it.
     pub(super) fn update(
         &self,
-        (variable, key): (Variable, &[u8]),
+        begun: &mut Begun,
         name: &[u8],
         now: u64,
         change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
     ) {
         let mut all = self.lock();
-        let key: Key = (variable, cut(key).into());
+        let key: Key = (begun.variable, cut(&begun.key).into());
         if !all.contains_key(&key) && all.len() >= COLLECTIONS {
             make_room(&mut all, now, self.idle_seconds);
         }
-        let collection = all.entry(key).or_default();
+        let fresh = || Collection { created_at: now, used_at: now, ..Collection::default() };
+        let collection = all.entry(key).or_insert_with(fresh);
         if collection.is_over(now, self.idle_seconds) {
-            collection.members.clear();
+            *collection = fresh();
         }
         collection.used_at = now;
+        collection.updates += u64::from(!std::mem::replace(&mut begun.written, true));
         collection.members.retain(|member| member.expires_at.is_none_or(|end| end > now));
         let name = cut(name);
         let known = collection.members.iter().position(|member| *member.name == *name);
@@ -114,9 +180,9 @@ impl Lasting {
     }
 
     /// Has one variable expire at `at`.
-    pub(super) fn expire(&self, (variable, key): (Variable, &[u8]), name: &[u8], at: u64) {
+    pub(super) fn expire(&self, begun: &Begun, name: &[u8], at: u64) {
         let mut all = self.lock();
-        let Some(collection) = all.get_mut(&(variable, cut(key).into())) else { return };
+        let Some(collection) = all.get_mut(&(begun.variable, cut(&begun.key).into())) else { return };
         if let Some(member) = collection.members.iter_mut().find(|member| *member.name == *cut(name)) {
             member.expires_at = Some(at);
         }
@@ -134,3 +200,6 @@ fn make_room(all: &mut HashMap<Key, Collection>, now: u64, idle_seconds: u64) {
         all.retain(|_, collection| collection.used_at > median);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
         Test::BadUtf8 => std::str::from_utf8(text).is_err(),
         Test::SqlInjection => is_sqli(text, operands).is_some(),
         Test::Xss => libinjection::is_xss_while(text, &mut operands.reading(text)),
-        Test::Digits(id, check) => digits(operands, *id as usize, *check, text),
+        Test::Digits(id, check) => digits(operands, *id as usize, *check, text).is_some(),
     }
 }
 
@@ -105,6 +105,8 @@ pub(super) fn capture(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
             let found = phrases.0.find(text)?;
             captured.groups[0] = Some((found.start(), found.end()));
         }
+        Test::Digits(id, check) => captured.groups[0] = digits(operands, *id as usize, *check, text),
+        Test::Xss => captured.groups[0] = Some((0, text.len())),
         Test::SqlInjection => {
             captured.instead = Some(is_sqli(text, operands)?.as_bytes().into());
         }
@@ -186,23 +188,20 @@ fn bad_url_encoding(text: &[u8]) -> bool {
     })
 }
 
-/// Whether the pattern has a match whose digits pass the check.
-fn digits(operands: &mut Operands<'_>, id: usize, check: DigitCheck, text: &[u8]) -> bool {
-    let Some(pattern) = operands.plan.patterns.get(id) else { return false };
+/// The first match of the pattern whose digits pass the check.
+fn digits(operands: &mut Operands<'_>, id: usize, check: DigitCheck, text: &[u8]) -> Option<(usize, usize)> {
+    let pattern = operands.plan.patterns.get(id)?;
     let mut from = 0;
     while from <= text.len() {
-        let Some((start, end)) = pattern.groups(id, operands.caches, text, from).and_then(|groups| groups[0])
-        else {
-            return false;
-        };
+        let (start, end) = pattern.groups(id, operands.caches, text, from).and_then(|groups| groups[0])?;
         let found = text.get(start..end).unwrap_or_default();
         let digits = found.iter().filter(|byte| byte.is_ascii_digit()).map(|digit| u32::from(digit - b'0'));
         if passes(check, &digits.take(32).collect::<Vec<_>>()) {
-            return true;
+            return Some((start, end));
         }
         from = start + 1;
     }
-    false
+    None
 }
 
 fn passes(check: DigitCheck, digits: &[u32]) -> bool {

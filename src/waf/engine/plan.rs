@@ -1,6 +1,7 @@
 //! What the compiler made of a program: names resolved to places, patterns to automata. Immutable and shared.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
 use aho_corasick::AhoCorasick;
@@ -215,8 +216,10 @@ pub(in crate::waf) enum PlannedAction {
     /// Of a collection that lasts, or of `TX` by a name that is known only then.
     SetMember(Variable, Expansion, PlannedUpdate),
     Expire(Variable, Expansion, Expansion),
+    /// Less by so much for each so many seconds.
+    Decay(Variable, Expansion, (u64, NonZeroU64)),
     Begin(Variable, Expansion),
-    Environment(Box<str>, Expansion),
+    Environment(Box<str>, Option<Expansion>),
     /// By place in [`Plan::sets`].
     Remove(u32),
     Engine(EngineState),
@@ -227,6 +230,22 @@ pub(in crate::waf) enum PlannedAction {
     Audit(Option<Switch>),
     ConcealMatched,
     Conceal(Variable, Box<[u8]>),
+}
+
+impl PlannedAction {
+    /// Whether it is done once, when all of the rule has matched, rather than for each value (`ctl`).
+    pub(in crate::waf) const fn is_control(&self) -> bool {
+        matches!(
+            self,
+            Self::Remove(_)
+                | Self::Engine(_)
+                | Self::BodyProcessor(_)
+                | Self::ForceRequestBody(_)
+                | Self::RequestBody(_)
+                | Self::ResponseBody(_)
+                | Self::Audit(_)
+        )
+    }
 }
 
 #[derive(Debug)]

@@ -6,7 +6,9 @@
 use super::collect::collect;
 use super::lasting::Lasting;
 use super::operators::{self, Captured, Operands};
-use super::plan::{Expansion, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test, Turn};
+use super::plan::{
+    Expansion, Members, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test, Turn,
+};
 use super::state::{Allowed, At, Found, Noted, Pieces, State};
 use super::{Disruption, Exhausted, Match};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
@@ -119,7 +121,7 @@ impl Runner<'_> {
             if target.count {
                 let count = self.state.found.len() - before;
                 self.state.found.truncate(before);
-                self.state.push_count(target.variable, count, member_of(&target.members));
+                self.state.push_count(target.variable, count, member_of(self.plan, &target.members));
             }
         }
         let found = std::mem::take(&mut self.state.found);
@@ -280,6 +282,7 @@ impl Runner<'_> {
 
     /// What follows when all of a rule has matched.
     fn matched(&mut self, rule: &PlannedRule) {
+        self.controls(rule);
         if let Some(severity) = rule.severity {
             let highest = self.state.highest_severity.map_or(severity, |highest| highest.min(severity));
             self.state.highest_severity = Some(highest);
@@ -447,9 +450,11 @@ fn of<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {
     link.test.argument().and_then(Expansion::as_text).unwrap_or(expanded)
 }
 
-fn member_of(members: &super::plan::Members) -> &[u8] {
+/// The name of the one member that is meant, if it is one.
+fn member_of<'a>(plan: &'a Plan, members: &'a Members) -> &'a [u8] {
     match members {
-        super::plan::Members::Named(name) => name,
+        Members::Named(name) => name,
+        Members::Slot(slot) => plan.slots.get(*slot as usize).map_or(b"", |name| name),
         _ => b"",
     }
 }

@@ -1,7 +1,7 @@
 //! All that changes while a request is looked at. Kept between requests for its memory.
 
 use super::filter::{Findings, Scratch};
-use super::lasting::Lasting;
+use super::lasting::{Begun, Lasting};
 use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
 use super::tx::{Tx, TxRef};
 use super::values::{Base, ValueRef, Values, itoa};
@@ -134,7 +134,7 @@ pub(super) struct State {
     pub(super) last_name: Vec<u8>,
     pub(super) last_value: Vec<u8>,
     pub(super) environment: Vec<(Box<str>, Vec<u8>)>,
-    pub(super) begun: Vec<(Variable, Vec<u8>)>,
+    pub(super) begun: Vec<Begun>,
     /// Rules that do not run any more: a bit each.
     pub(super) removed: Vec<u64>,
     /// Targets that are not looked at any more, by place in [`Plan::sets`].

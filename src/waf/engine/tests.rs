@@ -135,6 +135,13 @@ fn a_test_that_is_to_fail_is_screened_too() {
 }
 
 #[test]
+fn what_a_chain_changes_for_the_request_it_changes_once_all_of_it_matches() {
+    let rules = "SecRule REQUEST_FILENAME \"@beginsWith /admin\" \"id:1,phase:1,pass,nolog,ctl:ruleEngine=Off,ctl:ruleRemoveById=3,chain\"\nSecRule REMOTE_ADDR \"@ipMatch %\" \"\"\nSecRule ARGS \"@rx bad\" \"id:2,phase:1,pass\"\nSecRule ARGS \"@rx bad\" \"id:3,phase:1,pass\"";
+    assert_eq!(ids(&rules.replace('%', "10.0.0.0/8"), get("/admin?a=bad")), [2, 3]);
+    assert!(ids(&rules.replace('%', "192.0.2.0/24"), get("/admin?a=bad")).is_empty());
+}
+
+#[test]
 fn scores_for_each_value_that_matches() {
     let rules = "SecRule ARGS|ARGS_NAMES \"@contains bad\" \"id:1,phase:1,pass,setvar:'tx.score=+5'\"";
     assert_eq!(run(rules, get("/?a=bad&b=bad&bad=1&c=good")).0.tx("score"), Some(&b"15"[..]));
@@ -158,10 +165,75 @@ fn skips_to_a_marker_and_over_rules() {
 }
 
 #[test]
+fn skips_to_a_rule_as_to_a_marker() {
+    let rules = "SecRule ARGS:a \"@eq 1\" \"id:1,phase:1,pass,skipAfter:3\"\nSecAction \"id:2,phase:1,pass\"\nSecAction \"id:3,phase:1,pass\"\nSecAction \"id:4,phase:1,pass\"";
+    assert_eq!(ids(rules, get("/?a=1")), [1, 4]);
+    assert_eq!(ids(rules, get("/")), [2, 3, 4]);
+}
+
+#[test]
+fn the_whole_request_is_its_line_headers_and_body() {
+    let rules = "SecRule FULL_REQUEST \"@streq %\" \"id:1,phase:2,pass\"\nSecRule FULL_REQUEST \"@rx POST / HTTP/1.1\\r\\nX: y\\r\\n\\r\\nbad$\" \"id:2,phase:2,pass\"\nSecRule FULL_REQUEST_LENGTH \"@eq 28\" \"id:3,phase:2,pass\"";
+    assert_eq!(ids(rules, post(&[("X", "y")], "bad")), [2, 3]);
+    assert!(ids(rules, post(&[("X", "z")], "bad!")).is_empty());
+}
+
+#[test]
+fn a_body_is_there_as_it_came_unless_it_is_an_upload() {
+    let rules = "SecRule REQUEST_BODY \"@contains bad\" \"id:1,phase:2,pass\"";
+    for (kind, body, found) in [
+        ("text/plain", "bad", true),
+        ("", "bad", true),
+        ("text/xml", "<!--bad--><a/>", true),
+        ("application/json", "{\"bad\":1}", true),
+        ("application/x-www-form-urlencoded", "bad=1", true),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nbad\r\n--b--\r\n",
+            false,
+        ),
+    ] {
+        let headers: &[(&str, &str)] = if kind.is_empty() { &[] } else { &[("Content-Type", kind)] };
+        assert_eq!(ids(rules, post(headers, body)) == [1], found, "{kind}");
+    }
+}
+
+#[test]
+fn what_is_found_by_other_means_than_patterns_is_captured_too() {
+    for (operator, value, found) in [
+        ("@verifyCC \\d{13,16}", "a4111111111111111b", "4111111111111111"),
+        ("@verifySSN \\d{3}-\\d\\d-\\d{4}", "+219-09-9999", "219-09-9999"),
+        ("@detectXSS", "<script>", "<script>"),
+        ("@pm |62 61|d x", "a bad", "bad"),
+    ] {
+        let rules = format!("SecRule ARGS \"{operator}\" \"id:1,phase:1,pass,capture,msg:'%{{TX.0}}'\"");
+        assert_eq!(run(&rules, get(&format!("/?a={value}"))).0.matches()[0].message, found);
+        assert!(ids(&rules, get("/?a=nothing")).is_empty());
+    }
+}
+
+#[test]
+fn variables_of_the_environment_come_and_go() {
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,setenv:a=b,setenv:c\"\nSecRule ARGS:x \"@eq 1\" \"id:2,phase:1,pass,nolog,setenv:'!a'\"\nSecRule ENV \"@rx .\" \"id:3,phase:1,pass,msg:'%{ENV.a}%{ENV.c}'\"";
+    assert_eq!(run(rules, get("/")).0.matches()[0].message, "b1");
+    assert_eq!(run(rules, get("/?x=1")).0.matches()[0].message, "1");
+}
+
+#[test]
 fn counts_members() {
     let rules = "SecRule &ARGS \"@eq 2\" \"id:1,phase:1,pass\"\nSecRule &ARGS:none \"@eq 0\" \"id:2,phase:1,pass\"\nSecRule ARGS:none \"!@streq x\" \"id:3,phase:1,pass\"";
     assert_eq!(ids(rules, get("/?a=1&b=2")), [1, 2]);
     assert_eq!(ids(rules, get("/?a=1&none=x")), [1]);
+}
+
+#[test]
+fn exclusions_are_for_all_of_a_chain_and_additions_for_its_first_rule() {
+    let rules = "SecRule REQUEST_METHOD \"@streq GET\" \"id:1,phase:1,pass,tag:'a',chain\"\nSecRule ARGS \"@rx bad\"\nSecAction \"id:2,phase:1,pass,tag:'a'\"\n";
+    let with = |update: &str| ids(&format!("{rules}{update}"), get("/?q=bad"));
+    assert_eq!(with(""), [1, 2]);
+    assert_eq!(with("SecRuleUpdateTargetById 1 \"!ARGS:q\""), [2]);
+    assert_eq!(with("SecRuleUpdateTargetById 1 \"REQUEST_HEADERS\""), [1, 2]);
+    assert_eq!(with("SecRuleUpdateTargetByTag a \"ARGS:none\""), [1, 2]);
 }
 
 #[test]
@@ -278,53 +350,6 @@ fn another_processor_reads_the_body_if_a_rule_says_so() {
 }
 
 #[test]
-fn collections_last_longer_than_a_request() {
-    let rules = "SecAction \"id:1,phase:1,pass,nolog,initcol:ip=%{REMOTE_ADDR},setvar:ip.hits=+1\"\nSecRule IP:hits \"@gt 2\" \"id:2,phase:1,pass\"";
-    let engine = compile(rules, options(Mode::Filtered)).unwrap().0;
-    let hits: Vec<usize> = (0..4).map(|_| get("/").run(&engine).0.matches().len()).collect();
-    assert_eq!(hits, [0, 0, 1, 1]);
-}
-
-/// Seconds that a test has pass.
-#[derive(Default)]
-struct Passing(AtomicU64);
-
-impl Clock for Passing {
-    fn monotonic_ns(&self) -> u64 {
-        0
-    }
-
-    fn unix_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed) * 1_000
-    }
-}
-
-#[test]
-fn collections_are_kept_as_long_as_the_rules_say() {
-    let clock = Arc::new(Passing::default());
-    for (more, timeout, kept) in [
-        ("", 3_600, 3_600),
-        ("SecCollectionTimeout 60\n", 3_600, 60),
-        (
-            "SecCollectionTimeout 60\nSecAction \"id:3,phase:1,pass,nolog,initcol:ip=a,setvar:ip.timeout=300\"\n",
-            60,
-            300,
-        ),
-    ] {
-        let rules = format!(
-            "{more}SecAction \"id:1,phase:1,pass,nolog,initcol:ip=a,setvar:ip.hits=+1\"\nSecRule IP:hits \"@ge 2\" \"id:2,phase:1,pass\""
-        );
-        for (seconds, seen) in [(kept, 1), (kept + 1, 0)] {
-            let options = Options { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..options(Mode::Filtered) };
-            let engine = compile(&rules, options).unwrap().0;
-            get("/").run(&engine);
-            clock.0.fetch_add(seconds, Ordering::Relaxed);
-            assert_eq!(get("/").run(&engine).0.matches().len(), seen, "{more} {timeout} {seconds}");
-        }
-    }
-}
-
-#[test]
 fn who_the_session_and_the_user_are_is_told() {
     let rules = "SecAction \"id:1,phase:1,pass,nolog,setsid:%{REQUEST_COOKIES.sid},setuid:%{ARGS.u}\"\nSecRule SESSIONID|USERID \"@rx ^(?:s7|ana)$\" \"id:2,phase:1,pass,msg:'%{SESSIONID} %{USERID}'\"";
     let headers: &[(&str, &str)] = &[("Cookie", "sid=s7")];
@@ -415,25 +440,6 @@ fn too_many_values_are_told() {
         compile("SecAction \"id:1,phase:2,pass\"", Options { limits, ..options(Mode::Filtered) }).unwrap().0;
     assert_eq!(get("/?a&b&c&d&e").run(&engine).1, Verdict::Exhausted(Exhausted::Values));
     assert_eq!(get("/?a&b&c&d").run(&engine).1, Verdict::Pass);
-}
-
-#[test]
-fn what_is_always_so_is_computed_once() {
-    let rules = "SecRule &TX:level \"@eq 0\" \"id:1,phase:1,pass,nolog,setvar:tx.level=1\"\nSecRule TX:level \"@lt 2\" \"id:2,phase:1,pass,nolog,skipAfter:END\"\nSecRule ARGS \"@rx bad\" \"id:3,phase:1,pass\"\nSecMarker END\nSecRule ARGS \"@rx bad\" \"id:4,phase:1,pass\"";
-    let report = compile(rules, options(Mode::Filtered)).unwrap().1;
-    assert_eq!((report.folded, report.rules), (vec![1, 2, 3], 1));
-    assert_eq!(ids(rules, get("/?a=bad")), [4]);
-    let tx = vec![("level".to_owned(), "2".to_owned())];
-    let engine = compile(rules, Options { tx, ..options(Mode::Filtered) }).unwrap().0;
-    let (transaction, _) = get("/?a=bad").run(&engine);
-    assert_eq!(transaction.matches().iter().map(|found| found.rule).collect::<Vec<_>>(), [3, 4]);
-}
-
-#[test]
-fn what_a_request_may_change_is_not_computed_before() {
-    let rules = "SecRule ARGS:l \"@rx .\" \"id:1,phase:1,pass,nolog,setvar:tx.level=%{ARGS.l}\"\nSecRule TX:level \"@lt 2\" \"id:2,phase:1,pass,nolog,skipAfter:END\"\nSecRule ARGS \"@rx bad\" \"id:3,phase:1,pass\"\nSecMarker END\nSecAction \"id:4,phase:1,pass,nolog,setvar:tx.level=9\"\nSecRule TX:level \"@eq 9\" \"id:5,phase:2,pass\"";
-    assert_eq!(ids(rules, get("/?a=bad&l=1")), [5]);
-    assert_eq!(ids(rules, get("/?a=bad&l=2")), [3, 5]);
 }
 
 #[test]

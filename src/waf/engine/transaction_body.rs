@@ -101,13 +101,20 @@ impl Transaction {
                 keep = true;
                 self.query(body, Base::ArgPost)
             }
-            Some("XML") => self.xml(body),
+            Some("XML") => {
+                keep = true;
+                self.xml(body)
+            }
+            // Its files are for no rule to look at as a whole; what it says otherwise is in the arguments.
             Some("MULTIPART") => self.multipart(body),
             Some(other) if !other.is_empty() => {
                 keep = true;
                 Err(Fault::Malformed { what: "no processor of this name is known", at: 0 })
             }
-            _ => Ok(()),
+            _ => {
+                keep = true;
+                Ok(())
+            }
         };
         if keep {
             self.state.values.set(Variable::RequestBody, body);

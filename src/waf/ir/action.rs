@@ -1,5 +1,7 @@
 //! What rules do: who they are, what they set, whom they refuse.
 
+use std::num::NonZeroU64;
+
 use regex::bytes::Regex;
 
 use super::{EngineState, Phase, Target, Template, Variable};
@@ -200,10 +202,12 @@ pub enum Action {
     Set(SetVariable),
     /// `expirevar`: after so many seconds.
     Expire(Variable, Template, Template),
+    /// `deprecatevar`: less by so much for each so many seconds since its collection was written.
+    Decay(Variable, Template, (u64, NonZeroU64)),
     /// `initcol`, `setsid`, `setuid`: which of the collections that last longer than a request is meant.
     Begin(Variable, Template),
-    /// `setenv`: name and value.
-    Environment(Box<str>, Template),
+    /// `setenv`: name and value; without one, it is removed.
+    Environment(Box<str>, Option<Template>),
     /// `ctl`.
     Control(Control),
     /// `sanitiseMatched`: what the test matched is not shown to anyone.

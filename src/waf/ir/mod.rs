@@ -76,7 +76,8 @@ pub struct Link {
     pub multi_match: bool,
     /// Keep what the operator found in `TX.0` to `TX.9`.
     pub capture: bool,
-    /// What is done for each value that passes the test, in this order, whether or not the chain goes on to match.
+    /// What is done for each value that passes the test, in this order, whether or not the chain goes on to match; a
+    /// [`Action::Control`] once, if all of it does.
     pub actions: Vec<Action>,
 }
 

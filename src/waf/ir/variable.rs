@@ -141,7 +141,8 @@ impl Variable {
         let aliases = [
             ("GLOBALS", Self::Global),
             ("REQUEST_URI_PATH", Self::RequestFilename),
-            ("MULTIPART_CRLF_LF_LINES", Self::MultipartCrlfLfLines),
+            ("MSC_PCRE_ERROR", Self::MscPcreLimitsExceeded),
+            ("MULTIPART_SEMICOLON_MISSING", Self::MultipartMissingSemicolon),
         ];
         let alias = aliases.iter().find(|alias| alias.0.eq_ignore_ascii_case(name)).map(|alias| alias.1);
         alias.or_else(|| {

@@ -45,6 +45,9 @@ fn reads_patterns_as_pcre_does() {
         (r"^[[:alpha:]]$", b"q", b"1"),
         (r"^\07\x7$", b"\x07\x07", b"77"),
         (r"a$", b"a", b"a\n"),
+        (r"^\101\12$", b"A\n", b"101"),
+        (r"^(a)\1$", b"aa", b"a\x01"),
+        (r"^\1011$", b"A1", b"A"),
     ] {
         assert!(is_match(pattern, yes), "{pattern} {:?}", translate(pattern.as_bytes()));
         assert!(!is_match(pattern, no), "{pattern} {:?}", translate(pattern.as_bytes()));
@@ -53,7 +56,9 @@ fn reads_patterns_as_pcre_does() {
 
 #[test]
 fn refuses_what_is_not_linear_and_what_is_no_pattern() {
-    for pattern in [r"(?<!a*)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y"] {
+    for pattern in
+        [r"(?<!a*)b", r"(?R)", r"(", r"[a", r"\", r"[b-a]", r"\x{100}", r"a\y", r"\19", r"\777", r"\89"]
+    {
         assert!(Regex::new(pattern.as_bytes(), Case::Sensitive).is_err(), "{pattern}");
     }
 }
@@ -275,7 +280,7 @@ fn a_search_that_would_take_forever_runs_out_of_time() {
 #[test]
 fn what_cannot_be_searched_is_refused() {
     for pattern in
-        [r"\1", r"(a)\2", r"(a)\10", r"(a)\g1", r"(?<a>a)\k<a>", "b(?<!a+)", "a(?!b", "(?x)a b", "(?R)"]
+        [r"\1", r"(a)\2", r"(a)\19", r"(a)\g1", r"(?<a>a)\k<a>", "b(?<!a+)", "a(?!b", "(?x)a b", "(?R)"]
     {
         assert!(check(pattern.as_bytes()).is_err(), "{pattern}");
     }

@@ -261,16 +261,7 @@ impl Translator<'_> {
 
     fn escape_outside(&mut self) -> Result<(), Untranslatable> {
         match self.rest.first() {
-            Some(digit @ b'1'..=b'9') => {
-                let group = usize::from(*digit - b'0');
-                self.next();
-                if self.rest.first().is_some_and(u8::is_ascii_digit) || !is_kept(group) {
-                    return wrong("a reference to a group past the ninth");
-                }
-                self.special(&Special::Reference(group));
-                self.out.push(')');
-                return Ok(());
-            }
+            Some(b'1'..=b'9') => return self.number(),
             Some(b'g' | b'k') => return wrong("a reference other than \\1 to \\9"),
             Some(b'Q') => {
                 self.take(b"Q");
@@ -297,6 +288,31 @@ impl Translator<'_> {
             Escape::Same(letter) => _ = write!(self.out, "\\{}", char::from(letter)),
             Escape::Class(class) => _ = write!(self.out, "[{class}]"),
         }
+        Ok(())
+    }
+
+    /// `\1` to `\9` are what a group matched; from 10 on, where there are fewer groups before, a byte in octal.
+    fn number(&mut self) -> Result<(), Untranslatable> {
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let text = self.rest.get(..digits).unwrap_or_default();
+        let octal = text.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+        let is_octal = digits > 1 && octal > 1 && self.out.bytes().filter(|byte| *byte == b'(').count() < 10;
+        match text {
+            [digit] if is_kept(usize::from(digit - b'0')) => {
+                self.special(&Special::Reference(usize::from(digit - b'0')));
+                self.out.push(')');
+            }
+            _ if is_octal => {
+                let value =
+                    text.iter().take(octal).fold(0, |value, digit| value * 8 + u32::from(digit - b'0'));
+                let byte = u8::try_from(value);
+                self.literal(byte.or_else(|_| wrong("an octal number that is no byte"))?);
+                self.rest = self.rest.get(octal..).unwrap_or_default();
+                return Ok(());
+            }
+            _ => return wrong("a reference to a group past the ninth"),
+        }
+        self.rest = self.rest.get(digits..).unwrap_or_default();
         Ok(())
     }
 

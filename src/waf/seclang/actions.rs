@@ -55,6 +55,8 @@ pub(super) fn actions(text: &[u8]) -> Result<Actions, Problem> {
         let name = String::from_utf8_lossy(name.unwrap_or_default().trim_ascii()).to_ascii_lowercase();
         action(&mut found, &name, &unquoted(value.unwrap_or_default()))?;
     }
+    // What expires must be there, in whatever order the two are written.
+    found.list.sort_by_key(|action| matches!(action, Action::Expire(..)));
     Ok(found)
 }
 
@@ -117,16 +119,14 @@ fn action(found: &mut Actions, name: &str, value: &[u8]) -> Result<(), Problem> 
         "t" => transformation(found, &string(value))?,
         "setvar" => found.list.push(Action::Set(set_variable(value)?)),
         "expirevar" => found.list.push(expire(value)?),
+        "deprecatevar" => found.list.push(decay(value)?),
         "initcol" => found.list.push(begin(value)?),
         "setsid" => found.list.push(Action::Begin(Variable::Session, Template::parse(value)?)),
         "setuid" => found.list.push(Action::Begin(Variable::User, Template::parse(value)?)),
         "setrsc" => found.list.push(Action::Begin(Variable::Resource, Template::parse(value)?)),
-        "setenv" => {
-            let (name, value) = halves(value, b'=').ok_or("expected setenv:name=value")?;
-            found.list.push(Action::Environment(string(name).into(), Template::parse(value)?));
-        }
+        "setenv" => found.list.push(environment(value)?),
         "ctl" => found.list.extend(control(value)?.map(Action::Control)),
-        "exec" | "proxy" | "pause" | "deprecatevar" | "append" | "prepend" | "xmlns" => {
+        "exec" | "proxy" | "pause" | "append" | "prepend" | "xmlns" => {
             return Err(Problem::Unsupported(format!("the action {name} is not done here")));
         }
         _ if let Some(what) = name.strip_prefix("sanitise").or_else(|| name.strip_prefix("sanitize")) => {
@@ -180,7 +180,10 @@ fn disruptive(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Pro
 /// What a rule says of itself.
 fn about(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Problem> {
     match name {
-        "id" => found.id = Some(number("id", value)?),
+        "id" => match number("id", value)? {
+            0 => return Err("an id is greater than 0".into()),
+            id => found.id = Some(id),
+        },
         "phase" => found.phase = Some(phase(&string(value))?),
         "status" => {
             let status = number("status", value)?;
@@ -263,6 +266,14 @@ fn member(text: &[u8]) -> Result<(Variable, Template), Problem> {
     Ok((variable, Template::parse(name.trim_ascii())?))
 }
 
+fn lasting_member(text: &[u8]) -> Result<(Variable, Template), Problem> {
+    let (collection, name) = member(text)?;
+    if !lasting(collection) {
+        return Err(format!("{} is over with the request: nothing in it expires", collection.name()).into());
+    }
+    Ok((collection, name))
+}
+
 /// Whether the collection lasts longer than a request.
 fn lasting(variable: Variable) -> bool {
     use Variable::{Global, Ip, Resource, Session, User};
@@ -284,13 +295,34 @@ fn set_variable(text: &[u8]) -> Result<SetVariable, Problem> {
     Ok(SetVariable { collection, name, update })
 }
 
+/// `name=value`, `name`, which is 1, or `!name`, which is removed.
+fn environment(text: &[u8]) -> Result<Action, Problem> {
+    let (name, value) = match text.strip_prefix(b"!") {
+        Some(name) => (name, None),
+        None => {
+            let (name, value) = halves(text, b'=').unwrap_or((text, b"1"));
+            (name, Some(Template::parse(value)?))
+        }
+    };
+    match string(name) {
+        name if name.is_empty() => Err("expected setenv:name=value".into()),
+        name => Ok(Action::Environment(name.into(), value)),
+    }
+}
+
 fn expire(text: &[u8]) -> Result<Action, Problem> {
     let (target, seconds) = halves(text, b'=').ok_or("expected expirevar:collection.name=seconds")?;
-    let (collection, name) = member(target)?;
-    if !lasting(collection) {
-        return Err(format!("{} is over with the request: nothing in it expires", collection.name()).into());
-    }
+    let (collection, name) = lasting_member(target)?;
     Ok(Action::Expire(collection, name, Template::parse(seconds)?))
+}
+
+/// `ip.score=60/300`: 60 less for each 300 seconds.
+fn decay(text: &[u8]) -> Result<Action, Problem> {
+    let (target, by) = halves(text, b'=').ok_or("expected deprecatevar:collection.name=amount/seconds")?;
+    let (collection, name) = lasting_member(target)?;
+    let (amount, seconds) = halves(by, b'/').ok_or("expected deprecatevar:collection.name=amount/seconds")?;
+    let by = (number("the amount", amount)?, number("the seconds", seconds)?);
+    Ok(Action::Decay(collection, name, by))
 }
 
 fn begin(text: &[u8]) -> Result<Action, Problem> {

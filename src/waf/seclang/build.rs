@@ -171,6 +171,11 @@ impl<'a> Builder<'a> {
         if found.disrupt == Some(Disrupt::Block) {
             return Err("the default action cannot be block: block means the default action".into());
         }
+        if found.disrupt.is_none() {
+            return Err(
+                "the default action must say what becomes of the request, such as pass or deny".into()
+            );
+        }
         if found.id.is_some() || found.chain || found.skip.is_some() || found.skip_after.is_some() {
             return Err("a default action has no id, chain or skip".into());
         }

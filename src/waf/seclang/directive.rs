@@ -4,7 +4,7 @@ use super::actions::{self, Actions};
 use super::build::{Builder, Change, update_actions};
 use super::lexer::Directive;
 use super::{Problem, targets};
-use crate::waf::ir::{Location, Program, RuleSet, Step};
+use crate::waf::ir::{Location, Program, Rule, RuleSet, Step, Target};
 
 /// Directives that change nothing here. Each is about what a proxy's own configuration says (logs, upload folders,
 /// connection limits) or about an engine built otherwise (backtracking limits).
@@ -46,17 +46,28 @@ const NOT_DONE: &[(&str, bool)] = &[
     ("secconnengine", true),
     ("secconnreadstatelimit", false),
     ("secconnwritestatelimit", false),
+    ("seccontentinjection", true),
+    ("seccookiev0separator", false),
     ("secdisablebackendcompression", true),
     ("secgeolookupdb", false),
     ("secgsblookupdb", false),
     ("secguardianlog", false),
     ("sechashengine", true),
+    ("sechashkey", false),
+    ("sechashmethodpm", false),
+    ("sechashmethodrx", false),
+    ("sechashparam", false),
     ("secinterceptonerror", true),
+    ("secparsexmlintoargs", true),
+    ("secreadstatelimit", false),
     ("secremoterules", false),
+    ("secremoterulesfailaction", false),
+    ("secruleinheritance", false),
     ("secrulescript", false),
     ("secserversignature", false),
     ("secstreaminbodyinspection", true),
     ("secstreamoutbodyinspection", true),
+    ("secwritestatelimit", false),
     ("secxmlexternalentity", true),
 ];
 
@@ -250,6 +261,15 @@ fn count(value: &str) -> Result<usize, Problem> {
     value.parse().map_err(|_| format!("expected a number, found {value:?}").into())
 }
 
+/// Adds targets to the first rule of a chain, and takes them from all of it. What tests nothing stays so.
+fn update_targets_of(rule: &mut Rule, targets: &[Target]) {
+    let tests = rule.links.iter_mut().enumerate().filter(|(_, link)| !link.targets.is_empty());
+    for (at, link) in tests {
+        let meant = targets.iter().filter(|target| target.excluded || at == 0);
+        link.targets.extend(meant.cloned());
+    }
+}
+
 /// Makes a change to the rules that it is about. Whether there are any.
 pub(super) fn change(program: &mut Program, defaults: &[Option<Actions>; 5], change: Change) -> bool {
     let (meant, touched) = match change {
@@ -269,7 +289,7 @@ pub(super) fn change(program: &mut Program, defaults: &[Option<Actions>; 5], cha
         }
         found = true;
         match &touched {
-            Err(targets) => rule.links.first_mut().map_or((), |link| link.targets.extend_from_slice(targets)),
+            Err(targets) => update_targets_of(rule, targets),
             Ok((link, actions)) => {
                 let default = defaults.get(rule.meta.phase.index()).and_then(Option::as_ref);
                 update_actions(rule, *link, default, actions);

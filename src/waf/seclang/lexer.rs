@@ -12,6 +12,8 @@ pub(super) struct Directive {
 
 /// All directives of a file, each with what is wrong about it, if anything is.
 pub(super) fn directives(text: &[u8]) -> impl Iterator<Item = Result<Directive, (u32, String)>> {
+    // What editors of Windows begin a file with.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     logical_lines(text).filter_map(|(line, text)| {
         let text = text.trim_ascii();
         if text.is_empty() || text.starts_with(b"#") {
@@ -116,6 +118,13 @@ mod tests {
         assert_eq!((rule.line, rule.name.as_str()), (2, "SecRule"));
         assert_eq!(rule.arguments, [&b"ARGS"[..], b"@rx a\"b", b"id:1, pass"]);
         assert_eq!((marker.line, &marker.arguments), (6, &vec![b"X".to_vec()]));
+    }
+
+    #[test]
+    fn a_file_may_begin_with_a_mark_of_its_byte_order() {
+        let found = read("\u{feff}SecMarker X\r\n");
+        let [Ok(marker)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((marker.name.as_str(), &marker.arguments), ("SecMarker", &vec![b"X".to_vec()]));
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn build(
     match name {
         "rx" => Ok(regex(argument)),
         "rxglobal" => Ok(Operator::RegexGlobal(pattern())),
-        "pm" => phrases(words(trimmed).map(snort).collect::<Result<_, _>>()?),
+        "pm" => phrases(snort(trimmed)?),
         "pmf" | "pmfromfile" => phrases(lines(trimmed, data)?),
         "streq" => Ok(Operator::Equals(template()?)),
         "beginswith" => Ok(Operator::StartsWith(template()?)),
@@ -86,20 +86,24 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// Snort's notation: `|41 42|` are bytes in hexadecimal.
-fn snort(word: &[u8]) -> Result<Box<[u8]>, Problem> {
-    let mut found = Vec::with_capacity(word.len());
-    for (at, part) in word.split(|byte| *byte == b'|').enumerate() {
-        if at % 2 == 0 {
-            found.extend_from_slice(part);
+/// Words, in which `|41 42|` are bytes in hexadecimal, as Snort writes them.
+fn snort(text: &[u8]) -> Result<Vec<Box<[u8]>>, Problem> {
+    let mut found = vec![Vec::new()];
+    for (at, part) in text.split(|byte| *byte == b'|').enumerate() {
+        let Some(word) = found.last_mut() else { continue };
+        if at % 2 == 1 {
+            for pair in words(part).flat_map(|run| run.chunks(2)) {
+                let pair = String::from_utf8_lossy(pair);
+                word.push(u8::from_str_radix(&pair, 16).map_err(|_| format!("{pair:?} is no byte"))?);
+            }
             continue;
         }
-        for pair in words(part).flat_map(|run| run.chunks(2)) {
-            let pair = std::str::from_utf8(pair).unwrap_or_default();
-            found.push(u8::from_str_radix(pair, 16).map_err(|_| format!("{pair:?} is no byte"))?);
-        }
+        let mut pieces = part.split(u8::is_ascii_whitespace);
+        word.extend_from_slice(pieces.next().unwrap_or_default());
+        found.extend(pieces.map(<[u8]>::to_vec));
     }
-    Ok(found.into())
+    found.retain(|word| !word.is_empty());
+    Ok(found.into_iter().map(Into::into).collect())
 }
 
 fn phrases(found: Vec<Box<[u8]>>) -> Result<Operator, Problem> {
@@ -142,6 +146,9 @@ fn byte_range(text: &[u8]) -> Result<ByteSet, Problem> {
         let wrong = |_| format!("expected bytes such as 9,10,32-126, found {part:?}");
         let first: u8 = first.trim().parse().map_err(wrong)?;
         let last: u8 = last.trim().parse().map_err(wrong)?;
+        if last < first {
+            return Err(format!("a range of bytes goes up, unlike {part:?}").into());
+        }
         set = set.union(ByteSet::range(first, last));
     }
     Ok(set)

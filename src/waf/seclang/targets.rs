@@ -3,6 +3,18 @@
 use super::Problem;
 use crate::waf::ir::{Pattern, Selector, Target, Variable};
 
+/// Variables of the reference that mean nothing here, by how they start: files on disk and their owners, the web server's own log, how
+/// long another engine took.
+const NOT_DONE: [&str; 7] = [
+    "FILES_TMPNAMES",
+    "PERF_",
+    "SCRIPT_",
+    "SDBM_DELETE_ERROR",
+    "STREAM_",
+    "USERAGENT_IP",
+    "WEBSERVER_ERROR_LOG",
+];
+
 /// Reads a list of targets.
 pub(super) fn targets(text: &[u8]) -> Result<Vec<Target>, Problem> {
     let mut found = Vec::new();
@@ -28,7 +40,7 @@ fn target(text: &[u8]) -> Result<(Target, &[u8]), Problem> {
     let end = text.iter().position(|byte| matches!(byte, b':' | b'|' | b',')).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let name = String::from_utf8_lossy(name.trim_ascii());
-    let variable = Variable::from_name(&name).ok_or_else(|| format!("no variable is called {name:?}"))?;
+    let variable = Variable::from_name(&name).ok_or_else(|| unknown(&name))?;
     let target = |variable, selector| Target { variable, selector, count, excluded };
     let Some(rest) = rest.strip_prefix(b":") else { return Ok((target(variable, Selector::All), rest)) };
     if variable == Variable::Xml {
@@ -44,6 +56,14 @@ fn target(text: &[u8]) -> Result<(Target, &[u8]), Problem> {
     }
     let (selector, rest) = selector(rest)?;
     Ok((target(variable, selector), rest))
+}
+
+fn unknown(name: &str) -> Problem {
+    let upper = name.to_ascii_uppercase();
+    match NOT_DONE.iter().find(|start| upper.starts_with(**start)) {
+        Some(_) => Problem::Unsupported(format!("the variable {upper} is not done here")),
+        None => format!("no variable is called {name:?}").into(),
+    }
 }
 
 fn strip(text: &[u8], mark: u8) -> (bool, &[u8]) {

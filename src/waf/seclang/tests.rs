@@ -155,6 +155,19 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
         ("SecAction \"id:1,sanitiseAll\"", "no action is called \"sanitiseall\""),
         ("SecDefaultAction \"phase:1,deny,id:1\"", "a default action has no id, chain or skip"),
         (
+            "SecDefaultAction \"phase:1,log\"",
+            "the default action must say what becomes of the request, such as pass or deny",
+        ),
+        ("SecAction \"id:0\"", "an id is greater than 0"),
+        ("SecAction \"id:1,setenv:=a\"", "expected setenv:name=value"),
+        ("SecAction \"id:1,deprecatevar:tx.a=1/2\"", "TX is over with the request: nothing in it expires"),
+        ("SecAction \"id:1,deprecatevar:ip.a=1/0\"", "expected a number for the seconds, found \"0\""),
+        ("SecRule ARGS \"@validateByteRange 9-1\" \"id:1\"", "a range of bytes goes up, unlike \"9-1\""),
+        ("SecRule PERF_RULES \"@rx a\" \"id:1\"", "rule 1: the variable PERF_RULES is not done here"),
+        ("SecRule FILES_TMPNAMES \"@rx a\" \"id:1\"", "rule 1: the variable FILES_TMPNAMES is not done here"),
+        ("SecHashKey a", "SecHashKey is not done here"),
+        ("SecContentInjection On", "SecContentInjection is not done here"),
+        (
             "SecRuleUpdateActionById 1 \"phase:1\"",
             "what a rule is called, when it runs and what it chains cannot be changed",
         ),
@@ -166,6 +179,9 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
     ] {
         assert_eq!(faults(directive), [format!("a.conf:1: {what}")]);
     }
+    read(
+        "SecContentInjection Off\nSecParseXmlIntoArgs Off\nSecRule MULTIPART_SEMICOLON_MISSING|MSC_PCRE_ERROR \"@eq 1\" \"id:1\"",
+    );
     read("SecConnEngine Off\nSecXmlExternalEntity Off\nSecHashEngine Off\nSecCookieFormat 0");
     read("SecUnicodeMapFile unicode.mapping 20127\nSecUnicodeMapFile unicode.mapping\nSecStatusEngine On");
 }

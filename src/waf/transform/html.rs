@@ -4,15 +4,19 @@ use memchr::memchr_iter;
 
 use super::rewrite::Rewriter;
 
-/// Named references that stand for ASCII, which is what hides an attack, and the no-break space.
+/// Named references that stand for ASCII (HTML's table, with what the newest ModSecurity adds to it), which is what hides an
+/// attack, and the no-break space.
 #[rustfmt::skip]
-const NAMES: [(&[u8], u8); 32] = [
+const NAMES: [(&[u8], u8); 46] = [
     (b"amp", b'&'), (b"apos", b'\''), (b"ast", b'*'), (b"bsol", b'\\'), (b"caret", b'^'), (b"colon", b':'),
-    (b"comma", b','), (b"commat", b'@'), (b"dollar", b'$'), (b"equals", b'='), (b"grave", b'`'), (b"gt", b'>'),
-    (b"hyphen", b'-'), (b"lbrace", b'{'), (b"lbrack", b'['), (b"lowbar", b'_'), (b"lpar", b'('), (b"lt", b'<'),
-    (b"nbsp", 0xa0), (b"num", b'#'), (b"percnt", b'%'), (b"period", b'.'), (b"plus", b'+'), (b"quest", b'?'),
-    (b"quot", b'"'), (b"rbrace", b'}'), (b"rbrack", b']'), (b"rpar", b')'), (b"semi", b';'), (b"sol", b'/'),
-    (b"tilde", b'~'), (b"verbar", b'|'),
+    (b"comma", b','), (b"commat", b'@'), (b"diacriticalgrave", b'`'), (b"dollar", b'$'), (b"equals", b'='),
+    (b"excl", b'!'), (b"grave", b'`'), (b"gt", b'>'), (b"hat", b'^'), (b"hyphen", b'-'), (b"lbrace", b'{'),
+    (b"lbrack", b'['), (b"lcub", b'{'), (b"lowbar", b'_'), (b"lpar", b'('), (b"lsqb", b'['), (b"lt", b'<'),
+    (b"midast", b'*'), (b"nbsp", 0xa0), (b"newline", b'\n'), (b"nonbreakingspace", 0xa0), (b"num", b'#'),
+    (b"percnt", b'%'), (b"period", b'.'), (b"plus", b'+'), (b"quest", b'?'), (b"quot", b'"'), (b"rbrace", b'}'),
+    (b"rbrack", b']'), (b"rcub", b'}'), (b"rpar", b')'), (b"rsqb", b']'), (b"semi", b';'), (b"sol", b'/'),
+    (b"tab", b'\t'), (b"tilde", b'~'), (b"underbar", b'_'), (b"verbar", b'|'), (b"vert", b'|'),
+    (b"verticalline", b'|'),
 ];
 
 /// `&#nn`, `&#xhh` and names, with or without `;`. Of a number the low byte counts.

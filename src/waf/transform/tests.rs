@@ -78,6 +78,7 @@ fn character_references_are_decoded_with_and_without_a_semicolon() {
             (b"java&colon;&Tilde&nbsp;", b"java:~\xa0"),
             (b"&#99999999999999999999;&#256", b"\xff\0"),
             (b"&ltx&amp;lt;", b"&ltx&lt;"),
+            (b"java&Tab;&NewLine;&lsqb;&lcub;&excl;&vert;", b"java\t\n[{!|"),
         ],
     );
     keeps(Transformation::HtmlEntityDecode, &[b"&", b"&#", b"&#x;", b"&#;", b"a&b=c", b"&eacute;"]);

@@ -1,5 +1,6 @@
 //! What rules do: variables, collections that last, and what changes for the rest of the request.
 
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use super::names;
@@ -9,12 +10,12 @@ use crate::values::nearest::suggestion;
 use crate::values::text::quoted;
 use crate::values::yaml::{Key, Node, Place, Value};
 use crate::waf::ir::{
-    Action, Control, EngineState, RuleSet, Selector, SetVariable, Switch, Template, Update,
+    Action, Control, EngineState, RuleSet, Selector, SetVariable, Switch, Template, Update, Variable,
 };
 
 /// The keys that are actions.
-pub(super) const KEYS: [&str; 9] =
-    ["set", "add", "subtract", "unset", "expire", "track", "env", "conceal", "control"];
+pub(super) const KEYS: [&str; 10] =
+    ["set", "add", "subtract", "unset", "expire", "decay", "track", "env", "conceal", "control"];
 const CONTROLS: [&str; 7] =
     ["remove", "engine", "body_format", "keep_body", "request_body", "response_body", "audit"];
 const REMOVAL: [&str; 4] = ["rules", "tag", "message", "target"];
@@ -28,7 +29,10 @@ const FORMATS: [(&str, &str); 4] =
 pub(super) fn action(reader: &mut Reader<'_>, key: &Key, node: &Node, found: &mut Vec<Action>) {
     if key.name == "unset" {
         let names = reader.texts(node).into_iter();
-        return found.extend(names.filter_map(|(name, at)| change(reader, name, at, Update::Remove)));
+        return found.extend(names.filter_map(|(name, at)| match name.strip_prefix("env.") {
+            Some(name) if !name.is_empty() => Some(Action::Environment(name.into(), None)),
+            _ => change(reader, name, at, Update::Remove),
+        }));
     }
     if key.name == "conceal" {
         let names = reader.texts(node).into_iter();
@@ -43,8 +47,11 @@ pub(super) fn action(reader: &mut Reader<'_>, key: &Key, node: &Node, found: &mu
             "subtract" => template(reader, value)
                 .and_then(|text| change(reader, &name.name, name.at, Update::Subtract(text))),
             "expire" => expire(reader, name, value),
+            "decay" => decay(reader, name, value),
             "track" => track(reader, name, value),
-            "env" => template(reader, value).map(|text| Action::Environment(name.name.as_str().into(), text)),
+            "env" => {
+                template(reader, value).map(|text| Action::Environment(name.name.as_str().into(), Some(text)))
+            }
             _ => {
                 control(reader, name, value, found);
                 None
@@ -67,12 +74,33 @@ fn change(reader: &mut Reader<'_>, name: &str, at: Place, update: Update) -> Opt
     Some(Action::Set(SetVariable { collection, name, update }))
 }
 
+/// A variable that lasts longer than the request.
+fn lasting(reader: &mut Reader<'_>, name: &Key) -> Option<(Variable, Template)> {
+    let found = reader.right(name.at, names::variable(&name.name))?;
+    if found.0 == Variable::Tx {
+        reader.fault(name.at, "tx is over with the request: nothing in it expires");
+        return None;
+    }
+    Some(found)
+}
+
 fn expire(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
-    let (collection, variable) = reader.right(name.at, names::variable(&name.name))?;
+    let (collection, variable) = lasting(reader, name)?;
     let text = reader.text(value)?;
     let duration = Duration::from_str(text).map_err(|error| error.to_string());
     let seconds = reader.right(value.at, duration)?.as_secs().max(1);
     Some(Action::Expire(collection, variable, Template::text(seconds.to_string())))
+}
+
+/// `{ ip.score: 5/60s }`: 5 less for each minute in which nothing was written.
+fn decay(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
+    let (collection, variable) = lasting(reader, name)?;
+    let (amount, period) = reader.text(value)?.split_once('/').unwrap_or_default();
+    let seconds = Duration::from_str(period.trim()).ok().and_then(|period| NonZeroU64::new(period.as_secs()));
+    let by = amount.trim().parse().ok().zip(seconds);
+    let by =
+        reader.right(value.at, by.ok_or_else(|| "expected an amount and a time such as 5/60s".to_owned()))?;
+    Some(Action::Decay(collection, variable, by))
 }
 
 /// `args.card`, or `matched`, which is what the test matched.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::waf::ir::{Action, Step, Variable};
 use crate::waf::testing::{Files, Request, get, options, post};
 use crate::waf::{Engine, Mode, Transaction, Verdict};
 
@@ -203,6 +204,33 @@ fn variables_are_set_and_asked() {
     let (found, _) = run(text, get("/?q=ab&r=ac"));
     assert_eq!(found.matches().iter().map(|found| found.data.as_str()).next(), Some("2 ab"));
     assert_eq!(ids(text, get("/?q=ab&r=b")), NONE);
+}
+
+#[test]
+fn what_lasts_expires_and_becomes_less() {
+    let text = rule(
+        "always: true\nphase: request_body\ntrack: { ip: a }\nset: { ip.a: 1 }\nexpire: { ip.a: 60s }\ndecay: { ip.b: 5/60s }\nenv: { e: f }",
+    );
+    let loaded = program(text).unwrap();
+    let rules =
+        loaded.steps.iter().filter_map(|step| if let Step::Rule(rule) = step { Some(rule) } else { None });
+    let mut actions = rules.flat_map(|rule| &rule.links).flat_map(|link| &link.actions);
+    let decays = |action: &Action| matches!(action, Action::Decay(Variable::Ip, _, (5, seconds)) if seconds.get() == 60);
+    assert!(actions.any(decays));
+    for (action, what) in [
+        ("expire: { tx.a: 60s }", "tx is over with the request: nothing in it expires"),
+        ("decay: { tx.a: 5/60s }", "tx is over with the request: nothing in it expires"),
+        ("decay: { ip.a: '5' }", "expected an amount and a time such as 5/60s"),
+        ("decay: { ip.a: 5/0s }", "expected an amount and a time such as 5/60s"),
+    ] {
+        let found = faults(rule(&format!("always: true\nphase: request_body\n{action}")));
+        assert!(found.contains(what), "{found}");
+    }
+    let rules = "  - { id: 1, always: true, phase: request_headers, env: { e: f, g: h } }\n  - { id: 2, always: true, phase: request_headers, unset: [env.e] }\n  - { id: 3, message: m, in: env, equals: [f, h], phase: request_body }\n";
+    let text: &'static str =
+        format!("pack: t\nrules:\n{rules}").replace("equals: [f, h]", "one_of: [f, h]").leak();
+    let (found, _) = run(text, get("/"));
+    assert_eq!(found.matches()[0].variable, "ENV:g");
 }
 
 #[test]

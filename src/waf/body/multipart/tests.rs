@@ -38,7 +38,7 @@ fn reads_fields_and_files() {
     assert_eq!(of(Kind::Argument, &items), [("a", "one\r\ntwo"), ("e", "")]);
     assert_eq!(of(Kind::File, &items), [("f", "x.txt")]);
     assert_eq!(of(Kind::FileSize, &items), [("f", "7")]);
-    assert_eq!(of(Kind::FileContent, &items), [("x.txt", "\r\n--x\r\n")]);
+    assert_eq!(of(Kind::FileContent, &items), [("f", "\r\n--x\r\n")]);
     assert_eq!(of(Kind::PartName, &items), [("a", "a"), ("f", "f"), ("e", "e")]);
     assert_eq!(of(Kind::PartFilename, &items), [("x.txt", "x.txt"), ("", "")]);
     assert_eq!(
