@@ -76,6 +76,16 @@ routes: [{ name: a, match: { path: / }, filters: [{ waf: { rules: [crs] } }], re
     let (told, code) = checked(&path, &[]);
     assert!(code == 0 && told.starts_with("policy.yaml: good (1 route, 0 upstreams)\nwarning: "), "{told}");
     assert!(told.contains("REQUEST-910.conf:1: left out: rule 910140: @rbl"), "{told}");
+    // Rules of one's own are never left out.
+    for (rule, what) in [
+        ("SecRule ARGS \"@rx (?R)\" \"id:1,phase:1,deny\"", "rule 1: recursion"),
+        ("SecRule ARGS \"@rbl a.b\" \"id:1,phase:1,deny\"", "rule 1: @rbl"),
+    ] {
+        folder.write("own.conf", rule);
+        let path = folder.write("own.yaml", &policy.replace("rules: [crs]", "rules: [crs, own.conf]"));
+        let (told, code) = checked(&path, &[]);
+        assert!(code == 64 && told.contains("own.conf:1: left out: ") && told.contains(what), "{told}");
+    }
 }
 
 #[test]

@@ -179,12 +179,12 @@ fn the_whole_request_is_its_line_headers_and_body() {
 }
 
 #[test]
-fn a_body_is_there_as_it_came_unless_it_is_an_upload() {
+fn a_body_is_there_as_it_came_unless_it_is_an_upload_or_xml() {
     let rules = "SecRule REQUEST_BODY \"@contains bad\" \"id:1,phase:2,pass\"";
     for (kind, body, found) in [
         ("text/plain", "bad", true),
         ("", "bad", true),
-        ("text/xml", "<!--bad--><a/>", true),
+        ("text/xml", "<bad/>", false),
         ("application/json", "{\"bad\":1}", true),
         ("application/x-www-form-urlencoded", "bad=1", true),
         (

@@ -101,11 +101,8 @@ impl Transaction {
                 keep = true;
                 self.query(body, Base::ArgPost)
             }
-            Some("XML") => {
-                keep = true;
-                self.xml(body)
-            }
-            // Its files are for no rule to look at as a whole; what it says otherwise is in the arguments.
+            // Of XML, names are no values, and files are for no rule to look at as a whole.
+            Some("XML") => self.xml(body),
             Some("MULTIPART") => self.multipart(body),
             Some(other) if !other.is_empty() => {
                 keep = true;

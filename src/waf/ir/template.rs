@@ -59,14 +59,14 @@ impl Template {
     /// Reads `%{NAME}`, `%{COLLECTION.member}` and `%{COLLECTION:member}`. A `%` without a brace is itself.
     ///
     /// # Errors
-    /// The macro that names no variable.
+    /// The macro that names no variable, or that is not closed.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = Vec::new();
         let mut rest = text;
         while let Some(start) = memchr::memmem::find(rest, b"%{") {
             let (before, from) = rest.split_at(start);
-            let Some(end) = memchr::memchr(b'}', from) else { break };
+            let Some(end) = memchr::memchr(b'}', from) else { return Err("%{ is not closed".to_owned()) };
             let (name, after) = from.split_at(end);
             plain.extend_from_slice(before);
             if !plain.is_empty() {

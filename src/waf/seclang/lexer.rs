@@ -23,22 +23,28 @@ pub(super) fn directives(text: &[u8]) -> impl Iterator<Item = Result<Directive, 
     })
 }
 
-/// Lines, with those that end in a backslash joined to the next. A comment has no continuation.
+/// Lines, with those that end in a backslash joined to the next. A comment goes on so, too, which is how rules are commented out,
+/// but not over a directive: it would be gone without a word for a backslash in what is said above it.
 fn logical_lines(text: &[u8]) -> impl Iterator<Item = (u32, Vec<u8>)> {
-    let mut lines = text.split(|byte| *byte == b'\n').zip(1_u32..);
+    let mut lines = text.split(|byte| *byte == b'\n').zip(1_u32..).peekable();
     std::iter::from_fn(move || {
         let (first, start) = lines.next()?;
         let mut whole = without_return(first).to_vec();
-        if whole.trim_ascii_start().starts_with(b"#") {
-            return Some((start, whole));
-        }
+        let is_comment = whole.trim_ascii_start().starts_with(b"#");
         while whole.ends_with(b"\\") {
             whole.pop();
-            let Some((next, _)) = lines.next() else { break };
+            let Some((next, _)) = lines.next_if(|(next, _)| !is_comment || !is_directive(next)) else {
+                break;
+            };
             whole.extend_from_slice(without_return(next));
         }
         Some((start, whole))
     })
+}
+
+fn is_directive(line: &[u8]) -> bool {
+    let start = line.trim_ascii_start().to_ascii_lowercase();
+    start.starts_with(b"sec") || start.starts_with(b"include")
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -118,6 +124,15 @@ mod tests {
         assert_eq!((rule.line, rule.name.as_str()), (2, "SecRule"));
         assert_eq!(rule.arguments, [&b"ARGS"[..], b"@rx a\"b", b"id:1, pass"]);
         assert_eq!((marker.line, &marker.arguments), (6, &vec![b"X".to_vec()]));
+    }
+
+    #[test]
+    fn a_comment_goes_on_but_not_over_a_directive() {
+        let found = read(
+            "#SecRule ARGS \"@rx a\" \\\r\n  \"id:1,\\\r\n  chain\"\nSecMarker X\n# C:\\\n  SecMarker Y",
+        );
+        let [Ok(first), Ok(second)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((first.line, second.line), (4, 6));
     }
 
     #[test]

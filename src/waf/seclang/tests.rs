@@ -158,6 +158,8 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
             "SecDefaultAction \"phase:1,log\"",
             "the default action must say what becomes of the request, such as pass or deny",
         ),
+        ("SecAction \"id:1,setvar:'tx.a=%{tx.b'\"", "%{ is not closed"),
+        ("SecRule ARGS \"@streq %{tx.b\" \"id:1\"", "%{ is not closed"),
         ("SecAction \"id:0\"", "an id is greater than 0"),
         ("SecAction \"id:1,setenv:=a\"", "expected setenv:name=value"),
         ("SecAction \"id:1,deprecatevar:tx.a=1/2\"", "TX is over with the request: nothing in it expires"),
