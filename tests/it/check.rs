@@ -82,7 +82,7 @@ routes: [{ name: a, match: { path: / }, filters: [{ waf: { rules: [crs] } }], re
         ("SecRule ARGS \"@rbl a.b\" \"id:1,phase:1,deny\"", "rule 1: @rbl"),
     ] {
         folder.write("own.conf", rule);
-        let path = folder.write("own.yaml", &policy.replace("rules: [crs]", "rules: [crs, own.conf]"));
+        let path = folder.write("own.yaml", policy.replace("rules: [crs]", "rules: [crs, own.conf]"));
         let (told, code) = checked(&path, &[]);
         assert!(code == 64 && told.contains("own.conf:1: left out: ") && told.contains(what), "{told}");
     }

@@ -81,7 +81,8 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
     let expands = |expansion: &Expansion| {
         expansion.parts.iter().any(|part| matches!(part, Part::Variable(variable, _) if stale(*variable)))
     };
-    plan.rules.iter().filter_map(|rule| rule.links.first()).any(|link| {
+    plan.rules.iter().any(|rule| {
+        let Some(link) = rule.links.first() else { return false };
         let sets = |action: &PlannedAction| match action {
             PlannedAction::SetSlot(_, update) => update_of(update).is_some_and(expands),
             PlannedAction::SetMember(_, name, update) => {
@@ -89,7 +90,8 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
             }
             _ => false,
         };
-        let acts = link.targets.is_empty() && link.actions.iter().any(sets);
+        let tells = expands(&rule.message) || expands(&rule.data);
+        let acts = link.targets.is_empty() && (tells || link.actions.iter().any(sets));
         acts || link.targets.iter().any(|target| stale(target.variable))
             || link.test.argument().is_some_and(expands)
     })
@@ -112,19 +114,31 @@ fn join(mut one: Variables, other: &Variables) -> Variables {
     one
 }
 
+/// Variables that rules read.
+#[derive(Default)]
+struct Reads {
+    slots: HashSet<Slot>,
+    /// By a pattern, or by names that requests make.
+    all: bool,
+}
+
+impl Reads {
+    fn has(&self, slot: Slot) -> bool {
+        self.all || self.slots.contains(&slot)
+    }
+}
+
 struct Walk<'a> {
     plan: &'a Plan,
     /// What variables are from the beginning.
     initial: Vec<Option<Box<[u8]>>>,
     /// Variables that rules have read or written which stay.
-    read: HashSet<Slot>,
+    read: Reads,
     written: HashSet<Slot>,
-    reads_all: bool,
     /// Sets of rules that rules so far may have taken out.
     removals: HashSet<u32>,
     /// Variables that rules for the log read, who see requests that never came to the rules before them.
-    logged: HashSet<Slot>,
-    logs_all: bool,
+    logged: Reads,
     /// Whether none but those rules may run after a rule that stays.
     may_have_ended: bool,
     /// Whether rules of a later phase may run without those of an earlier one.
@@ -136,12 +150,10 @@ impl<'a> Walk<'a> {
         Self {
             plan,
             initial: plan.initial.clone(),
-            read: HashSet::new(),
+            read: Reads::default(),
             written: HashSet::new(),
-            reads_all: false,
             removals: HashSet::new(),
-            logged: HashSet::new(),
-            logs_all: false,
+            logged: Reads::default(),
             may_have_ended: false,
             may_have_left: false,
         }
@@ -154,7 +166,7 @@ impl<'a> Walk<'a> {
         for rule in turns.filter_map(|turn| self.plan.rules.get(turn.rule as usize)) {
             walk.stays(rule, &mut known(self.plan));
         }
-        (self.logged, self.logs_all) = (walk.read, walk.reads_all);
+        self.logged = walk.read;
     }
 
     /// Which rules of a phase stay, and what is known at its end.
@@ -238,8 +250,8 @@ impl<'a> Walk<'a> {
         let mut after = variables.clone();
         for action in rule.links.iter().flat_map(|link| &link.actions) {
             let PlannedAction::SetSlot(slot, update) = action else { return false };
-            let read = self.reads_all || self.read.contains(slot) || self.written.contains(slot);
-            let free = !read && !(self.may_have_ended && (self.logs_all || self.logged.contains(slot)));
+            let read = self.read.has(*slot) || self.written.contains(slot);
+            let free = !read && !(self.may_have_ended && self.logged.has(*slot));
             let Some(value) = updated(*slot, update, &after).filter(|_| free) else { return false };
             if let Some(known) = after.get_mut(*slot as usize) {
                 *known = Some(value);
@@ -273,8 +285,8 @@ impl<'a> Walk<'a> {
         for link in &rule.links {
             for target in link.targets.iter().filter(|target| target.variable == Variable::Tx) {
                 match target.members {
-                    Members::Slot(slot) => _ = self.read.insert(slot),
-                    _ => self.reads_all = true,
+                    Members::Slot(slot) => _ = self.read.slots.insert(slot),
+                    _ => self.read.all = true,
                 }
             }
             if let Some(text) = link.test.argument() {
@@ -294,8 +306,8 @@ impl<'a> Walk<'a> {
     fn reads(&mut self, text: &Expansion) {
         for part in &text.parts {
             match part {
-                Part::Slot(slot) => _ = self.read.insert(*slot),
-                Part::Variable(Variable::Tx, _) => self.reads_all = true,
+                Part::Slot(slot) => _ = self.read.slots.insert(*slot),
+                Part::Variable(Variable::Tx, _) => self.read.all = true,
                 _ => {}
             }
         }
@@ -312,7 +324,7 @@ impl<'a> Walk<'a> {
         match action {
             PlannedAction::SetSlot(slot, update) => {
                 if !matches!(update, PlannedUpdate::Set(_)) {
-                    self.read.insert(*slot);
+                    self.read.slots.insert(*slot);
                 }
                 if let Some(text) = update_of(update) {
                     self.reads(text);
@@ -332,7 +344,7 @@ impl<'a> Walk<'a> {
                     let names = (0..).zip(&self.plan.slots).filter(|(_, slot)| slot.starts_with(&front));
                     let meant: Vec<Slot> = names.map(|(slot, _)| slot).collect();
                     for slot in meant {
-                        self.read.insert(slot);
+                        self.read.slots.insert(slot);
                         self.writes(slot, variables);
                     }
                 }

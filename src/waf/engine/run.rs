@@ -325,13 +325,17 @@ impl Runner<'_> {
             text.truncate(TOLD_BYTES);
         }
         noted.value_at = self.place(rule);
+        // What tests nothing has matched nothing: what is there is an earlier rule's.
+        let tests = rule.links.first().is_some_and(|link| !link.targets.is_empty());
         let State { last_name, last_value, matched, .. } = &*self.state;
-        let value = last_value.get(noted.value_at..).unwrap_or_default();
-        for (text, kept) in [(last_name.as_slice(), &mut noted.variable), (value, &mut noted.value)] {
+        let (name, value) =
+            if tests { (last_name.as_slice(), last_value.as_slice()) } else { (&b""[..], &b""[..]) };
+        noted.value_bytes = value.len();
+        let value = value.get(noted.value_at..).unwrap_or_default();
+        for (text, kept) in [(name, &mut noted.variable), (value, &mut noted.value)] {
             kept.clear();
             kept.extend_from_slice(text.get(..TOLD_BYTES).unwrap_or(text));
         }
-        noted.value_bytes = last_value.len();
         noted.matched = u32::try_from(matched.len()).unwrap_or(u32::MAX);
         self.state.noted = noted;
     }

@@ -297,12 +297,11 @@ fn set_variable(text: &[u8]) -> Result<SetVariable, Problem> {
 
 /// `name=value`, `name`, which is 1, or `!name`, which is removed.
 fn environment(text: &[u8]) -> Result<Action, Problem> {
-    let (name, value) = match text.strip_prefix(b"!") {
-        Some(name) => (name, None),
-        None => {
-            let (name, value) = halves(text, b'=').unwrap_or((text, b"1"));
-            (name, Some(Template::parse(value)?))
-        }
+    let (name, value) = if let Some(name) = text.strip_prefix(b"!") {
+        (name, None)
+    } else {
+        let (name, value) = halves(text, b'=').unwrap_or((text, b"1"));
+        (name, Some(Template::parse(value)?))
     };
     match string(name) {
         name if name.is_empty() => Err("expected setenv:name=value".into()),
