@@ -69,7 +69,7 @@ fn inflate(coding: u8, input: &[u8]) {
         3 => b"zstd",
         _ => b"gzip, br",
     };
-    let limits = decompress::DecodeLimits { output_bytes: 256 << 10, ratio: 20, codings: 2 };
+    let limits = decompress::DecodeLimits { output_bytes: 256 << 10, ratio: 20, codings: 2, members: true };
     let run = |most: usize| {
         let mut decoder = decompress::Decoder::new([coding], limits).ok().flatten().expect("a coding");
         let mut out = Vec::new();

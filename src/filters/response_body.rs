@@ -248,7 +248,7 @@ impl ResponseBody {
             return Ok(None);
         }
         // What comes out goes on at once; `Limits` has the last word on how much that is.
-        let limits = DecodeLimits { output_bytes: usize::MAX, ratio: RATIO, codings: CODINGS };
+        let limits = DecodeLimits { output_bytes: usize::MAX, ratio: RATIO, codings: CODINGS, members: true };
         let lines = response.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
         Decoder::new(lines, limits).map_err(|_| Unseen::Unreadable("its content coding"))
     }

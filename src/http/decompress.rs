@@ -1,8 +1,8 @@
 //! Bodies that came compressed: `Content-Encoding` undone piece by piece, within bounds (RFC 9110 section 8.4).
 //!
-//! A bomb is stopped where it has grown past what the caller allows, not after. One stream a coding: what follows its
-//! end (a second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A decoder
-//! has at most 16 MiB of window (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
+//! A bomb is stopped where it has grown past what the caller allows, not after. Of a request, one stream a coding: what
+//! follows its end (a second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A
+//! response is whole with all of them (RFC 1952 section 2.2, RFC 8878 section 3.1). A decoder has at most 16 MiB of window (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
 
 mod stage;
 
@@ -21,6 +21,8 @@ pub struct DecodeLimits {
     pub ratio: usize,
     /// Codings one after another; nobody honest sends more than one.
     pub codings: usize,
+    /// Whether a further gzip member or zstd frame may follow.
+    pub members: bool,
 }
 
 /// Decoded bytes that no ratio forbids: 64 KiB.
@@ -94,15 +96,16 @@ impl Decoder {
         } else {
             (limits.output_bytes, DecodeFault::OutputBytes)
         };
+        let members = limits.members;
         let Some((last, others)) = stages.split_last_mut() else { return Ok(()) };
         from.clear();
         from.extend_from_slice(piece);
         for stage in others {
             to.clear();
-            stage.run(from, to, most, fault)?;
+            stage.run(from, to, most, fault, members)?;
             std::mem::swap(from, to);
         }
-        last.run(from, out, most, fault)
+        last.run(from, out, most, fault, members)
     }
 
     /// Says that the body has ended. A body without any bytes is complete, whatever its coding.

@@ -38,16 +38,35 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// Nothing yet of a body with these lines of `Content-Encoding`.
+    /// Nothing yet of a request's body with these lines of `Content-Encoding`.
     pub fn new<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
-        let limits = DecodeLimits { output_bytes: most, ratio: RATIO, codings: CODINGS };
-        Ok(Self {
-            decoder: Decoder::new(codings, limits)?,
-            bytes: Vec::new(),
-            taken: 0,
-            most,
-            complete: false,
-        })
+        Self::with(codings, most, false)
+    }
+
+    /// Nothing yet of a response's body.
+    pub fn of_response<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
+        Self::with(codings, most, true)
+    }
+
+    fn with<'a>(
+        codings: impl IntoIterator<Item = &'a [u8]>,
+        most: usize,
+        members: bool,
+    ) -> Result<Self, Unseen> {
+        let limits = DecodeLimits { output_bytes: most, ratio: RATIO, codings: CODINGS, members };
+        Ok(Self { decoder: Decoder::new(codings, limits)?, ..Self::undecoded(most) })
+    }
+
+    /// Nothing yet of a body that is looked at as it comes.
+    pub const fn undecoded(most: usize) -> Self {
+        Self { decoder: None, bytes: Vec::new(), taken: 0, most, complete: false }
+    }
+
+    /// Takes the rest as it comes, and what has `come` once more so. What was decoded stays before it.
+    pub fn undecode(&mut self, come: &[u8]) -> Result<(), Unseen> {
+        self.decoder = None;
+        self.taken = 0;
+        self.take(come)
     }
 
     /// Whether all has come that is taken.

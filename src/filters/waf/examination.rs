@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
@@ -15,8 +15,8 @@ use super::{Exchange, OverLimit, Refusal, Waf};
 use crate::telemetry::metrics::Metrics;
 use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
 
-/// Bytes of a response's body that are looked at; of a longer one, a byte more is taken, by which rules know.
-const RESPONSE_BYTES: usize = 512 << 10;
+/// Bytes of a response's body that are taken: 512 KiB are looked at, and by one more rules know that it is longer.
+const MOST_RESPONSE_BYTES: usize = (512 << 10) + 1;
 /// Rules that the log names.
 const MOST_NAMED: usize = 8;
 /// Longest name of a variable in the log, in characters; clients name their arguments as they like.
@@ -114,31 +114,33 @@ impl Examination {
 
     /// Examines the head, and the body where none is to come.
     pub(super) fn head(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        self.tell_head(exchange);
+        let body = exchange.facts.has_body.then(|| self.expect_body(&exchange.request.headers));
+        self.tell_head(exchange, matches!(body, Some(Ok(_))));
         let verdict = self.transaction.request_headers();
         self.judge(&verdict)?;
-        if !exchange.facts.has_body || !self.transaction.wants_request_body() {
-            return self.end_of_request();
-        }
-        let headers = &exchange.request.headers;
-        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let collected = if declared.is_some_and(|length: usize| length > self.most_bytes)
-            && self.over_limit != OverLimit::InspectPrefix
-        {
-            Err(Unseen::TooLong)
-        } else {
-            Collected::new(codings(headers), self.most_bytes)
-        };
-        match collected {
-            Ok(collected) => {
+        match body.filter(|_| self.transaction.wants_request_body()) {
+            None => self.end_of_request(),
+            Some(Ok(collected)) => {
                 self.body = Some(collected);
                 Ok(())
             }
-            Err(unseen) => self.unseen(unseen).and_then(|()| self.end_of_request()),
+            Some(Err(unseen)) => self.unseen(unseen).and_then(|()| self.end_of_request()),
         }
     }
 
-    fn tell_head(&mut self, exchange: &Exchange<'_>) {
+    fn expect_body(&self, headers: &HeaderMap) -> Result<Collected, Unseen> {
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|length: usize| length > self.most_bytes)
+            && self.over_limit != OverLimit::InspectPrefix
+        {
+            return Err(Unseen::TooLong);
+        }
+        Collected::new(codings(headers), self.most_bytes)
+    }
+
+    /// Rules see a body decoded, and are not told of the coding that they do not see, nor of what was done with a client
+    /// that waits to be asked for its body: the Core Rule Set refuses both, because other engines can do neither.
+    fn tell_head(&mut self, exchange: &Exchange<'_>, is_decoded: bool) {
         let (request, facts) = (&*exchange.request, exchange.facts);
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let server = facts.listener.parse().unwrap_or(nowhere);
@@ -151,7 +153,12 @@ impl Examination {
             self.transaction.request_header(b"host", authority.as_str().as_bytes());
         }
         for (name, value) in &request.headers {
-            self.transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
+            let is_invited = || value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            let is_done = name == CONTENT_ENCODING && is_decoded
+                || name == EXPECT && exchange.facts.has_body && is_invited();
+            if !is_done {
+                self.transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
+            }
         }
     }
 
@@ -163,6 +170,7 @@ impl Examination {
         let bytes = body.bytes().len();
         if let Err(unseen) = taken {
             self.unseen(unseen)?;
+            self.transaction.request_body_is_cut();
             if self.over_limit == OverLimit::Skip {
                 self.body = None;
                 return Ok(Some(0));
@@ -190,19 +198,18 @@ impl Examination {
             return Ok(());
         }
         self.transaction.response(protocol(response.version), response.status.as_u16());
-        // What cannot be decoded is not for people's eyes either.
-        let collected = Collected::new(codings(&response.headers), RESPONSE_BYTES + 1).ok();
         for (name, value) in &response.headers {
-            // Of a body that says that it is compressed, the Core Rule Set takes it that it cannot be read.
-            if name == CONTENT_ENCODING && collected.is_some() {
-                continue;
+            // The Core Rule Set does not look at bodies that have a coding.
+            if name != CONTENT_ENCODING {
+                self.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
             }
-            self.transaction.response_header(name.as_str().as_bytes(), value.as_bytes());
         }
         let verdict = self.transaction.response_headers();
         self.judge(&verdict)?;
         if self.transaction.wants_response_body() {
-            self.response = collected.map(|collected| (collected, BytesMut::new()));
+            let collected = Collected::of_response(codings(&response.headers), MOST_RESPONSE_BYTES);
+            let collected = collected.unwrap_or_else(|_| Collected::undecoded(MOST_RESPONSE_BYTES));
+            self.response = Some((collected, BytesMut::new()));
         }
         Ok(())
     }
@@ -219,7 +226,15 @@ impl Examination {
         let (collected, waiting) = self.response.as_mut()?;
         let piece = body.take().unwrap_or_default();
         waiting.extend_from_slice(&piece);
-        let over = collected.take(&piece).is_err();
+        let mut taken = collected.take(&piece);
+        if end && taken.is_ok() {
+            taken = collected.finish();
+        }
+        if taken == Err(Unseen::Coding) {
+            // It is not what its coding says, such as an error in plain text, and there are clients that show it as it is.
+            taken = collected.undecode(waiting);
+        }
+        let over = taken.is_err();
         let (collected, waiting) = self.response.take_if(|_| end || over)?;
         *body = Some(waiting.freeze());
         let bytes = collected.bytes().len();

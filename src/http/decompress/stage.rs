@@ -27,6 +27,7 @@ enum Codec {
     /// Before its first byte, which tells zlib's format from the bare one.
     Deflate,
     Flate(Decompress),
+    Gzip(Decompress),
     Zstd(Zstd<'static>),
     Br(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
 }
@@ -42,7 +43,7 @@ impl Stage {
     pub(super) fn new(name: &[u8]) -> Result<Self, DecodeFault> {
         let is = |coding: &str| name.eq_ignore_ascii_case(coding.as_bytes());
         let codec = if is("gzip") || is("x-gzip") {
-            Codec::Flate(Decompress::new_gzip(15))
+            Codec::Gzip(Decompress::new_gzip(15))
         } else if is("deflate") {
             Codec::Deflate
         } else if is("br") {
@@ -68,10 +69,17 @@ impl Stage {
         out: &mut Vec<u8>,
         most: usize,
         too_much: DecodeFault,
+        members: bool,
     ) -> Result<(), DecodeFault> {
         loop {
             if self.ended {
-                return if input.is_empty() { Ok(()) } else { Err(DecodeFault::Trailing) };
+                if input.is_empty() {
+                    return Ok(());
+                }
+                self.ended = !(members && self.codec.begin_again());
+                if self.ended {
+                    return Err(DecodeFault::Trailing);
+                }
             }
             let step = self.codec.step(input, &mut self.room)?;
             input = input.get(step.read..).unwrap_or_default();
@@ -96,6 +104,17 @@ fn zstd_decoder() -> io::Result<Zstd<'static>> {
 }
 
 impl Codec {
+    /// Makes ready for another stream, where a body may have several.
+    fn begin_again(&mut self) -> bool {
+        match self {
+            Self::Gzip(decoder) => *decoder = Decompress::new_gzip(15),
+            // It does so by itself.
+            Self::Zstd(_) => {}
+            Self::Deflate | Self::Flate(_) | Self::Br(_) => return false,
+        }
+        true
+    }
+
     fn step(&mut self, input: &[u8], room: &mut [u8]) -> Result<Step, DecodeFault> {
         match self {
             Self::Deflate => {
@@ -108,7 +127,7 @@ impl Codec {
                 *self = Self::Flate(Decompress::new(zlib));
                 self.step(input, room)
             }
-            Self::Flate(decoder) => flate(decoder, input, room),
+            Self::Flate(decoder) | Self::Gzip(decoder) => flate(decoder, input, room),
             Self::Zstd(decoder) => zstd(decoder, input, room),
             Self::Br(state) => br(state, input, room),
         }

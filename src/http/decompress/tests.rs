@@ -6,7 +6,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use super::*;
 use crate::http::chance::Chance;
 
-const LIMITS: DecodeLimits = DecodeLimits { output_bytes: 1 << 20, ratio: 100, codings: 2 };
+const LIMITS: DecodeLimits = DecodeLimits { output_bytes: 1 << 20, ratio: 100, codings: 2, members: false };
 
 fn encode(coding: &str, text: &[u8]) -> Vec<u8> {
     match coding {
@@ -140,6 +140,27 @@ fn refuses_bodies_that_are_damaged() {
         assert_eq!(decode(header(coding), &twice).1, Err(DecodeFault::Trailing), "{coding}");
         let (_, outcome) = decode(header(coding), b"\xff\xff\xff\xff no such stream \xff\xff");
         assert_eq!(outcome, Err(DecodeFault::Malformed), "{coding}");
+    }
+}
+
+#[test]
+fn reads_further_members_where_they_may_follow() {
+    let limits = DecodeLimits { members: true, ..LIMITS };
+    let text = sample();
+    for coding in CODINGS {
+        let body = encode(coding, &text);
+        let twice = [&body[..], &body].concat();
+        for size in [1, 7, twice.len()] {
+            let (out, outcome) = decode_pieces(header(coding), twice.chunks(size), limits);
+            if matches!(coding, "gzip" | "zstd") {
+                assert_eq!((outcome, out == text.repeat(2)), (Ok(()), true), "{coding}");
+            } else {
+                assert_eq!((outcome, out == text), (Err(DecodeFault::Trailing), true), "{coding}");
+            }
+        }
+        let outcome = decode_pieces(header(coding), [&body[..], b"x"], limits).1;
+        let outcome = outcome.map_err(|fault| fault == DecodeFault::Trailing);
+        assert_eq!(outcome, Err(!matches!(coding, "gzip" | "zstd")), "{coding}");
     }
 }
 

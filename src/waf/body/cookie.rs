@@ -3,12 +3,14 @@
 //! Cookies are split at `;` and at their first `=`. White space before a name is not part of it, nor what ends the
 //! line; everything else is as sent: no quotes are taken off, nothing is decoded, and `$Version` is a cookie like any
 //! other. Unlike ModSecurity, which skips it, a cookie that has a value without a name is handed over, because
-//! browsers send such and some servers read them (RFC 6265bis section 5.7).
+//! browsers send such and some servers read them (RFC 6265bis section 5.7); and a value in quotes that has escapes is
+//! handed over a second time as Python's servers read it, who undo `\"` and `\073` (RFC 2109 quotes, which nobody else
+//! knows any more).
 
 use memchr::memchr;
 
 use super::output::{Output, span};
-use super::{Arena, Fault, Kind, Limits, Sink};
+use super::{Arena, Fault, Kind, Limits, Sink, Text};
 
 /// Hands over the cookies of one line as [`Kind::Cookie`]s.
 pub fn parse<S: Sink + ?Sized>(
@@ -30,9 +32,43 @@ pub fn parse<S: Sink + ?Sized>(
             continue;
         }
         let equals = memchr(b'=', cookie).map_or(end, |equals| start + equals);
-        output.item(Kind::Cookie, span(start, equals), span((equals + 1).min(end), end))?;
+        let (name, value) = (span(start, equals), span((equals + 1).min(end), end));
+        output.item(Kind::Cookie, name, value)?;
+        if let Some(value) = unquoted(value, &mut output)? {
+            output.item(Kind::Cookie, name, value)?;
+        }
     }
     Ok(())
+}
+
+/// What a value in quotes says, if it has escapes.
+fn unquoted<S: Sink + ?Sized>(value: Text, output: &mut Output<'_, S>) -> Result<Option<Text>, Fault> {
+    let Text::Input(start, end) = value else { return Ok(None) };
+    let raw = output.input.get(start as usize..end as usize).unwrap_or_default().trim_ascii();
+    let [b'"', rest @ .., b'"'] = raw else { return Ok(None) };
+    if memchr(b'\\', rest).is_none() {
+        return Ok(None);
+    }
+    let mut rest = rest;
+    let decoded = &mut output.arena.bytes;
+    let begin = decoded.len();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match (byte, after) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                decoded.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                after
+            }
+            (b'\\', [escaped, after @ ..]) => {
+                decoded.push(*escaped);
+                after
+            }
+            _ => {
+                decoded.push(*byte);
+                after
+            }
+        };
+    }
+    output.since(begin).map(Some)
 }
 
 #[cfg(test)]
@@ -57,6 +93,22 @@ mod tests {
             (" ; ;; ", vec![]),
             ("\t a =  b c ;d=\"e;f\"", vec![("a ", "  b c "), ("d", "\"e"), ("f\"", "")]),
             ("$Version=1; a=%41+  ", vec![("$Version", "1"), ("a", "%41+")]),
+        ] {
+            let cookies = cookies(line);
+            let found: Vec<_> = cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(found, expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn values_in_quotes_are_handed_over_without_their_escapes_too() {
+        for (line, expected) in [
+            (r#"a="b\"c\073 \\""#, vec![("a", r#""b\"c\073 \\""#), ("a", r#"b"c; \"#)]),
+            (r#"a="\400\9\" ; b"#, vec![("a", r#""\400\9\" "#), ("a", r"4009\"), ("b", "")]),
+            (
+                r#"a="b c"; d=\073; e="\073; f=\073""#,
+                vec![("a", r#""b c""#), ("d", r"\073"), ("e", r#""\073"#), ("f", r#"\073""#)],
+            ),
         ] {
             let cookies = cookies(line);
             let found: Vec<_> = cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -1,7 +1,9 @@
 //! `multipart/form-data` (RFC 7578), read as strictly as ModSecurity 2 reads it, with its flags.
 //!
 //! A part with a file name is a file, any other a field; a part with an empty one is a field, as in ModSecurity 3,
-//! because servers differ in what they make of it. Values are as sent: neither a charset nor a transfer encoding is
+//! because servers differ in what they make of it. What some take for a field is one beside being a file: a part with
+//! `filename*` alone (PHP), and one without a type of its own (formidable), unless it holds a NUL, as files do that are
+//! no text: clients in Python send those without a type. Values are as sent: neither a charset nor a transfer encoding is
 //! decoded (the Core Rule Set refuses both by their headers, which are handed over).
 //!
 //! A part that cannot be read makes the whole body faulty, but the parts after it are still handed over, and so is
@@ -11,6 +13,8 @@ mod boundary;
 mod disposition;
 mod flags;
 mod headers;
+
+use memchr::memchr;
 
 use self::boundary::{Delimiters, boundary, unmatched};
 use self::disposition::Disposition;
@@ -37,7 +41,7 @@ pub struct Report {
 /// Hands over the parts of `body`, whose request has this `Content-Type`. No bytes are no fault.
 ///
 /// A file is a [`Kind::File`], [`Kind::FileSize`] and [`Kind::FileContent`]; with both `filename` and `filename*`, a
-/// [`Kind::File`] for each. A field is a [`Kind::Argument`]. Before them come [`Kind::PartName`],
+/// [`Kind::File`] for each. A field is a [`Kind::Argument`], and so is what some take for one. Before them come [`Kind::PartName`],
 /// [`Kind::PartFilename`] and [`Kind::PartHeader`].
 pub fn parse<S: Sink + ?Sized>(
     content_type: &[u8],
@@ -146,13 +150,15 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
         let content = self.content(content, end);
         let is_file = |filename: &Text| !filename.is_empty();
         let (plain, extended) = (found.filename.filter(is_file), found.extended_filename.filter(is_file));
-        match plain.or(extended) {
-            None => self.output.item(Kind::Argument, name, content),
-            Some(filename) => {
-                let both = plain.and(extended);
-                self.file(name, [Some(filename), both], content)
-            }
+        let Some(filename) = plain.or(extended) else {
+            return self.output.item(Kind::Argument, name, content);
+        };
+        self.file(name, [Some(filename), plain.and(extended)], content)?;
+        let is_typed = headers.lines().iter().any(|line| self.is_named(*line, b"content-type"));
+        if plain.is_none() || !is_typed && memchr(0, self.output.text(content)).is_none() {
+            self.output.item(Kind::Argument, name, content)?;
         }
+        Ok(())
     }
 
     /// The content of a part without the line end that belongs to the boundary.

@@ -109,7 +109,7 @@ impl Transaction {
         let query = Values::part(raw, query, target.len());
         values.set(Variable::QueryString, query);
         self.arguments(query, Base::ArgGet);
-        let read = self.query_of_query_string();
+        let read = self.query_of_query_string().and(self.documents(0));
         self.fault_of_head(read.err());
         self.count_arguments();
     }

@@ -40,6 +40,14 @@ const FLAGS: [(Flag, Variable); 11] = [
     (Flag::FileLimitExceeded, Variable::MultipartFileLimitExceeded),
 ];
 
+/// What is no fault but of a limit.
+pub(super) fn only_limits(fault: Fault) -> Result<(), Fault> {
+    match fault {
+        Fault::Limit(_) => Err(fault),
+        Fault::Malformed { .. } => Ok(()),
+    }
+}
+
 impl Transaction {
     /// Whether a body of this request is to be given to [`Self::request_body`].
     pub fn wants_request_body(&self) -> bool {
@@ -54,12 +62,18 @@ impl Transaction {
         body.extend_from_slice(part.get(..room).unwrap_or(part));
         let fits = part.len() <= room;
         if !fits {
-            self.state.values.set_text(Variable::InboundDataError, b"1");
+            self.request_body_is_cut();
             if !self.engine.settings.request_body_partial {
                 self.state.exhausted.get_or_insert(Exhausted::BodyBytes);
             }
         }
         fits
+    }
+
+    /// Says that what was given is not all of the body. That it ends where no body may end is no fault of it then.
+    pub fn request_body_is_cut(&mut self) {
+        self.state.body_is_cut = true;
+        self.state.values.set_text(Variable::InboundDataError, b"1");
     }
 
     /// How much of the body is looked at: of one that is no upload, it may be less.
@@ -86,6 +100,7 @@ impl Transaction {
         let body = self.state.values.whole(Source::RequestBody);
         let processor = self.state.body_processor.clone();
         let mut keep = self.state.force_body;
+        let first = self.state.values.len();
         let read = match processor.as_deref() {
             Some("URLENCODED") => {
                 keep = true;
@@ -116,10 +131,43 @@ impl Transaction {
         if keep {
             self.state.values.set(Variable::RequestBody, body);
         }
+        let is_known = matches!(processor.as_deref(), Some("JSON" | "XML" | "MULTIPART" | "GRAPHQL"));
+        let read = if is_known { read } else { read.and(self.read_by_its_look(body)) };
+        let read = read.and(self.documents(first)).and(self.one_type());
         self.count_arguments();
-        if let Err(fault) = read {
-            self.fault_of_body(fault);
+        match read {
+            Err(Fault::Malformed { .. }) if self.state.body_is_cut => {}
+            Err(fault) => self.fault_of_body(fault),
+            Ok(()) => {}
         }
+    }
+
+    /// Reads what its type does not say, as those backends do that do not ask for a type: JSON and XML. What they could
+    /// not read is no fault, for it need not be either.
+    fn read_by_its_look(&mut self, body: Span) -> Result<(), Fault> {
+        let text = self.state.values.text(body);
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+        let read = match text.first() {
+            Some(b'{' | b'[') => self.json(body),
+            Some(b'<') => self.xml(body),
+            _ => Ok(()),
+        };
+        read.or_else(only_limits)
+    }
+
+    /// Of two types, backends differ in which they go by.
+    fn one_type(&self) -> Result<(), Fault> {
+        if self.content_types().nth(1).is_none() {
+            return Ok(());
+        }
+        Err(Fault::Malformed { what: "more than one content-type", at: 0 })
+    }
+
+    fn content_types(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let values = &self.state.values;
+        let headers = values.of(Base::RequestHeader).iter().filter_map(|at| values.named(*at));
+        let types = headers.filter(|header| values.text(header.name).eq_ignore_ascii_case(b"content-type"));
+        types.map(|header| values.text(header.value))
     }
 
     fn fault_of_body(&mut self, fault: Fault) {
@@ -160,11 +208,7 @@ impl Transaction {
     }
 
     fn multipart(&mut self, body: Span) -> Result<(), Fault> {
-        let values = &self.state.values;
-        let mut headers = values.of(Base::RequestHeader).iter().filter_map(|at| values.named(*at));
-        let is_type = |name: &[u8]| name.eq_ignore_ascii_case(b"content-type");
-        let kind = headers.rfind(|header| is_type(values.text(header.name)));
-        let kind = kind.map_or(Vec::new(), |header| values.text(header.value).to_vec());
+        let kind = self.content_types().next_back().unwrap_or_default().to_vec();
         let limits = self.limits();
         let base = |kind| match kind {
             Kind::Argument => Some(Base::ArgPost),
@@ -189,10 +233,14 @@ impl Transaction {
         if report.flags.mixed_lines() {
             values.set(Variable::MultipartCrlfLfLines, one);
         }
-        if report.flags.strict_error() {
-            values.set(Variable::MultipartStrictError, one);
+        // A boundary that is missing is in what was cut off.
+        if !self.state.body_is_cut {
+            if report.flags.strict_error() {
+                values.set(Variable::MultipartStrictError, one);
+            }
+            let unmatched = usize::from(report.unmatched_boundary);
+            values.set_number(Variable::MultipartUnmatchedBoundary, unmatched);
         }
-        values.set_number(Variable::MultipartUnmatchedBoundary, usize::from(report.unmatched_boundary));
         values.set_number(
             Variable::FilesCombinedSize,
             usize::try_from(report.files_bytes).unwrap_or(usize::MAX),
@@ -200,3 +248,6 @@ impl Transaction {
         report.outcome
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
-//! GraphQL over HTTP: queries in JSON bodies and in query strings.
+//! Documents within values: GraphQL over HTTP, with queries in JSON bodies and in query strings, and JSON within text.
 //!
 //! A query's strings and comments are arguments of their own, and so are the members of its variables. The text around
 //! them is no value of anybody's any more: its braces and names look like attacks, and are none. So it is with what is
 //! read as GraphQL to its end; anything else stays the value it is, for many other things are called `query`.
 
 use super::transaction::{Transaction, only};
+use super::transaction_body::only_limits;
 use super::values::{Base, Named, Span, Values};
 use crate::waf::body::{Fault, Kind, graphql, json};
+use crate::waf::meter::byte_ns;
 
 /// The member of `extensions` that stands for a query which the server knows.
 const PERSISTED: &[u8] = b"\"persistedQuery\"";
@@ -55,6 +57,27 @@ impl Transaction {
         Ok(())
     }
 
+    /// What is in arguments that are documents in JSON themselves, if their escapes keep it from being seen, named after
+    /// them: of `data` = `{"id": "\u0027"}`, `data.id` = `'`. They stay as they are beside that.
+    pub(super) fn documents(&mut self, first: usize) -> Result<(), Fault> {
+        let mut at = first;
+        while at < self.state.values.len() {
+            let Some(named) = self.state.values.from(at).next() else { break };
+            at += 1;
+            let text = self.state.values.text(named.value);
+            let is_document = matches!(text.trim_ascii_start(), [b'{' | b'[', ..])
+                && matches!(named.base, Base::ArgGet | Base::ArgPost)
+                && memchr::memchr(b'\\', text).is_some();
+            if !is_document {
+                continue;
+            }
+            let (name, bytes) = (self.state.values.text(named.name).to_vec(), text.len());
+            self.state.meter.spend(bytes * byte_ns::TOKENS);
+            self.part_of(named, &name).or_else(only_limits)?;
+        }
+        Ok(())
+    }
+
     /// Arguments of this name that may be objects.
     fn objects(&self, name: &[u8]) -> Vec<(usize, Named)> {
         self.those(0, |values, named| {
@@ -83,19 +106,17 @@ impl Transaction {
     }
 
     fn object_at(&mut self, at: usize, named: Named, root: &[u8]) -> Result<(), Fault> {
+        self.part_of(named, root).map(|()| self.state.values.blank(at)).or_else(only_limits)
+    }
+
+    /// Reads a value as a document that is a part of another.
+    fn part_of(&mut self, named: Named, root: &[u8]) -> Result<(), Fault> {
         let text = self.state.values.text(named.value).to_vec();
-        let object = self.state.values.keep(&text);
+        let document = self.state.values.keep(&text);
         let limits = self.limits();
-        let read =
-            self.state.values.parse(object, only(Kind::Argument, Base::ArgGet), |input, arena, mut sink| {
-                json::parse_part(input, root, arena, &limits, &mut sink)
-            });
-        match read {
-            Err(fault @ Fault::Limit(_)) => return Err(fault),
-            Ok(()) => self.state.values.blank(at),
-            Err(Fault::Malformed { .. }) => {}
-        }
-        Ok(())
+        self.state.values.parse(document, only(Kind::Argument, named.base), |input, arena, mut sink| {
+            json::parse_part(input, root, arena, &limits, &mut sink)
+        })
     }
 }
 

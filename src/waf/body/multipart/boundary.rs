@@ -106,9 +106,11 @@ fn is_line_start(body: &[u8], at: usize) -> bool {
 }
 
 /// `MULTIPART_UNMATCHED_BOUNDARY`: 0 if nothing but boundaries looks like one, 2 if something does but a boundary
-/// follows, 1 if none does. Looks like one: a line that starts with two dashes, and the boundary within a line.
+/// follows, 1 if none does. Looks like one: a line that starts with two dashes.
 ///
-/// `last` is where the last boundary starts. A line that is the boundary but for quotes or white space is a fault.
+/// `last` is where the last boundary starts. A line that is the boundary but for quotes or white space is a fault, and so
+/// is the boundary within a line: Django and formidable begin a part wherever it is, Werkzeug after a lone CR, and no
+/// client puts it there, for it is chosen so that no content has it.
 pub(super) fn unmatched(body: &[u8], dashed: &[u8], last: Option<usize>) -> Result<u8, Fault> {
     let boundary = dashed.get(2..).unwrap_or_default();
     let mut found = None;
@@ -127,8 +129,10 @@ pub(super) fn unmatched(body: &[u8], dashed: &[u8], last: Option<usize>) -> Resu
         }
         found = Some(start);
     }
-    let within = find_iter(body, dashed).filter(|start| !is_line_start(body, *start)).last();
-    Ok(match found.max(within) {
+    if let Some(start) = find_iter(body, dashed).find(|start| !is_line_start(body, *start)) {
+        return Err(malformed("multipart: the boundary within a line", start));
+    }
+    Ok(match found {
         None => 0,
         found if found < last => 2,
         _ => 1,

@@ -86,7 +86,7 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
         headers.keep(at, line.len())
     }
 
-    fn is_named(&self, line: Text, name: &[u8]) -> bool {
+    pub(super) fn is_named(&self, line: Text, name: &[u8]) -> bool {
         let line = self.output.text(line);
         line.get(name.len()) == Some(&b':')
             && line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))

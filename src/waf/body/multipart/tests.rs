@@ -56,6 +56,25 @@ fn reads_fields_and_files() {
 }
 
 #[test]
+fn what_some_backends_take_for_a_field_is_one_too() {
+    let typed = "\nContent-Type: text/plain";
+    for (disposition, content, is_field) in [
+        (format!("filename=f{typed}"), "v", false),
+        ("filename=f".to_owned(), "v", true),
+        ("filename=f".to_owned(), "\0v", false),
+        (format!("filename=f; filename*=utf-8''g{typed}"), "v", false),
+        (format!("filename*=utf-8''g{typed}"), "v", true),
+        (format!("filename*=utf-8''g{typed}"), "\0v", true),
+    ] {
+        let body = format!("--b\nContent-Disposition: form-data; name=a; {disposition}\n\n{content}\n--b--");
+        let (items, report) = read(&body);
+        assert_eq!((report.files, report.outcome), (1, Ok(())), "{body}");
+        assert_eq!(of(Kind::FileContent, &items).len(), 1, "{body}");
+        assert_eq!(of(Kind::Argument, &items) == [("a", content)], is_field, "{body}");
+    }
+}
+
+#[test]
 fn takes_no_bytes_for_no_parts() {
     let (items, report) = read("");
     assert_eq!((items.len(), report.outcome), (0, Ok(())));
@@ -154,6 +173,9 @@ fn tells_which_boundary_is_wrong() {
         (format!("{part}--b--x\n"), "invalid boundary line"),
         (format!("{part}--\"b\"\n--b--"), "boundary line in quotes"),
         (format!("{part}-- b\n--b--"), "white space in a boundary line"),
+        (format!("{part}x--b\n--b--"), "the boundary within a line"),
+        (format!("{part}x\r--b\n--b--"), "the boundary within a line"),
+        (format!("{part}--b--\nx--b"), "the boundary within a line"),
         ("--b\nContent-Disposition: form-data; name=a\n--b--".to_owned(), "headers of a part without end"),
     ] {
         let (_, report) = read(&body);
@@ -245,15 +267,9 @@ fn raises_each_flag_for_its_own_oddity_alone() {
 
 #[test]
 fn tells_what_looks_like_a_boundary() {
-    for (content, after, expected) in [
-        ("v", "", 0),
-        ("v --x", "", 0),
-        ("--x", "", 2),
-        ("x--b", "", 2),
-        ("v", "--x", 1),
-        ("v", "x--b", 1),
-        ("--x", "--x", 1),
-    ] {
+    for (content, after, expected) in
+        [("v", "", 0), ("v --x", "", 0), ("--x", "", 2), ("v", "--x", 1), ("--x", "--x", 1)]
+    {
         let (items, report) =
             read(&format!("--b\nContent-Disposition: form-data; name=a\n\n{content}\n--b--\n{after}"));
         assert_eq!(report.unmatched_boundary, expected, "{content} {after}");
@@ -283,7 +299,7 @@ fn stops_at_its_limits() {
         (part("name=aaa", "v"), Err(Limit::NameBytes)),
         (part("name=a", &"v".repeat(50)), Ok(())),
         (part("name=a", &"v".repeat(51)), Err(Limit::ValueBytes)),
-        (part("name=a; filename=f", &"v".repeat(51)), Ok(())),
+        (part("name=a; filename=f", &"\0".repeat(51)), Ok(())),
         (part(r#"name="\"\"\"""#, "v"), Err(Limit::NameBytes)),
         (part(r#"name="\"\"""#, "v").repeat(2), Err(Limit::ArenaBytes)),
         (part(&format!("name=a\r\n{}", "x:\r\n".repeat(40)), "v"), Err(Limit::Items)),

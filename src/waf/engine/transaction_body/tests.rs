@@ -1,0 +1,80 @@
+use crate::waf::testing::{Request, compile, ids, options, post, run};
+use crate::waf::{Exhausted, Mode, Verdict};
+
+const JSON: &str = "{\"a\":[\"a\\u0027b\"]}";
+
+#[test]
+fn what_backends_read_without_asking_for_a_type_is_read() {
+    let rules = "SecRule ARGS|XML:/* \"@streq a'b\" \"id:1,phase:2,deny\"\n\
+                 SecRule REQBODY_ERROR \"!@eq 0\" \"id:2,phase:2,deny\"\n";
+    for (kind, body, found) in [
+        ("", JSON, vec![1]),
+        ("application/octet-stream", JSON, vec![1]),
+        ("application/x-www-form-urlencoded", "\u{feff} [\"a\\u0027b\"]", vec![1]),
+        ("text/plain", "<a><![CDATA[a'b]]></a>", vec![1]),
+        ("text/plain", "{\"a\":\"a\\u0027b\",}", vec![1]),
+        ("text/plain", "{ is no JSON", vec![]),
+        ("text/plain", "say a'b", vec![]),
+    ] {
+        assert_eq!(ids(rules, post(&[("Content-Type", kind)], body)), found, "{kind} {body}");
+    }
+    let deep = "[".repeat(65);
+    let (_, verdict) = run(rules, post(&[("Content-Type", "text/plain")], &deep));
+    assert_eq!(verdict, Verdict::Exhausted(Exhausted::Values));
+}
+
+#[test]
+fn documents_within_values_are_read() {
+    let rules = "SecRule ARGS \"@streq a'b\" \"id:1,phase:2,deny,log,logdata:'%{MATCHED_VAR_NAME}'\"\n";
+    for (target, kind, body, name) in [
+        ("/?d=%7b%22e%22:%22a%5cu0027b%22%7d", "", "", "ARGS:d.e"),
+        ("/", "application/x-www-form-urlencoded", "d=%5b%22a%5cu0027b%22%5d", "ARGS:d.array_0"),
+        ("/", "application/json", r#"{"d":"{\"e\":\"a\\u0027b\"}"}"#, "ARGS:json.d.e"),
+        ("/", "application/json", r#"{"d":"{\"e\":\"[\\\"a\\\\u0027b\\\"]\"}"}"#, "ARGS:json.d.e.array_0"),
+    ] {
+        let headers = [("Content-Type", kind)];
+        let request = Request { method: "POST", target, headers: &headers, body: body.as_bytes() };
+        let (transaction, _) = run(rules, request);
+        let found: Vec<_> = transaction.matches().iter().map(|found| found.data.as_str()).collect();
+        assert_eq!(found, [name], "{target} {body}");
+    }
+}
+
+#[test]
+fn a_body_of_two_types_is_faulty() {
+    let rules = "SecRule REQBODY_ERROR \"!@eq 0\" \"id:1,phase:2,deny\"\n";
+    let two = [("Content-Type", "application/json"), ("content-type", "application/json")];
+    assert_eq!(ids(rules, post(&two, "{}")), [1]);
+    assert!(ids(rules, post(&two[1..], "{}")).is_empty());
+    assert!(ids(rules, post(&two, "")).is_empty());
+}
+
+#[test]
+fn of_a_body_that_is_cut_the_end_is_no_fault() {
+    let rules = "SecRule REQBODY_ERROR|MULTIPART_STRICT_ERROR|MULTIPART_UNMATCHED_BOUNDARY \"!@eq 0\" \
+                 \"id:1,phase:2,pass\"\nSecRule ARGS \"@streq x\" \"id:2,phase:2,pass\"\n\
+                 SecRule INBOUND_DATA_ERROR \"@eq 1\" \"id:3,phase:2,pass\"\n";
+    let engine = compile(rules, options(Mode::Filtered)).unwrap().0;
+    for (kind, body) in [
+        ("application/json", "{\"a\":\"x\",\"b\":\"\\u00"),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b\r\nContent-Dis",
+        ),
+    ] {
+        for is_cut in [false, true] {
+            let mut transaction = engine.begin("id");
+            transaction.request(b"POST", b"/", b"HTTP/1.1");
+            transaction.request_header(b"content-type", kind.as_bytes());
+            transaction.request_headers();
+            transaction.request_body(body.as_bytes());
+            if is_cut {
+                transaction.request_body_is_cut();
+            }
+            transaction.request_body_end();
+            let mut found: Vec<_> = transaction.matches().iter().map(|found| found.rule).collect();
+            found.dedup();
+            assert_eq!(found, if is_cut { [2, 3] } else { [1, 2] }, "{kind}");
+        }
+    }
+}
