@@ -48,6 +48,8 @@ pub struct Facts {
     ///
     /// [`Filter::on_request_body`]: super::Filter::on_request_body
     pub has_body: bool,
+    /// Whether the upstream speaks gRPC, so that a body may be a conversation: what it says waits for the answer.
+    pub to_grpc: bool,
 }
 
 /// How much of a request's body a filter wants to have seen before an upstream hears of the request.
@@ -427,6 +429,7 @@ impl Sample {
             segments: Vec::new(),
             sent_target: None,
             has_body: false,
+            to_grpc: false,
         };
         Self { request, facts, slots: Slots::default() }
     }

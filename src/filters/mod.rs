@@ -165,7 +165,7 @@ pub trait Spec: DeserializeOwned + JsonSchema {
     /// Of a filter that finds out who calls, by the head of a request alone: the reason with which it refuses a client that
     /// has shown nothing to go by. Such a filter may stand in `any_of` and `all_of`.
     const NOTHING_SHOWN: Option<&'static str> = None;
-    /// Whether it lets in by who asks. It must have seen a request before the cache answers it.
+    /// Whether it lets in by who asks, or by what is answered. It must have seen a request before the cache answers it.
     const LETS_IN: bool = Self::NOTHING_SHOWN.is_some();
 
     /// Turns what was written into a filter that cannot be wrong, or says what is wrong with it.

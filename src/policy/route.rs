@@ -12,6 +12,7 @@ use super::rewrite::Template;
 use super::service::Service;
 use crate::filters::chain::Chain;
 use crate::telemetry::metrics::RouteMetrics;
+use crate::upstream::Protocol;
 
 /// Which filters, and then what.
 pub struct Route {
@@ -44,6 +45,12 @@ impl Route {
         }
         let pattern = self.patterns.iter().find(|pattern| pattern.matches(path));
         pattern.map(|pattern| pattern.captured(path)).unwrap_or_default()
+    }
+
+    /// Whether its upstream speaks gRPC.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        matches!(&self.action, Action::Upstream(service) if service.protocol() == Protocol::Grpc)
     }
 }
 

@@ -110,6 +110,7 @@ fn understand(
     });
     find_route(ctx, request, &named.host);
     ctx.facts.route = ctx.route.name.clone();
+    ctx.facts.to_grpc = ctx.route.is_grpc();
     ctx.facts.segments = ctx.route.segments(session.req_header().uri.path());
     Ok(())
 }

@@ -173,6 +173,7 @@ impl ProxyHttp for Gateway {
             segments: Vec::new(),
             sent_target: None,
             has_body: false,
+            to_grpc: false,
         };
         Box::new(Context {
             snapshot,

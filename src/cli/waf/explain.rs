@@ -191,6 +191,7 @@ fn facts(saved: &Saved, route: &Route, sent_target: Option<Box<str>>) -> Facts {
         segments: Vec::new(),
         sent_target,
         has_body: !saved.body.is_empty(),
+        to_grpc: route.is_grpc(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
@@ -114,7 +114,9 @@ impl Examination {
 
     /// Examines the head, and the body where none is to come.
     pub(super) fn head(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
-        let body = exchange.facts.has_body.then(|| self.expect_body(&exchange.request.headers));
+        let headers = &exchange.request.headers;
+        let is_seen = exchange.facts.has_body && !(exchange.facts.to_grpc && is_grpc(headers));
+        let body = is_seen.then(|| self.expect_body(headers));
         self.tell_head(exchange, matches!(body, Some(Ok(_))));
         let verdict = self.transaction.request_headers();
         self.judge(&verdict)?;
@@ -236,6 +238,9 @@ impl Examination {
         }
         let over = taken.is_err();
         let (collected, waiting) = self.response.take_if(|_| end || over)?;
+        if let Err(unseen) = taken {
+            self.note("response", format_args!("{unseen:?}"));
+        }
         *body = Some(waiting.freeze());
         let bytes = collected.bytes().len();
         self.whole_response = Some(collected);
@@ -263,7 +268,7 @@ impl Examination {
                 self.refuse(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(format!("{limit:?}")))
             }
             Verdict::Exhausted(limit) => {
-                self.note(format_args!("{limit:?}"));
+                self.note("request", format_args!("{limit:?}"));
                 Ok(())
             }
         }
@@ -279,7 +284,7 @@ impl Examination {
                 self.refuse(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "waf_body_encoding"))
             }
             _ => {
-                self.note(format_args!("{unseen:?}"));
+                self.note("request", format_args!("{unseen:?}"));
                 Ok(())
             }
         }
@@ -296,9 +301,9 @@ impl Examination {
         values.filter_map(|value| value.parse().ok()).max()
     }
 
-    fn note(&self, limit: std::fmt::Arguments<'_>) {
+    fn note(&self, what: &str, limit: std::fmt::Arguments<'_>) {
         let request_id = &*self.request_id;
-        log::info!(request_id, limit:%; "a request went on without having been examined to its end");
+        log::info!(request_id, limit:%; "a {what} went on without having been examined to its end");
     }
 
     /// The score and the rules that made it, with the names of what they matched and never its values.
@@ -334,6 +339,14 @@ fn refusal(disruption: &Disruption) -> Refusal {
         Disruption::Redirect { status, location } => HeaderValue::from_bytes(location)
             .map_or_else(|_| forbidden(), |location| with(*status).header(LOCATION, location)),
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let name = b"application/grpc";
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().split_at_checked(name.len()));
+    kind.is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(name) && matches!(rest.first(), None | Some(b'+' | b';'))
+    })
 }
 
 fn codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {

@@ -51,7 +51,8 @@ pub struct Settings {
 /// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON, too); one that is refused
 /// is cut off before its first byte, unless its head has not gone yet: it came with the body, or leaves by the cache.
 ///
-/// Bytes of WebSockets are not examined, only the request that opens them.
+/// Bytes of WebSockets are not examined, only the request that opens them; nor are messages of gRPC on the way to an
+/// upstream of `protocol: grpc`.
 ///
 /// ```yaml
 /// - waf: { rules: [crs], paranoia: 1, exclude: [{ id: 942100, target: "ARGS:comment" }] }
@@ -141,6 +142,8 @@ pub enum OverLimit {
 impl crate::filters::Spec for Spec {
     const KIND: &'static str = "waf";
     const DECIDES: bool = true;
+    /// What it refused of a response is stored nonetheless.
+    const LETS_IN: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
         let most = self.max_body.unwrap_or(Size::from_kib(128));

@@ -190,6 +190,24 @@ fn what_goes_on_in_part_is_not_broken_where_it_was_cut() {
 }
 
 #[test]
+fn conversations_by_grpc_are_not_waited_for() {
+    let place = Place::new("grpc");
+    let filter = place.filter(json!({}));
+    for (to_grpc, kind, expected) in [
+        (true, "application/grpc", Ok(())),
+        (true, "application/grpc+proto", Ok(())),
+        (true, "application/grpcs", BLOCKED),
+        (true, "application/json", BLOCKED),
+        (false, "application/grpc", BLOCKED),
+    ] {
+        let mut sample = Sample::new("POST", "/", &[("content-type", kind)]);
+        sample.facts.to_grpc = to_grpc;
+        assert_eq!(sent(&*filter, &mut sample, &[b"[\"union select\"]"]), expected, "{to_grpc} {kind}");
+        assert_eq!(sample.slots.hold() == Hold::default(), expected.is_ok(), "{to_grpc} {kind}");
+    }
+}
+
+#[test]
 fn a_large_body_is_judged_aside() {
     let place = Place::new("large");
     let filter = place.filter(json!({}));
