@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+mod differences;
 mod worst;
 
 use crate::harness::tools::edgeward;
