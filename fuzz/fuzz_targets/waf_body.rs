@@ -24,6 +24,8 @@ fuzz_target!(|data: &[u8]| {
         3 => check(input, |arena, sink| graphql::parse(input, arena, &LIMITS, sink)),
         2 => {
             let outcome = check(input, |arena, sink| json::parse(input, arena, &LIMITS, sink));
+            let many = check(input, |arena, sink| json::parse_many(input, arena, &LIMITS, sink));
+            assert!(many.is_ok() || outcome.is_err());
             let theirs = serde_json::from_slice::<serde_json::Value>(input);
             assert!(
                 theirs.is_ok() || outcome.is_err() || input.is_empty() || larger_than_theirs(theirs, input)

@@ -27,13 +27,34 @@ pub fn parse<S: Sink + ?Sized>(
     limits: &Limits,
     sink: &mut S,
 ) -> Result<(), Fault> {
-    parse_part(input, b"json", arena, limits, sink)
+    parse_as(input, b"json", false, arena, limits, sink)
+}
+
+/// As [`parse`], of documents one after another, with or without a line end between (`application/x-ndjson`).
+pub fn parse_many<S: Sink + ?Sized>(
+    input: &[u8],
+    arena: &mut Arena,
+    limits: &Limits,
+    sink: &mut S,
+) -> Result<(), Fault> {
+    parse_as(input, b"json", true, arena, limits, sink)
 }
 
 /// As [`parse`], of a document that is a part of another, with its name there.
 pub fn parse_part<S: Sink + ?Sized>(
     input: &[u8],
     name: &[u8],
+    arena: &mut Arena,
+    limits: &Limits,
+    sink: &mut S,
+) -> Result<(), Fault> {
+    parse_as(input, name, false, arena, limits, sink)
+}
+
+fn parse_as<S: Sink + ?Sized>(
+    input: &[u8],
+    name: &[u8],
+    many: bool,
     arena: &mut Arena,
     limits: &Limits,
     sink: &mut S,
@@ -48,7 +69,7 @@ pub fn parse_part<S: Sink + ?Sized>(
     let at = if valid.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let output = Output::new(valid, arena, limits, sink)?;
     output.arena.side.extend_from_slice(name);
-    let outcome = Parser { output, at }.document();
+    let outcome = Parser { output, at, many }.document();
     match (outcome, broken) {
         // What is wrong at the end of the valid text is what follows it.
         (Ok(()) | Err(Fault::Malformed { .. }), Some(at)) => Err(malformed("json: invalid utf-8", at)),
@@ -69,6 +90,8 @@ pub(super) struct Level {
 struct Parser<'a, S: ?Sized> {
     output: Output<'a, S>,
     at: usize,
+    /// Whether another document may follow.
+    many: bool,
 }
 
 /// What comes after a value.
@@ -129,6 +152,7 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
             let Some(level) = self.output.arena.json_levels.last_mut() else {
                 return match self.peek() {
                     None => Ok(After::End),
+                    Some(_) if self.many => Ok(After::Value),
                     Some(_) => Err(malformed("json: data after the document", self.at)),
                 };
             };

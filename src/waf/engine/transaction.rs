@@ -122,12 +122,13 @@ impl Transaction {
         self.state.add(Base::RequestHeader, name, value);
         if name.eq_ignore_ascii_case(b"cookie") {
             let line = self.state.values.keep(value);
-            let limits = self.limits();
+            let (limits, first) = (self.limits(), self.state.values.len());
             let read = self.state.values.parse(
                 line,
                 only(Kind::Cookie, Base::RequestCookie),
                 |input, arena, mut sink| cookie::parse(input, arena, &limits, &mut sink),
             );
+            let read = read.and(self.documents(first));
             self.fault_of_head(read.err());
         } else if name.eq_ignore_ascii_case(b"content-type") {
             self.content_type(value);

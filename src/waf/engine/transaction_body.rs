@@ -110,7 +110,7 @@ impl Transaction {
             // A rule that looks at REQUEST_BODY looks for what names and values do not show, such as `"a":`.
             Some("JSON") => {
                 keep = true;
-                self.json(body)
+                self.json(body, false)
             }
             Some("GRAPHQL") => {
                 keep = true;
@@ -148,7 +148,7 @@ impl Transaction {
         let text = self.state.values.text(body);
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
         let read = match text.first() {
-            Some(b'{' | b'[') => self.json(body),
+            Some(b'{' | b'[') => self.json(body, true),
             Some(b'<') => self.xml(body),
             _ => Ok(()),
         };
@@ -183,13 +183,14 @@ impl Transaction {
         values.set(Variable::ReqbodyProcessorErrorMsg, message);
     }
 
-    /// Members, and what is in those that are GraphQL.
-    fn json(&mut self, body: Span) -> Result<(), Fault> {
+    /// Members of one document or of many, and what is in those that are GraphQL.
+    fn json(&mut self, body: Span, many: bool) -> Result<(), Fault> {
         let limits = self.limits();
         let first = self.state.values.len();
         let values = &mut self.state.values;
         let read = values.parse(body, only(Kind::Argument, Base::ArgPost), |input, arena, mut sink| {
-            json::parse(input, arena, &limits, &mut sink)
+            let parse = if many { json::parse_many } else { json::parse };
+            parse(input, arena, &limits, &mut sink)
         });
         self.queries_of_members(first)?;
         read

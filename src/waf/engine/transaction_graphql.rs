@@ -4,6 +4,10 @@
 //! them is no value of anybody's any more: its braces and names look like attacks, and are none. So it is with what is
 //! read as GraphQL to its end; anything else stays the value it is, for many other things are called `query`.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
 use super::transaction::{Transaction, only};
 use super::transaction_body::only_limits;
 use super::values::{Base, Named, Span, Values};
@@ -58,22 +62,25 @@ impl Transaction {
     }
 
     /// What is in arguments that are documents in JSON themselves, if their escapes keep it from being seen, named after
-    /// them: of `data` = `{"id": "\u0027"}`, `data.id` = `'`. They stay as they are beside that.
+    /// them: of `data` = `{"id": "\u0027"}`, `data.id` = `'`. They stay as they are beside that. So it is with cookies,
+    /// which are percent-encoded, and for Express begin with `j:`.
     pub(super) fn documents(&mut self, first: usize) -> Result<(), Fault> {
         let mut at = first;
         while at < self.state.values.len() {
             let Some(named) = self.state.values.from(at).next() else { break };
             at += 1;
             let text = self.state.values.text(named.value);
-            let is_document = matches!(text.trim_ascii_start(), [b'{' | b'[', ..])
-                && matches!(named.base, Base::ArgGet | Base::ArgPost)
-                && memchr::memchr(b'\\', text).is_some();
-            if !is_document {
-                continue;
+            let text: Cow<'_, [u8]> = match named.base {
+                Base::ArgGet | Base::ArgPost => text.into(),
+                Base::RequestCookie => percent_decode(text.strip_prefix(b"j:").unwrap_or(text)).into(),
+                _ => continue,
+            };
+            let may_be = matches!(text.trim_ascii_start(), [b'{' | b'[', ..]) && text.contains(&b'\\');
+            if may_be {
+                let (text, name) = (text.into_owned(), self.state.values.text(named.name).to_vec());
+                self.state.meter.spend(text.len() * byte_ns::TOKENS);
+                self.part_of(named.base, &text, &name).or_else(only_limits)?;
             }
-            let (name, bytes) = (self.state.values.text(named.name).to_vec(), text.len());
-            self.state.meter.spend(bytes * byte_ns::TOKENS);
-            self.part_of(named, &name).or_else(only_limits)?;
         }
         Ok(())
     }
@@ -106,15 +113,16 @@ impl Transaction {
     }
 
     fn object_at(&mut self, at: usize, named: Named, root: &[u8]) -> Result<(), Fault> {
-        self.part_of(named, root).map(|()| self.state.values.blank(at)).or_else(only_limits)
+        let text = self.state.values.text(named.value).to_vec();
+        let read = self.part_of(named.base, &text, root);
+        read.map(|()| self.state.values.blank(at)).or_else(only_limits)
     }
 
     /// Reads a value as a document that is a part of another.
-    fn part_of(&mut self, named: Named, root: &[u8]) -> Result<(), Fault> {
-        let text = self.state.values.text(named.value).to_vec();
-        let document = self.state.values.keep(&text);
+    fn part_of(&mut self, base: Base, text: &[u8], root: &[u8]) -> Result<(), Fault> {
+        let document = self.state.values.keep(text);
         let limits = self.limits();
-        self.state.values.parse(document, only(Kind::Argument, named.base), |input, arena, mut sink| {
+        self.state.values.parse(document, only(Kind::Argument, base), |input, arena, mut sink| {
             json::parse_part(input, root, arena, &limits, &mut sink)
         })
     }

@@ -40,6 +40,8 @@ fn bodies(text: &str) -> Vec<(&'static str, String, bool)> {
         ("application/octet-stream", format!("<a b=\"{}\"/>", references(text)), true),
         ("application/octet-stream", format!("<a>{}</a>", references(text)), true),
         (FORM, format!("a={octal}"), true),
+        ("application/x-ndjson", format!("{{}}\n{json}\n"), true),
+        ("application/x-www-form-urlencoded-2", format!("a={octal}"), true),
         (UPLOAD, part("; filename*=utf-8''x", text), true),
         (UPLOAD, part("; filename=\"x\"", text), true),
         (UPLOAD, part("; filename=\"x\"", &format!("a--XbX\r\nb: c\r\n\r\n{text}")), false),

@@ -191,3 +191,15 @@ fn reads_large_documents_in_linear_time() {
         assert!(start.elapsed().as_secs() < 3, "{}", &input[..20]);
     }
 }
+
+#[test]
+fn documents_may_follow_each_other_where_they_are_many() {
+    let many = |input: &str| {
+        let read =
+            named(input.as_bytes(), |arena, sink| parse_many(input.as_bytes(), arena, &limits(), sink));
+        read.map(|pairs| pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
+    };
+    assert_eq!(many("{\"a\":1}\n[2]3 {}\n").unwrap(), ["json.a=1", "json.array_0=2", "json=3"]);
+    assert!(many("{}}").is_err() && many("{},{}").is_err());
+    assert!(members(b"{}{}").is_err());
+}

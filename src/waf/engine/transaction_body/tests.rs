@@ -13,6 +13,7 @@ fn what_backends_read_without_asking_for_a_type_is_read() {
         ("application/x-www-form-urlencoded", "\u{feff} [\"a\\u0027b\"]", vec![1]),
         ("text/plain", "<a><![CDATA[a'b]]></a>", vec![1]),
         ("text/plain", "{\"a\":\"a\\u0027b\",}", vec![1]),
+        ("application/x-ndjson", "{}\n[{}] 1\n{\"b\":[\"a\\u0027b\"]}\n", vec![1]),
         ("text/plain", "{ is no JSON", vec![]),
         ("text/plain", "say a'b", vec![]),
     ] {
@@ -37,6 +38,19 @@ fn documents_within_values_are_read() {
         let (transaction, _) = run(rules, request);
         let found: Vec<_> = transaction.matches().iter().map(|found| found.data.as_str()).collect();
         assert_eq!(found, [name], "{target} {body}");
+    }
+}
+
+#[test]
+fn documents_within_cookies_are_read() {
+    let rules = "SecRule REQUEST_COOKIES:c.d \"@streq a'b\" \"id:1,phase:1,deny\"\n";
+    for (cookie, found) in [
+        ("c=%7b%22d%22:%22a%5cu0027b%22%7d", vec![1]),
+        ("b; c=j:%7B%22d%22%3A%22a%5Cu0027b%22%7D; e", vec![1]),
+        (r#"c={"d":"a\u0027b"}"#, vec![1]),
+        ("c=%257b%22d%22:%22a%5cu0027b%22%7d", vec![]),
+    ] {
+        assert_eq!(ids(rules, post(&[("Cookie", cookie)], "")), found, "{cookie}");
     }
 }
 
