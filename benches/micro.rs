@@ -211,6 +211,7 @@ fn facts(route: &Arc<str>) -> Facts {
         segments: Vec::new(),
         sent_target: None,
         has_body: false,
+        to_grpc: false,
     }
 }
 

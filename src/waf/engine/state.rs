@@ -153,8 +153,6 @@ pub(super) struct State {
     pub(super) highest_severity: Option<Severity>,
     pub(super) body_processor: Option<Box<str>>,
     pub(super) force_body: bool,
-    /// The request's body went on after what was given.
-    pub(super) body_is_cut: bool,
     pub(super) read_request_body: bool,
     pub(super) read_response_body: bool,
     pub(super) audit: Option<bool>,
@@ -191,7 +189,6 @@ impl State {
         self.highest_severity = None;
         self.body_processor = None;
         self.force_body = false;
-        self.body_is_cut = false;
         self.audit = None;
         self.concealed.clear();
         self.exhausted = None;

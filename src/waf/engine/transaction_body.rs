@@ -72,8 +72,12 @@ impl Transaction {
 
     /// Says that what was given is not all of the body. That it ends where no body may end is no fault of it then.
     pub fn request_body_is_cut(&mut self) {
-        self.state.body_is_cut = true;
         self.state.values.set_text(Variable::InboundDataError, b"1");
+    }
+
+    fn body_is_cut(&self) -> bool {
+        let values = &self.state.values;
+        values.single(Variable::InboundDataError).is_some_and(|error| values.text(error) == b"1")
     }
 
     /// How much of the body is looked at: of one that is no upload, it may be less.
@@ -136,7 +140,7 @@ impl Transaction {
         let read = read.and(self.documents(first)).and(self.one_type());
         self.count_arguments();
         match read {
-            Err(Fault::Malformed { .. }) if self.state.body_is_cut => {}
+            Err(Fault::Malformed { .. }) if self.body_is_cut() => {}
             Err(fault) => self.fault_of_body(fault),
             Ok(()) => {}
         }
@@ -224,6 +228,7 @@ impl Transaction {
         let report = self.state.values.parse(body, base, |input, arena, mut sink| {
             multipart::parse(&kind, input, arena, &limits, &mut sink)
         });
+        let is_cut = self.body_is_cut();
         let values = &mut self.state.values;
         let one = values.keep(b"1");
         for (flag, variable) in FLAGS {
@@ -235,7 +240,7 @@ impl Transaction {
             values.set(Variable::MultipartCrlfLfLines, one);
         }
         // A boundary that is missing is in what was cut off.
-        if !self.state.body_is_cut {
+        if !is_cut {
             if report.flags.strict_error() {
                 values.set(Variable::MultipartStrictError, one);
             }
