@@ -251,7 +251,7 @@ impl<'a> Walk<'a> {
         for action in rule.links.iter().flat_map(|link| &link.actions) {
             let PlannedAction::SetSlot(slot, update) = action else { return false };
             let read = self.read.has(*slot) || self.written.contains(slot);
-            let free = !read && !(self.may_have_ended && self.logged.has(*slot));
+            let free = !(read || self.may_have_ended && self.logged.has(*slot));
             let Some(value) = updated(*slot, update, &after).filter(|_| free) else { return false };
             if let Some(known) = after.get_mut(*slot as usize) {
                 *known = Some(value);
