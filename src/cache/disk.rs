@@ -85,8 +85,8 @@ const SMALLEST: u64 = 1 << 20;
 
 impl Disk {
     /// Opens the store in a volume; `None` if another process has it. `before` is told what was purged, and gives back all
-    /// purges that count from now on, and until where those of a fleet are among them. Takes about a second for a million responses. Each segment is a file that stays open: two
-    /// thousand of them at most, or four with many large bodies.
+    /// purges that count from now on, and until where those of a fleet are among them. Takes about a second for a million
+    /// responses. Each segment is a file that stays open: two thousand of them at most, or four with many large bodies.
     ///
     /// # Errors
     /// When it cannot be read, or cannot be written: there is no use in a store that purges would not hold in.
@@ -270,8 +270,8 @@ impl Disk {
         self.journal.must_call()
     }
 
-    /// Writes down what was purged, up to this number at least; when it returns, that holds whatever happens. Where it cannot be
-    /// written, everything that is stored is removed, which purges it as well. May block.
+    /// Writes down what was purged, up to this number at least; when it returns, that holds whatever happens. Where it
+    /// cannot be written, everything that is stored is removed, which purges it as well. May block.
     pub fn write_purges(&self, number: u64, all: impl FnOnce() -> Traces) {
         if !self.shared.is_open.load(Ordering::Acquire) {
             return;
@@ -310,8 +310,8 @@ impl Disk {
         }
     }
 
-    /// Compares the oldest segment with what was purged, so that [`oldest_epoch`](Self::oldest_epoch) goes on although nothing is
-    /// evicted. Returns at once.
+    /// Compares the oldest segment with what was purged, so that [`oldest_epoch`](Self::oldest_epoch) goes on although
+    /// nothing is evicted. Returns at once.
     pub fn renew(&self) {
         let _ = self.commands.send(Command::Renew);
     }

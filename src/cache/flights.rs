@@ -107,8 +107,8 @@ impl<T: Clone + Send + Sync> Flights<T> {
 }
 
 impl<T: Clone + Send + Sync> Leader<T> {
-    /// Gives everyone who waits, or still comes, what they can share. New ones come to it until the leader is dropped: keep it until
-    /// the response is stored.
+    /// Gives everyone who waits, or still comes, what they can share. New ones come to it until the leader is dropped: keep
+    /// it until the response is stored.
     pub fn share(&self, what: T) {
         self.state.send_replace(State::Shared(what));
     }

@@ -1,8 +1,8 @@
 //! Which disk the cache of a process has: the one that the policy in force names, as soon as no other process holds it.
 //!
-//! A successor begins with memory alone, and takes the disk when its predecessor lets go of it, which is when it serves. A reload
-//! that changes nothing about the disk leaves it alone. A disk that cannot be used is tried again and again; no request
-//! waits for it.
+//! A successor begins with memory alone, and takes the disk when its predecessor lets go of it, which is when it serves. A
+//! reload that changes nothing about the disk leaves it alone. A disk that cannot be used is tried again and again; no
+//! request waits for it.
 
 use std::io;
 use std::path::PathBuf;

@@ -83,8 +83,8 @@ impl Key {
         self
     }
 
-    /// The same of children, who wait for no one that may wait for a parent, lest parents wait for each other; and for no one who
-    /// may have asked before something was `purged`, for what comes is stored there as asked for later.
+    /// The same of children, who wait for no one that may wait for a parent, lest parents wait for each other; and for no
+    /// one who may have asked before something was `purged`, for what comes is stored there as asked for later.
     #[must_use]
     pub fn of_children(self, purged: Option<Position>) -> Self {
         let purged = purged.map(|position| position.to_string()).unwrap_or_default();

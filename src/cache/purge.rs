@@ -205,8 +205,8 @@ impl Purges {
         Traces { traces, epoch: self.epoch.load(Ordering::Relaxed), swept: marks.swept }
     }
 
-    /// Numbers epochs by when the process began, in milliseconds, so that they are beyond those of the one before it, and what is
-    /// stored here until [`restore`](Self::restore) is not taken for older than that was.
+    /// Numbers epochs by when the process began, in milliseconds, so that they are beyond those of the one before it, and
+    /// what is stored here until [`restore`](Self::restore) is not taken for older than that was.
     pub fn begin(&self, now: SystemTime) {
         self.epoch.fetch_max(unix_seconds(now).saturating_mul(1000), Ordering::AcqRel);
     }

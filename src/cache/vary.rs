@@ -103,10 +103,10 @@ impl Fingerprint {
     }
 }
 
-/// The value of a field in a form that all values of the same meaning have; `None` if the field is absent. Lines are
-/// joined and space around commas is dropped in every field but `Cookie`, which is no list: its lines are joined as the origin gets
-/// them (RFC 9113 §8.2.3), lest `a=1` and `b=2` pass for the one cookie `a=1,b=2`. The members of `Accept…` fields, whose order
-/// counts for nothing, are put in order of preference and then of the alphabet.
+/// The value of a field in a form that all values of the same meaning have; `None` if the field is absent. Lines are joined
+/// and space around commas is dropped in every field but `Cookie`, which is no list: its lines are joined as the origin gets
+/// them (RFC 9113 §8.2.3), lest `a=1` and `b=2` pass for the one cookie `a=1,b=2`. The members of `Accept…` fields, whose
+/// order counts for nothing, are put in order of preference and then of the alphabet.
 fn normal_value<'a>(name: &HeaderName, request: &'a HeaderMap) -> Option<Cow<'a, [u8]>> {
     if *name == COOKIE {
         return cookie::line(request);

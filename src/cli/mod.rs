@@ -136,15 +136,15 @@ enum WafCommand {
     /// Run rules over their tests, those of go-ftw's format or of a pack, and tell what passed by rule.
     #[command(after_help = WAF_TEST_HELP)]
     Test {
-        /// Rules, in their order: the directory of the Core Rule Set, packs and files in YAML, files in SecLang, directories of
-        /// `*.conf`; `starter` is the pack that is part of the program.
+        /// Rules, in their order: the directory of the Core Rule Set, packs and files in YAML, files in SecLang, directories
+        /// of `*.conf`; `starter` is the pack that is part of the program.
         #[arg(long, required = true, num_args = 1.., value_hint = ValueHint::AnyPath)]
         rules: Vec<PathBuf>,
         /// Where the tests are: a file, or every `*.yaml` and `*.yml` below a directory.
         #[arg(long, value_hint = ValueHint::AnyPath)]
         tests: PathBuf,
-        /// Print one JSON object: how many `passed`, `failed` and were `skipped`, both first by id under `rules`, and `failures`
-        /// with `rule`, `test`, `stage` or `name`, `why`, `file`.
+        /// Print one JSON object: how many `passed`, `failed` and were `skipped`, both first by id under `rules`, and
+        /// `failures` with `rule`, `test`, `stage` or `name`, `why`, `file`.
         #[arg(long)]
         json: bool,
         /// The paranoia level whose rules block. Default: 4 for tests of the Core Rule Set, which are for all levels, and 1

@@ -21,8 +21,8 @@ const MOST_ISSUES: usize = 100;
 
 /// What a part of a document makes.
 pub enum Outcome<T> {
-    /// All of it was read. With issues, there are misspelt keys, which were read as what they were meant to be: the value is good
-    /// for finding more issues.
+    /// All of it was read. With issues, there are misspelt keys, which were read as what they were meant to be: the value is
+    /// good for finding more issues.
     Whole(T),
     /// What is left without its faulty parts, good for finding issues that have nothing to do with those.
     Rest(T),

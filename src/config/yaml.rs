@@ -120,8 +120,8 @@ impl Document {
         }
     }
 
-    /// As far as the document has it, a path as it is written there, and what stands at its end. A key that is not there may be
-    /// there misspelt.
+    /// As far as the document has it, a path as it is written there, and what stands at its end. A key that is not there may
+    /// be there misspelt.
     fn written_at(&self, path: &Path) -> (Vec<Segment>, &Tree) {
         let (mut segments, mut here) = (Vec::new(), self.root.tree());
         for segment in path.segments() {

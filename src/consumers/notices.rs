@@ -1,7 +1,8 @@
 //! Notices of what becomes of keys: found every few seconds, written down, and sent until they are taken.
 //!
-//! One sender at a time, whatever is reloaded; and of a fleet, one process for each notice. What is found is on the disk before it is sent, and stays there until it is
-//! taken; so a crash repeats a notice at most, under the same id. When a process hands over or stops, it looks no more.
+//! One sender at a time, whatever is reloaded; and of a fleet, one process for each notice. What is found is on the disk
+//! before it is sent, and stays there until it is taken; so a crash repeats a notice at most, under the same id. When a
+//! process hands over or stops, it looks no more.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};

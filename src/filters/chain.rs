@@ -286,8 +286,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Passes a piece of the response body through the filters, last one first; `end` marks the last call. What takes long is done
-    /// at once: the caller cannot wait.
+    /// Passes a piece of the response body through the filters, last one first; `end` marks the last call. What takes long
+    /// is done at once: the caller cannot wait.
     ///
     /// # Errors
     /// The first refusal in force. The head is gone by then, unless this piece came with it, so the response can only be

@@ -43,8 +43,8 @@ const REFUSED_WITH: [&str; 6] =
 const OF_THE_BODY: [&str; 3] = ["content-type", "content-encoding", "content-language"];
 
 /// Lets in whom another server lets in. It is asked about every request, with the headers named in `forward_headers` and
-/// with `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, `X-Original-Method`, `X-Original-URL` and `X-Request-Id`; with
-/// the body only where `body` says so.
+/// with `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`, `X-Original-Method`, `X-Original-URL` and
+/// `X-Request-Id`; with the body only where `body` says so.
 ///
 /// 2xx: the request passes. 401, 403 and redirects reach the client as the server made them (its body up to 64 KiB, and
 /// `refusal_headers`), and count as refused with `forward_auth`. Anything else, a failure or silence is 503

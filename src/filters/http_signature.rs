@@ -54,9 +54,9 @@ pub struct Spec {
     /// Who may sign: keys by their `keyid`. A signature that names none is taken for the only key's, if there is one.
     #[serde(default)]
     pub keys: std::collections::BTreeMap<String, KeySpec>,
-    /// An issuer in `issuers` whose keys may sign, too, each under its `kid`, which names the caller: at a URL, found out, in a
-    /// file or in the policy, rotated and given up as for tokens. Each is for the one algorithm that its `alg`, or else its
-    /// curve, says. Default: none. Example: `partners`.
+    /// An issuer in `issuers` whose keys may sign, too, each under its `kid`, which names the caller: at a URL, found out,
+    /// in a file or in the policy, rotated and given up as for tokens. Each is for the one algorithm that its `alg`, or else
+    /// its curve, says. Default: none. Example: `partners`.
     #[serde(default)]
     pub issuer: Option<String>,
     /// What every signature has to cover: components such as `"@method"`, `"@query-param;name=\"id\""`, and header

@@ -108,8 +108,8 @@ pub trait Filter: Send + Sync {
         Vec::new()
     }
 
-    /// The name of a cookie that is between browsers and this filter alone. It and its parts (`NAME.2`) go to no upstream, also
-    /// on routes without the filter.
+    /// The name of a cookie that is between browsers and this filter alone. It and its parts (`NAME.2`) go to no upstream,
+    /// also on routes without the filter.
     fn secret_cookie(&self) -> Option<&str> {
         None
     }

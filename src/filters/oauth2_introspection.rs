@@ -87,7 +87,8 @@ pub struct Spec {
     /// every route. Default: none. Example: `{ x-user: sub }`.
     #[serde(default)]
     pub to_headers: BTreeMap<String, String>,
-    /// Whether the token is removed before the request goes upstream, and the proof with it. Default: `true`. Example: `false`.
+    /// Whether the token is removed before the request goes upstream, and the proof with it. Default: `true`. Example:
+    /// `false`.
     #[serde(default = "yes")]
     pub hide_credentials: bool,
     /// What proofs of possession must hold.

@@ -49,8 +49,8 @@ pub struct Spec {
     /// What happens to a request in which a value of `key` is missing or empty. Default `ip`: it counts for the client's
     /// address, apart from those that have one.
     pub on_missing: Option<OnMissing>,
-    /// How many leading bits of an address make one client, also where an expression of `key` is one. Default `{ v4: 32, v6: 64 }`: whoever has IPv6 has a whole
-    /// /64 to send from.
+    /// How many leading bits of an address make one client, also where an expression of `key` is one. Default `{ v4: 32, v6:
+    /// 64 }`: whoever has IPv6 has a whole /64 to send from.
     pub ip_prefix: Option<IpPrefix>,
     /// Limits of the same name, on whatever routes, share their counts; give them the same `limit` and `key`. It is
     /// also the policy's name in the response's header fields. Letters, digits, `_`, `-`, `.` and `:`, at most 64.

@@ -16,10 +16,11 @@ use crate::values::Problem;
 /// Edits the request's headers towards the upstream: first `remove`, then `set`, then `add`.
 ///
 /// Values are templates: texts with expressions in braces, such as `{ip.src}`, `{request.id}`, `{jwt.sub}` or
-/// `{http.request.headers["x-tenant"][0]}`, with `{{` and `}}` for the braces themselves. They see the request as it came
-/// to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the connection
-/// cannot be named, nor can `host`, which the rewrite of the route changes. `Forwarded`, `X-Forwarded-For`, `-Host` and `-Proto`, `X-Request-Id`
-/// and `traceparent` can be removed for filters that follow, but are Edgeward's to write.
+/// `{http.request.headers["x-tenant"][0]}`, with `{{` and `}}` for the braces themselves. They see the request as it came to
+/// this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to
+/// the connection cannot be named, nor can `host`, which the rewrite of the route changes. `Forwarded`, `X-Forwarded-For`,
+/// `-Host` and `-Proto`, `X-Request-Id` and `traceparent` can be removed for filters that follow, but are Edgeward's to
+/// write.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {

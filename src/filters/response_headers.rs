@@ -14,13 +14,13 @@ use super::{Exchange, Expressions, Fields, Filter, Origin, Phases, Refusal, Site
 use crate::expr::Phase;
 use crate::values::Problem;
 
-/// Edits the response's headers: first `only` and `remove`, then `security`, then `set`, then `add`. Refusals and other answers of
-/// Edgeward itself are edited as well.
+/// Edits the response's headers: first `only` and `remove`, then `security`, then `set`, then `add`. Refusals and other
+/// answers of Edgeward itself are edited as well.
 ///
-/// Values are templates: texts with expressions in braces, such as `{request.id}`, `{route.name}` or
-/// `{http.response.code}`, with `{{` and `}}` for the braces themselves. They see the request as the filters edited it, and
-/// the response as it came to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong to the
-/// connection cannot be named.
+/// Values are templates: texts with expressions in braces, such as `{request.id}`, `{route.name}` or `{http.response.code}`,
+/// with `{{` and `}}` for the braces themselves. They see the request as the filters edited it, and the response as it came
+/// to this filter. What is missing is an empty text, and line breaks never get in. Headers that frame the message or belong
+/// to the connection cannot be named.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {

@@ -55,8 +55,8 @@ pub struct Spec {
     pub issuer: Option<Url>,
     /// Who Edgeward is to the server. Example: `{ id: edge, secret: { env: CLIENT_SECRET } }`.
     pub client: OAuthClient,
-    /// Whose token is asked for: the caller's in exchange (`exchange`), or Edgeward's own (`client_credentials`), the same for all
-    /// callers. Default: `exchange`. Example: `client_credentials`.
+    /// Whose token is asked for: the caller's in exchange (`exchange`), or Edgeward's own (`client_credentials`), the same
+    /// for all callers. Default: `exchange`. Example: `client_credentials`.
     #[serde(default)]
     pub grant: Grant,
     /// Services that the token is to be good for, by name. Default: none. Example: `[orders]`.

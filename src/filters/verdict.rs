@@ -61,7 +61,8 @@ pub struct Refusal {
     pub reason: &'static str,
     /// One sentence for the client, never about internals.
     pub detail: Option<Cow<'static, str>>,
-    /// What exactly brought it about, for the access log alone. May name fields of expressions and of rules, never their values.
+    /// What exactly brought it about, for the access log alone. May name fields of expressions and of rules, never their
+    /// values.
     pub why: Option<Box<str>>,
     /// Headers the status calls for, e.g. `Retry-After` or `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,

@@ -2,7 +2,8 @@
 //!
 //! A bomb is stopped where it has grown past what the caller allows, not after. Of a request, one stream a coding: what
 //! follows its end (a second gzip member, a second zstd frame) some decoders read and some do not, so it is a fault. A
-//! response is whole with all of them (RFC 1952 section 2.2, RFC 8878 section 3.1). A decoder has at most 16 MiB of window (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
+//! response is whole with all of them (RFC 1952 section 2.2, RFC 8878 section 3.1). A decoder has at most 16 MiB of window
+//! (br; zstd 8 MiB, gzip and deflate 32 KiB) and decodes through 16 KiB of its own.
 
 mod stage;
 

@@ -159,8 +159,8 @@ fn is_loss(error: &Error) -> bool {
     matches!(error.etype(), ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError)
 }
 
-/// What went wrong with the connection to `peer`, in our words: Pingora's name parts of its own, and show all of a head that it
-/// cannot read, with whatever secrets are in it.
+/// What went wrong with the connection to `peer`, in our words: Pingora's name parts of its own, and show all of a head that
+/// it cannot read, with whatever secrets are in it.
 pub(super) fn failure(error: &Error, peer: &HttpPeer) -> Failure {
     use ErrorType as E;
     let connect = |why: &str| Failure::Connect(format!("{}: {why}", peer.address()));

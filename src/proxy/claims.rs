@@ -1,5 +1,5 @@
-//! Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own go before anything looks
-//! at the request; what filters say by the same names stays.
+//! Fields by which backends are told who asks, or what for. Only a proxy may say that, so a client's own go before anything
+//! looks at the request; what filters say by the same names stays.
 //!
 //! No spelling helps: CGI and WSGI read `x_user` and `x-user` as the same variable.
 
@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use http::header::{HeaderMap, HeaderName};
 
-/// Takes away what a client may not say: to nobody, and by what filters of this policy, which are `vouched`, tell upstreams who
-/// calls.
+/// Takes away what a client may not say: to nobody, and by what filters of this policy, which are `vouched`, tell upstreams
+/// who calls.
 pub fn remove_claims(headers: &mut HeaderMap, vouched: &[HeaderName]) {
     let is_vouched = |name: &str| vouched.iter().any(|vouched| dashed(vouched.as_str()) == name);
     let is_forged = |name: &&HeaderName| {

@@ -140,8 +140,8 @@ async fn arrive(
     Ok((Box::new(Guard::new(stream, connection.clone())), connection, remains))
 }
 
-/// What a client hears that speaks plain HTTP where TLS is spoken. There is no request that it could be the answer to, so it has no
-/// id and stands in no access log; the handshake counts as failed.
+/// What a client hears that speaks plain HTTP where TLS is spoken. There is no request that it could be the answer to, so it
+/// has no id and stands in no access log; the handshake counts as failed.
 fn told_to_use_tls() -> Vec<u8> {
     let problem = Problem {
         status: StatusCode::BAD_REQUEST,

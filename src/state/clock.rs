@@ -74,8 +74,8 @@ impl Clock {
         }
     }
 
-    /// The time of day, for what people and certificates say. It may jump, and may be 4 ms late: every request asks for it, and
-    /// the kernel's last tick costs a tenth of the present moment.
+    /// The time of day, for what people and certificates say. It may jump, and may be 4 ms late: every request asks for it,
+    /// and the kernel's last tick costs a tenth of the present moment.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         match &self.0 {

@@ -34,8 +34,8 @@ pub enum Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal<'a> {
     pub reason: Reason,
-    /// The key, for logs. If it is [`Reason::Unknown`] or [`Reason::StoreUnavailable`], this is what the client claims: bounded and plain, but
-    /// unproven.
+    /// The key, for logs. If it is [`Reason::Unknown`] or [`Reason::StoreUnavailable`], this is what the client claims:
+    /// bounded and plain, but unproven.
     pub id: Option<&'a str>,
 }
 

@@ -81,8 +81,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what is left, and waits until it would survive a loss of power: what is missing of a body would come to light when
-    /// half of it was sent. Which file it is, and how many bytes the body has.
+    /// Writes what is left, and waits until it would survive a loss of power: what is missing of a body would come to light
+    /// when half of it was sent. Which file it is, and how many bytes the body has.
     ///
     /// # Errors
     /// When it cannot be written.

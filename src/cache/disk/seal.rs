@@ -1,10 +1,10 @@
 //! What makes sure that bytes read from a file are those written there: a CRC, or AES-256-GCM where they are encrypted.
 //!
 //! Both cover where in which file a block lies, so that a block that turns up elsewhere, left over from another file or put
-//! there, is none. **Keys**: the first of the operator's secrets seals and all of them open. Every file has a random salt and a
-//! key of its own derived from secret and salt; its nonces are the offsets of its blocks. No offset of a file is written
-//! twice with different content, so no nonce is used twice, however many blocks there are (random nonces would allow 2³² under
-//! one key, NIST SP 800-38D §8.3, which a busy store writes in days).
+//! there, is none. **Keys**: the first of the operator's secrets seals and all of them open. Every file has a random salt
+//! and a key of its own derived from secret and salt; its nonces are the offsets of its blocks. No offset of a file is
+//! written twice with different content, so no nonce is used twice, however many blocks there are (random nonces would allow
+//! 2³² under one key, NIST SP 800-38D §8.3, which a busy store writes in days).
 
 use boring::aead::{AeadCtx, Algorithm};
 use boring::error::ErrorStack;

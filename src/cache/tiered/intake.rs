@@ -53,7 +53,8 @@ const MOST_WAITING: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Intake {
-    /// Content that `writer` brings to its readers. What `writer` does not keep goes to the disk, up to `limit` bytes of it all.
+    /// Content that `writer` brings to its readers. What `writer` does not keep goes to the disk, up to `limit` bytes of it
+    /// all.
     #[must_use]
     pub fn new(tiered: Arc<Tiered>, writer: Writer, limit: u64) -> Self {
         Self { tiered, writer, spill: Spill::NotYet, length: 0, limit }
@@ -78,8 +79,8 @@ impl Intake {
         self.writer.deserted().await;
     }
 
-    /// Ends the content with this piece, and stores the response that `make` makes of what is kept in memory of it, which is all or
-    /// nothing. Whoever has read all of it finds it stored, unless the disk is slow.
+    /// Ends the content with this piece, and stores the response that `make` makes of what is kept in memory of it, which is
+    /// all or nothing. Whoever has read all of it finds it stored, unless the disk is slow.
     pub async fn finish(mut self, last: &[u8], key: Key, make: impl FnOnce(Content) -> Option<Arc<Stored>>) {
         let last = Bytes::copy_from_slice(last);
         if let Some(content) = self.writer.whole_with(&last) {

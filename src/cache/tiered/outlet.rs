@@ -42,7 +42,8 @@ impl Outlet {
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// When the disk fails or is too slow, or what is on it is damaged: it is not found any more then. What came before is right.
+    /// When the disk fails or is too slow, or what is on it is damaged: it is not found any more then. What came before is
+    /// right.
     pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
             let range = match self.portions.front_mut()? {

@@ -33,8 +33,8 @@ impl Purged {
         let _ = spawn_blocking(move || disk.write_purges(number, || purges.traces())).await;
     }
 
-    /// Has it written soon, with all others that come meanwhile: a write to disk for each would be no more than the disk does in
-    /// a second, and as many threads.
+    /// Has it written soon, with all others that come meanwhile: a write to disk for each would be no more than the disk
+    /// does in a second, and as many threads.
     pub fn write_soon(self) {
         let Some(Unwritten { disk, purges, .. }) = self.0 else { return };
         if disk.must_be_called() {

@@ -23,14 +23,14 @@ pub struct Disk {
     pub encryption: Option<Encryption>,
 }
 
-/// How what is stored on disk is encrypted: with AES-256-GCM, each file under a key of its own. The names of files and how much there
-/// is can be seen all the same.
+/// How what is stored on disk is encrypted: with AES-256-GCM, each file under a key of its own. The names of files and how
+/// much there is can be seen all the same.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "CacheEncryption")]
 pub struct Encryption {
-    /// Secrets of at least 32 characters, made with `openssl rand -base64 32`. The first encrypts, all decrypt: put a new one in
-    /// front, and take an old one off when it is no matter that what it encrypted is fetched again.
+    /// Secrets of at least 32 characters, made with `openssl rand -base64 32`. The first encrypts, all decrypt: put a new
+    /// one in front, and take an old one off when it is no matter that what it encrypted is fetched again.
     pub keys: Vec<Secret>,
 }
 

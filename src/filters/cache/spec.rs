@@ -28,7 +28,8 @@ use crate::telemetry::metrics::Metrics;
 use crate::values::nearest::suggestion;
 use crate::values::{Duration, DurationOrZero, Problem, Size};
 
-/// Answers from memory and disk what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the same time.
+/// Answers from memory and disk what the upstream said may be used again (RFC 9111), and asks it once for all who ask at the
+/// same time.
 ///
 /// By itself it does what the upstream's header fields say: `Cache-Control`, or `CDN-Cache-Control` and
 /// `Edgeward-Cache-Control` in its place (RFC 9213), `Expires`, `Vary`, `ETag`, `Last-Modified`, `stale-while-revalidate`
@@ -36,10 +37,10 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 /// validated; writes (`POST`, `PUT` …) that succeed make what is stored for their URL untrue. Every answer says in
 /// `Cache-Status` (RFC 9211) how it came about.
 ///
-/// Nothing is stored that sets a cookie or is `private`. The answer to a request that proves who asks (by `Authorization`, or
-/// to a filter such as `jwt` or `api_key`) is stored for all only if the upstream says `public`, `s-maxage` or
-/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Filters that let in by who asks must
-/// stand before this one; name it after those that edit request headers, too.
+/// Nothing is stored that sets a cookie or is `private`. The answer to a request that proves who asks (by `Authorization`,
+/// or to a filter such as `jwt` or `api_key`) is stored for all only if the upstream says `public`, `s-maxage` or
+/// `must-revalidate`; otherwise not at all, or with `per_identity` for the same caller alone. Filters that let in by who
+/// asks must stand before this one; name it after those that edit request headers, too.
 ///
 /// ```yaml
 /// - cache: { ttl: { "404": 10s }, stale_if_error: 1h }
@@ -49,15 +50,15 @@ use crate::values::{Duration, DurationOrZero, Problem, Size};
 #[schemars(rename = "Cache")]
 pub struct Spec {
     /// How long responses are fresh that do not say it themselves, by status, by class (`5xx`) or by range (`400-499`). The
-    /// first that fits counts, exact statuses first; a 401 is meant by `401` alone, for the next client may have the credentials that
-    /// it asks for. Default: none. Example: `{ "200": 1m, "404": 10s }`.
+    /// first that fits counts, exact statuses first; a 401 is meant by `401` alone, for the next client may have the
+    /// credentials that it asks for. Default: none. Example: `{ "200": 1m, "404": 10s }`.
     #[serde(deserialize_with = "lifetimes")]
     pub ttl: BTreeMap<String, DurationOrZero>,
     /// Responses without a lifetime of any kind are fresh for a tenth of the time since they were last modified, and so
     /// long at most. Default `1d`; `0s`: never.
     pub heuristic_max: DurationOrZero,
-    /// Longer responses are not stored. Default `16MiB`; an eighth of the cache's memory, or of its disk if that is more, is the most
-    /// there can be.
+    /// Longer responses are not stored. Default `16MiB`; an eighth of the cache's memory, or of its disk if that is more, is
+    /// the most there can be.
     pub max_object: Size,
     /// What tells requests apart, beside scheme, host, path and the route's policy.
     pub key: KeySpec,
@@ -75,8 +76,8 @@ pub struct Spec {
     pub lock_timeout: Duration,
     /// Response headers with tags to purge by. Clients are not shown them. Default `[surrogate-key, cache-tag]`.
     pub tags: Vec<String>,
-    /// Whether clients may ask for fresher answers than there are (`Cache-Control: no-cache`, `max-age` …), as RFC 9111 has it.
-    /// Default `true`. With `false` nobody reaches the upstream by pressing reload; `no-store` holds all the same.
+    /// Whether clients may ask for fresher answers than there are (`Cache-Control: no-cache`, `max-age` …), as RFC 9111 has
+    /// it. Default `true`. With `false` nobody reaches the upstream by pressing reload; `no-store` holds all the same.
     pub request_directives: bool,
     /// Whether answers say in `Cache-Status` what the cache did. Default `true`.
     pub status_header: bool,

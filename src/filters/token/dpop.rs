@@ -75,7 +75,8 @@ impl Proofs {
         Ok((Self { memory, paths: site.paths, origin }, rules))
     }
 
-    /// Whether the token of these claims, whose text has this SHA-256, came from whom it was given to. Returns a nonce that the client needs from now on.
+    /// Whether the token of these claims, whose text has this SHA-256, came from whom it was given to. Returns a nonce that
+    /// the client needs from now on.
     ///
     /// # Errors
     /// The first thing that is wrong.

@@ -39,8 +39,8 @@ impl Sources {
         self.rules.push(STARTER.into());
     }
 
-    /// Adds a file; a directory of files; a pack, by its directory; or the Core Rule Set, by its directory or the `rules` below it. Its settings
-    /// are looked for there, too.
+    /// Adds a file; a directory of files; a pack, by its directory; or the Core Rule Set, by its directory or the `rules`
+    /// below it. Its settings are looked for there, too.
     ///
     /// # Errors
     /// When there is no such file or directory.

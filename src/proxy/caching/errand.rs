@@ -89,8 +89,8 @@ pub struct Ready {
     pub failure: Arc<OnceLock<Failure>>,
 }
 
-/// What Pingora copies a subrequest from: it reads the head anew, and knows no HTTP/2 there. So it is given this one to read, and
-/// what is asked is put in its place.
+/// What Pingora copies a subrequest from: it reads the head anew, and knows no HTTP/2 there. So it is given this one to
+/// read, and what is asked is put in its place.
 const STUB: &[u8] = b"GET / HTTP/1.1\r\nhost: errand\r\n\r\n";
 
 /// A session to prepare an errand from. `None` if Pingora cannot read what it says.
@@ -99,9 +99,9 @@ pub async fn stub() -> Option<ServerSession> {
     session.read_request().await.ok()?.then_some(session)
 }
 
-/// Prepares a GET that is the client's request as it stands, but for what `edit` does to its fields: what answers a HEAD has no
-/// content, and would be stored as if there were none. `asked` are those by which the cache looked; `parents` are asked before
-/// the origin. `None` where Pingora offers no subrequests.
+/// Prepares a GET that is the client's request as it stands, but for what `edit` does to its fields: what answers a HEAD has
+/// no content, and would be stored as if there were none. `asked` are those by which the cache looked; `parents` are asked
+/// before the origin. `None` where Pingora offers no subrequests.
 pub fn prepare(
     stub: &ServerSession,
     session: &Session,

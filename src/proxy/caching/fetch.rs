@@ -142,8 +142,8 @@ impl Fetch {
         }
     }
 
-    /// Resolves once nobody waits for the answer and there is no leave to ask all the same: who asks and leaves, over and over,
-    /// must not keep an origin busy.
+    /// Resolves once nobody waits for the answer and there is no leave to ask all the same: who asks and leaves, over and
+    /// over, must not keep an origin busy.
     async fn orphaned(&mut self, own: &mut oneshot::Sender<Own>) {
         own.closed().await;
         let is_followed = self.leader.as_ref().is_some_and(Leader::is_followed);

@@ -1,8 +1,8 @@
-//! How a trailer section of HTTP/2 begins. It may hold no pseudo-header field (RFC 9113 section 8.1), and those come before all
-//! others, so its first field tells; `h2` refuses them anywhere else, but drops them here.
+//! How a trailer section of HTTP/2 begins. It may hold no pseudo-header field (RFC 9113 section 8.1), and those come before
+//! all others, so its first field tells; `h2` refuses them anywhere else, but drops them here.
 //!
-//! This reads as much of HPACK (RFC 7541) as that takes. What stands in the dynamic table is not known here: an entry of it that is
-//! a pseudo-header field passes, and is dropped.
+//! This reads as much of HPACK (RFC 7541) as that takes. What stands in the dynamic table is not known here: an entry of it
+//! that is a pseudo-header field passes, and is dropped.
 
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;

@@ -31,8 +31,8 @@ pub enum FilterError {
 /// connections calls it an error when two threads reach for one connection, and then simply takes another.
 const QUIET: [&str; 1] = ["pingora_core::connectors"];
 
-/// Never written, whoever asks: shows all of a head that cannot be read, with the credentials in it. The operators' listener has
-/// no guard before it.
+/// Never written, whoever asks: shows all of a head that cannot be read, with the credentials in it. The operators' listener
+/// has no guard before it.
 const TELLTALE: &str = "pingora_core::apps::http_app";
 
 impl Filter {

@@ -1,9 +1,9 @@
 //! Holds back log records that repeat, so that a flood of errors that strangers cause stays a few lines a second.
 //!
-//! Within each second a text is printed once for each of the things it is about ([`NAMES`]), and one place in the code prints at most [`PLACE_LIMIT`] lines: the
-//! second bound holds texts that differ in nothing but an address. Memory is bounded by [`SLOTS`]; past that, what is
-//! new shares one slot. What was held back is told: by the next line of the same text or place, or, where none
-//! comes, in one sum.
+//! Within each second a text is printed once for each of the things it is about ([`NAMES`]), and one place in the code
+//! prints at most [`PLACE_LIMIT`] lines: the second bound holds texts that differ in nothing but an address. Memory is
+//! bounded by [`SLOTS`]; past that, what is new shares one slot. What was held back is told: by the next line of the same
+//! text or place, or, where none comes, in one sum.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -145,7 +145,8 @@ impl RouteSeries {
     }
 }
 
-/// The few pairs of filter and reason that a route has refused with, or of what was found and what became of it; a scan over them is faster than a hash.
+/// The few pairs of filter and reason that a route has refused with, or of what was found and what became of it; a scan over
+/// them is faster than a hash.
 #[derive(Default)]
 struct Refusals(RwLock<Vec<Refusal>>);
 

@@ -1,9 +1,10 @@
 //! GraphQL documents (spec of October 2021, section 2.1), so far as strings go.
 //!
-//! What is a [document] at all is told by its grammar. A query is one long text in which the values that reach a resolver are literals among braces and names, where no
-//! rule that looks at whole values finds them. So each string, block strings included, is an argument of its own,
-//! decoded, and called after the name before it, and so is each comment, which has no name: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7`
-//! and `graphql.tags` = `a`. Variables come as JSON and are seen there.
+//! What is a [document] at all is told by its grammar. A query is one long text in which the values that reach a resolver
+//! are literals among braces and names, where no rule that looks at whole values finds them. So each string, block strings
+//! included, is an argument of its own, decoded, and called after the name before it, and so is each comment, which has no
+//! name: `{ user(id: "7") { posts(tags: ["a"]) } }` gives `graphql.id` = `7` and `graphql.tags` = `a`. Variables come as
+//! JSON and are seen there.
 //!
 //! The query itself is the value of `query` of a JSON body or query string ([`Kind::Argument`] like any other), or
 //! the body where that is `application/graphql`; whoever has it passes it on to [`parse`].

@@ -41,7 +41,8 @@ pub struct Report {
 /// Hands over the parts of `body`, whose request has this `Content-Type`. No bytes are no fault.
 ///
 /// A file is a [`Kind::File`], [`Kind::FileSize`] and [`Kind::FileContent`]; with both `filename` and `filename*`, a
-/// [`Kind::File`] for each. A field is a [`Kind::Argument`], and so is what some take for one. Before them come [`Kind::PartName`],
+/// [`Kind::File`] for each. A field is a [`Kind::Argument`], and so is what some take for one. Before them come
+/// [`Kind::PartName`],
 /// [`Kind::PartFilename`] and [`Kind::PartHeader`].
 pub fn parse<S: Sink + ?Sized>(
     content_type: &[u8],

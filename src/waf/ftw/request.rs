@@ -216,8 +216,8 @@ fn encoded_form(body: &[u8]) -> Vec<u8> {
     body.split(|byte| *byte == b'&').map(pair).collect::<Vec<_>>().join("&").into_bytes()
 }
 
-/// What a chunked body holds (RFC 9112, section 7.1). Nothing, if it is none. Lines may end without a carriage return, as editors
-/// leave them.
+/// What a chunked body holds (RFC 9112, section 7.1). Nothing, if it is none. Lines may end without a carriage return, as
+/// editors leave them.
 #[must_use]
 pub fn unchunked(mut body: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::new();

@@ -1,9 +1,9 @@
 //! Patterns that no automaton knows: with references to what a group found, with lookaround within, or with parts that
 //! give nothing back.
 //!
-//! An automaton finds the texts that such a pattern may match: those in which it matches if a reference is anything,
-//! nobody looks around, and all is given back. These are searched by backtracking, which may take forever; so each step is paid for, and a text
-//! that asks for too much of it is one for which the rules had no time, as is one that goes too deep.
+//! An automaton finds the texts that such a pattern may match: those in which it matches if a reference is anything, nobody
+//! looks around, and all is given back. These are searched by backtracking, which may take forever; so each step is paid
+//! for, and a text that asks for too much of it is one for which the rules had no time, as is one that goes too deep.
 
 use regex_syntax::hir::{Capture, Class, Hir, HirKind, Look, Repetition};
 

@@ -1,8 +1,9 @@
 //! Lookaround at the edge of a pattern, where it can be matched in linear time.
 //!
-//! Whether `a(?!bc)` has a match is the same question as whether `a(?:\z|[^b]|b\z|b[^c])` has one, and so it is with `(?=…)` at
-//! the end of a pattern or of one of its branches, and with `(?<!…)` and `(?<=…)` at the start. What is looked at becomes part
-//! of the match then: `TX.0` has up to that many bytes more. What is looked for and must not be there are a few strings.
+//! Whether `a(?!bc)` has a match is the same question as whether `a(?:\z|[^b]|b\z|b[^c])` has one, and so it is with `(?=…)`
+//! at the end of a pattern or of one of its branches, and with `(?<!…)` and `(?<=…)` at the start. What is looked at becomes
+//! part of the match then: `TX.0` has up to that many bytes more. What is looked for and must not be there are a few
+//! strings.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -23,8 +23,8 @@ pub(super) fn directives(text: &[u8]) -> impl Iterator<Item = Result<Directive, 
     })
 }
 
-/// Lines, with those that end in a backslash joined to the next. A comment goes on so, too, which is how rules are commented out,
-/// but not over a directive: it would be gone without a word for a backslash in what is said above it.
+/// Lines, with those that end in a backslash joined to the next. A comment goes on so, too, which is how rules are commented
+/// out, but not over a directive: it would be gone without a word for a backslash in what is said above it.
 fn logical_lines(text: &[u8]) -> impl Iterator<Item = (u32, Vec<u8>)> {
     let mut lines = text.split(|byte| *byte == b'\n').zip(1_u32..).peekable();
     std::iter::from_fn(move || {

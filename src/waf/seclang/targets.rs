@@ -3,8 +3,8 @@
 use super::Problem;
 use crate::waf::ir::{Pattern, Selector, Target, Variable};
 
-/// Variables of the reference that mean nothing here, by how they start: files on disk and their owners, the web server's own log, how
-/// long another engine took.
+/// Variables of the reference that mean nothing here, by how they start: files on disk and their owners, the web server's
+/// own log, how long another engine took.
 const NOT_DONE: [&str; 7] = [
     "FILES_TMPNAMES",
     "PERF_",

@@ -1,4 +1,5 @@
-//! Cases of caching as text, in `cases/*.txt`: what a client asks, what the origin answers if it is asked, what the client sees.
+//! Cases of caching as text, in `cases/*.txt`: what a client asks, what the origin answers if it is asked, what the client
+//! sees.
 //!
 //! ```text
 //! filter: {}                        the policy's `cache`, for all cases of the file

@@ -5,8 +5,8 @@
 use super::classes::ClassSet;
 use super::{Bits, Pipeline};
 
-/// Sets of classes that are remembered, a power of two. The names in one long list of objects differ in their digits, and come to a
-/// thousand.
+/// Sets of classes that are remembered, a power of two. The names in one long list of objects differ in their digits, and
+/// come to a thousand.
 const REMEMBERED: usize = 2_048;
 
 /// Which bytes tell what. Immutable and shared.
