@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use pingora::http::ResponseHeader;
 
 pub use audit::{Audit, AuditSpec};
@@ -27,6 +28,7 @@ use self::rule_set::RuleSet;
 use self::shelf::Shelf;
 use super::{Exchange, Filter, Hold, Origin, Phases, Refusal, Step};
 use crate::telemetry::metrics::Metrics;
+use crate::waf::body::content_type::{ContentType, Processor};
 
 /// Bodies from this size on are examined aside: that takes as long as a thousand requests without one.
 const LARGE_BYTES: usize = 16 << 10;
@@ -52,8 +54,9 @@ struct Waf {
     /// Of a hundred requests, so many are examined.
     sample: u64,
     dice: Dice,
-    /// Bytes of a body that are looked at.
+    /// Bytes of a body that are looked at, and of one that may have files in it.
     most_bytes: usize,
+    most_upload_bytes: usize,
     over_limit: OverLimit,
     responses: bool,
 }
@@ -131,9 +134,19 @@ impl Waf {
         let mut examination = Examination::new(self, exchange);
         examination.head(exchange)?;
         if examination.waits() {
-            exchange.hold_body(Hold { first: self.most_bytes as u64, last: false });
+            exchange
+                .hold_body(Hold { first: self.most_bytes(&exchange.request.headers) as u64, last: false });
         }
         Ok(examination)
+    }
+
+    /// Bytes that are looked at of a body with this head.
+    fn most_bytes(&self, headers: &HeaderMap) -> usize {
+        let is_upload = |kind: &HeaderValue| {
+            ContentType::parse(kind.as_bytes()).processor() == Some(Processor::Multipart)
+        };
+        let may_have_files = headers.get_all(CONTENT_TYPE).iter().any(is_upload);
+        if may_have_files { self.most_upload_bytes } else { self.most_bytes }
     }
 }
 

@@ -96,7 +96,7 @@ impl Examination {
             transaction: waf.rules.engine.begin(&request_id),
             metrics: Arc::clone(&waf.metrics),
             over_limit: waf.over_limit,
-            most_bytes: waf.most_bytes,
+            most_bytes: waf.most_bytes(&exchange.request.headers),
             request_id,
             audit: waf.audit.clone().map(|audit| (audit, About::new(exchange.request, exchange.facts))),
             shadow: waf.shadow,

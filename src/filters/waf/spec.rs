@@ -20,6 +20,9 @@ use crate::waf::{Limits, check_pattern};
 const CRS: &str = "crs";
 /// How it names the pack that is part of the program.
 const STARTER: &str = "starter";
+/// What is examined of a body unless the policy says otherwise. Files in a form are large, and cost little to look through.
+const BODY: Size = Size::from_kib(128);
+const UPLOAD: Size = Size::from_mib(1);
 const LARGEST_BODY: Size = Size::from_mib(16);
 /// Far more than any body costs that is no attack on the firewall itself.
 const PATIENCE_MS: u64 = 20;
@@ -87,7 +90,8 @@ pub struct Spec {
     /// What becomes of requests that cannot be examined to their end.
     #[serde(default)]
     pub over_limit: OverLimit,
-    /// Longest body that is examined, before and after decompression, at most `16MiB`. Default: `128KiB`.
+    /// Longest body that is examined, before and after decompression, at most `16MiB`. Default: `128KiB`, and `1MiB` of
+    /// `multipart/form-data`, in which files come.
     #[serde(default)]
     pub max_body: Option<Size>,
     /// Longest time of a processor that the rules may take for one exchange. Default: `20ms`.
@@ -146,7 +150,7 @@ impl crate::filters::Spec for Spec {
     const LETS_IN: bool = true;
 
     fn compile(self, site: &Site<'_>) -> Result<Box<dyn Filter>, Problem> {
-        let most = self.max_body.unwrap_or(Size::from_kib(128));
+        let [most, most_upload] = [BODY, UPLOAD].map(|usual| self.max_body.unwrap_or(usual));
         if most > LARGEST_BODY {
             return Err(Problem::new("max_body", "at most 16MiB: the body waits in memory"));
         }
@@ -157,7 +161,7 @@ impl crate::filters::Spec for Spec {
         let tuning = self.tuning()?;
         let time = self.max_time.map_or(std::time::Duration::from_millis(PATIENCE_MS), |time| *time);
         let limits = Limits {
-            request_body_bytes: most.as_usize(),
+            request_body_bytes: most_upload.as_usize(),
             time_ns: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
             ..Limits::default()
         };
@@ -173,6 +177,7 @@ impl crate::filters::Spec for Spec {
             sample: u64::from(self.sample),
             dice: Dice::default(),
             most_bytes: most.as_usize(),
+            most_upload_bytes: most_upload.as_usize(),
             over_limit: self.over_limit,
             responses: self.responses,
         }))

@@ -127,6 +127,29 @@ fn bodies_are_judged_as_a_whole() {
 }
 
 #[test]
+fn files_may_be_larger_than_what_is_read() {
+    let place = Place::new("uploads");
+    let text = |size: usize| format!("a={}", "x".repeat(size));
+    let file = |size: usize| {
+        let begin = "--b\r\nContent-Disposition: form-data; name=a; filename=b.jpg\r\nContent-Type: image/jpeg\r\n\r\n";
+        format!("{begin}{}\r\n--b--\r\n", "x".repeat(size))
+    };
+    let upload = || Sample::new("POST", "/", &[("content-type", "multipart/form-data; boundary=b")]);
+    let long = Err((413, "waf_body_too_large"));
+    for (own, [of_text, of_file]) in
+        [(json!({}), [128 << 10, 1 << 20]), (json!({ "max_body": "2KiB" }), [2 << 10, 2 << 10])]
+    {
+        let filter = place.filter(own);
+        for (size, expected) in [(of_text - 2, Ok(())), (of_text - 1, long)] {
+            assert_eq!(sent(&*filter, &mut form(&[]), &[text(size).as_bytes()]), expected);
+        }
+        for (size, expected) in [(of_file - 200, Ok(())), (of_file, long)] {
+            assert_eq!(sent(&*filter, &mut upload(), &[file(size).as_bytes()]), expected);
+        }
+    }
+}
+
+#[test]
 fn a_compressed_body_is_judged_by_what_is_in_it() {
     use std::io::Write as _;
     let place = Place::new("compressed");
