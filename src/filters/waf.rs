@@ -134,8 +134,7 @@ impl Waf {
         let mut examination = Examination::new(self, exchange);
         examination.head(exchange)?;
         if examination.waits() {
-            exchange
-                .hold_body(Hold { first: self.most_bytes(&exchange.request.headers) as u64, last: false });
+            exchange.hold_body(Hold { first: examination.most_bytes() as u64, last: false });
         }
         Ok(examination)
     }

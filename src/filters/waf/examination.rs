@@ -107,6 +107,11 @@ impl Examination {
         }
     }
 
+    /// Bytes of the request's body that are looked at.
+    pub(super) const fn most_bytes(&self) -> usize {
+        self.most_bytes
+    }
+
     /// Whether the body is still to come.
     pub(super) const fn waits(&self) -> bool {
         self.body.is_some()

@@ -8,8 +8,8 @@ use aho_corasick::AhoCorasick;
 use super::{CompileError, Options, Report};
 use crate::net::IpSet;
 use crate::waf::engine::plan::{
-    DigitCheck, Expansion, Members, Part, Phrases, Plan, PlannedAction, PlannedDisruption, PlannedLink,
-    PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test, Turn,
+    Comparison, DigitCheck, Expansion, Members, Part, Phrases, Plan, PlannedAction, PlannedDisruption,
+    PlannedLink, PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test, Turn,
 };
 use crate::waf::ir::{
     Action, Control, Disruptive, Link, Location, Meta, Operator, Pattern, Piece, Program, Rule, RuleSet,
@@ -245,11 +245,15 @@ impl<'a> Compiler<'a> {
         Ok((id, required))
     }
 
+    /// A comparison that a text passes only if it has all of `text` in it.
+    fn part(&mut self, by: Comparison, text: &Template) -> (Test, Option<Required>) {
+        let text = self.expansion(text);
+        let literal = text.as_text().filter(|text| text.len() > 1);
+        let required = literal.map(|text| Required::phrases(std::iter::once(text)));
+        (Test::Compare(by, text), required)
+    }
+
     fn test(&mut self, operator: &Operator) -> Result<(Test, Option<Required>), Trouble> {
-        let literal = |expansion: &Expansion| {
-            let text = expansion.as_text().filter(|text| text.len() > 1)?;
-            Some(Required::phrases(std::iter::once(text)))
-        };
         Ok(match operator {
             Operator::Always => (Test::Always, None),
             Operator::Never => (Test::Never, None),
@@ -265,29 +269,15 @@ impl<'a> Compiler<'a> {
                 (Test::RegexExpansion(self.expansion(template), Mutex::default()), None)
             }
             Operator::Phrases(phrases) => phrases_test(phrases)?,
-            Operator::Equals(text) => (Test::Equals(self.expansion(text)), None),
-            Operator::StartsWith(text) => {
-                let text = self.expansion(text);
-                let required = literal(&text);
-                (Test::StartsWith(text), required)
+            Operator::Equals(text) => (Test::Compare(Comparison::Equals, self.expansion(text)), None),
+            Operator::StartsWith(text) => self.part(Comparison::StartsWith, text),
+            Operator::EndsWith(text) => self.part(Comparison::EndsWith, text),
+            Operator::Contains(text) => self.part(Comparison::Contains, text),
+            Operator::ContainsWord(text) => self.part(Comparison::ContainsWord, text),
+            Operator::Within(text) => (Test::Compare(Comparison::Within, self.expansion(text)), None),
+            Operator::Number(comparison, text) => {
+                (Test::Compare(Comparison::Number(*comparison), self.expansion(text)), None)
             }
-            Operator::EndsWith(text) => {
-                let text = self.expansion(text);
-                let required = literal(&text);
-                (Test::EndsWith(text), required)
-            }
-            Operator::Contains(text) => {
-                let text = self.expansion(text);
-                let required = literal(&text);
-                (Test::Contains(text), required)
-            }
-            Operator::ContainsWord(text) => {
-                let text = self.expansion(text);
-                let required = literal(&text);
-                (Test::ContainsWord(text), required)
-            }
-            Operator::Within(text) => (Test::Within(self.expansion(text)), None),
-            Operator::Number(comparison, text) => (Test::Number(*comparison, self.expansion(text)), None),
             Operator::Addresses(list) => (Test::Addresses(Box::new(IpSet::new(list.iter().copied()))), None),
             Operator::BytesOutside(set) => (Test::BytesOutside(*set), None),
             Operator::BadUrlEncoding => (Test::BadUrlEncoding, None),

@@ -1,6 +1,6 @@
 //! The tests that rules make on text.
 
-use super::plan::{DigitCheck, Plan, Test};
+use super::plan::{Comparison, DigitCheck, Plan, Test};
 use super::values::atoi;
 use crate::waf::ir::Number;
 use crate::waf::libinjection;
@@ -50,13 +50,7 @@ pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
             expanded_regex(argument, last).is_some_and(|regex| regex.is_match(text))
         }
         Test::Phrases(phrases) => phrases.0.is_match(text),
-        Test::Equals(_) => text == argument,
-        Test::StartsWith(_) => text.starts_with(argument),
-        Test::EndsWith(_) => text.ends_with(argument),
-        Test::Contains(_) => argument.is_empty() || memchr::memmem::find(text, argument).is_some(),
-        Test::ContainsWord(_) => contains_word(text, argument),
-        Test::Within(_) => text.is_empty() || memchr::memmem::find(argument, text).is_some(),
-        Test::Number(comparison, _) => compare(*comparison, atoi(text), atoi(argument)),
+        Test::Compare(comparison, _) => compares(*comparison, text, argument),
         Test::Addresses(set) => address(text).is_some_and(|address| set.contains(address)),
         Test::BytesOutside(allowed) => outside(text, allowed),
         Test::BadUrlEncoding => bad_url_encoding(text),
@@ -64,6 +58,18 @@ pub(super) fn matches(test: &Test, text: &[u8], operands: &mut Operands<'_>) -> 
         Test::SqlInjection => is_sqli(text, operands).is_some(),
         Test::Xss => libinjection::is_xss_while(text, &mut operands.reading(text)),
         Test::Digits(id, check) => digits(operands, *id as usize, *check, text).is_some(),
+    }
+}
+
+fn compares(comparison: Comparison, text: &[u8], argument: &[u8]) -> bool {
+    match comparison {
+        Comparison::Equals => text == argument,
+        Comparison::StartsWith => text.starts_with(argument),
+        Comparison::EndsWith => text.ends_with(argument),
+        Comparison::Contains => argument.is_empty() || memchr::memmem::find(text, argument).is_some(),
+        Comparison::ContainsWord => contains_word(text, argument),
+        Comparison::Within => text.is_empty() || memchr::memmem::find(argument, text).is_some(),
+        Comparison::Number(number) => compare(number, atoi(text), atoi(argument)),
     }
 }
 

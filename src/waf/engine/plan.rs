@@ -150,13 +150,7 @@ pub(in crate::waf) enum Test {
     /// The last expression it expanded to, compiled.
     RegexExpansion(Expansion, Mutex<Option<LastRegex>>),
     Phrases(Box<Phrases>),
-    Equals(Expansion),
-    StartsWith(Expansion),
-    EndsWith(Expansion),
-    Contains(Expansion),
-    ContainsWord(Expansion),
-    Within(Expansion),
-    Number(Number, Expansion),
+    Compare(Comparison, Expansion),
     Addresses(Box<IpSet>),
     BytesOutside(ByteSet),
     BadUrlEncoding,
@@ -166,33 +160,31 @@ pub(in crate::waf) enum Test {
     Digits(PatternId, DigitCheck),
 }
 
+/// How a text is compared with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::waf) enum Comparison {
+    Equals,
+    StartsWith,
+    EndsWith,
+    Contains,
+    ContainsWord,
+    Within,
+    Number(Number),
+}
+
 impl Test {
     /// What the test compares with, if that may have macros.
-    pub(in crate::waf) fn argument(&self) -> Option<&Expansion> {
+    pub(in crate::waf) const fn argument(&self) -> Option<&Expansion> {
         match self {
-            Self::RegexExpansion(text, _)
-            | Self::Equals(text)
-            | Self::StartsWith(text)
-            | Self::EndsWith(text)
-            | Self::Contains(text)
-            | Self::ContainsWord(text)
-            | Self::Within(text)
-            | Self::Number(_, text) => Some(text),
+            Self::RegexExpansion(text, _) | Self::Compare(_, text) => Some(text),
             _ => None,
         }
     }
 
     /// The same, to be written to.
-    pub(in crate::waf) fn argument_mut(&mut self) -> Option<&mut Expansion> {
+    pub(in crate::waf) const fn argument_mut(&mut self) -> Option<&mut Expansion> {
         match self {
-            Self::RegexExpansion(text, _)
-            | Self::Equals(text)
-            | Self::StartsWith(text)
-            | Self::EndsWith(text)
-            | Self::Contains(text)
-            | Self::ContainsWord(text)
-            | Self::Within(text)
-            | Self::Number(_, text) => Some(text),
+            Self::RegexExpansion(text, _) | Self::Compare(_, text) => Some(text),
             _ => None,
         }
     }
