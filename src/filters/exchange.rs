@@ -55,8 +55,8 @@ pub struct Facts {
 /// How much of a request's body a filter wants to have seen before an upstream hears of the request.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Hold {
-    /// So many bytes wait, until more have come or all have. Of a body without a length, what is beyond 48 KiB waits
-    /// while the upstream has the head already, and of the body nothing.
+    /// So many bytes wait, until more have come or all have. Of a body without a length, what is beyond 64 KiB (48 KiB in
+    /// HTTP/2) waits while the upstream has the head already, and of the body nothing.
     pub first: u64,
     /// Beyond those, the piece that came last waits for the next one, so that no upstream has all of a body before its
     /// end was seen.
@@ -192,8 +192,8 @@ impl<'r> Exchange<'r> {
     /// [`Filter::on_request`](super::Filter::on_request) alone, for a filter that cannot decide, or say who calls, without
     /// the body. Who comes after it sees the body all the same.
     ///
-    /// Of a body without a length no more than 48 KiB can be read before an upstream hears of the request: the beginning
-    /// may then be shorter than `most` and not whole.
+    /// Of a body without a length, no more than 64 KiB (48 KiB in HTTP/2) are sure to be read before an upstream hears of
+    /// the request: the beginning may then be shorter than `most` and not whole.
     ///
     /// # Errors
     /// When there is nobody left to answer, or the body is longer than the route allows. What the filter then says is not

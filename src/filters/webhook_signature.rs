@@ -32,7 +32,7 @@ const LARGEST_BODY: Size = Size::from_mib(32);
 ///
 /// The body waits in memory until all of it has come and is known to be genuine: no upstream ever gets a forged one. One
 /// with a `Content-Length` is verified before the upstream hears of it; of one without, the upstream may have the head
-/// once 48 KiB have come.
+/// once 64 KiB have come (HTTP/2: 48 KiB).
 ///
 /// ```yaml
 /// - webhook_signature: { scheme: github, secrets: [{ env: GITHUB_SECRET }] }

@@ -7,8 +7,8 @@
 //! read before that ([`read_ahead`]). It then asks for a body that it takes for read only if its own buffer has something
 //! in it, which is meant for retries and holds 64 KiB: when more comes, all of it is dropped. So that buffer is switched
 //! on when the last 64 KiB of a body begin. Where a length is not announced, nobody knows when that is; such bodies are
-//! read ahead as far as the buffer is sure to hold, and the rest waits where it passes ([`pass`]): the upstream has the
-//! head then, and none of the body.
+//! read ahead as far as their end is sure to be found with something in the buffer, and the rest waits where it passes
+//! ([`pass`]): the upstream has the head then, and none of the body.
 //!
 //! A filter that has to know the body before it says anything of the head has it read where it stands in the chain
 //! ([`arriving`]). What came then is shown to the others afterwards, as if it had come only now.
@@ -34,8 +34,7 @@ use crate::filters::{Beginning, Exchange, Hold};
 
 /// What Pingora's buffer holds.
 const BUFFER_BYTES: u64 = 64 * 1024;
-/// The largest piece of a body with its end: a frame of HTTP/2, as Edgeward announces it. HTTP/1 has larger pieces, but
-/// its end comes by itself where no length is announced.
+/// The largest piece of a body in HTTP/2: a frame, as Edgeward announces it.
 const PIECE_BYTES: u64 = 16 * 1024;
 
 /// What became of a body so far.
@@ -181,7 +180,7 @@ pub async fn read_ahead(session: &mut Session, ctx: &mut Context) -> Result<()> 
         }
         let Held::Waiting { first, last } = &mut ctx.body.held else { return Ok(()) };
         first.extend_from_slice(&std::mem::replace(last, piece.unwrap_or_default()));
-        if ctx.body.bytes > hold.first || !may_go_on(length, ctx.body.bytes) {
+        if ctx.body.bytes > hold.first || !may_go_on(session, &ctx.body, length) {
             return Ok(());
         }
     }
@@ -202,9 +201,16 @@ async fn next(session: &mut Session, body: &mut Body, length: Option<u64>) -> Re
     Ok((piece, end))
 }
 
-/// Whether Pingora's buffer is sure to hold what it has to when one more piece is read.
-fn may_go_on(length: Option<u64>, bytes: u64) -> bool {
-    length.is_some() || bytes + PIECE_BYTES <= BUFFER_BYTES
+/// Whether the body can be read on without its end being found while Pingora's buffer is empty. In HTTP/2 a piece may bring
+/// the end with it. In HTTP/1 the end comes by itself where no length is announced: if the piece before was too much for
+/// the buffer, the end is still to come, and Pingora asks for it.
+fn may_go_on(session: &Session, body: &Body, length: Option<u64>) -> bool {
+    length.is_some()
+        || if session.is_http2() {
+            body.bytes + PIECE_BYTES <= BUFFER_BYTES
+        } else {
+            !session.retry_buffer_truncated()
+        }
 }
 
 /// Asks for the body a client that waits to be asked (RFC 9110 section 10.1.1), as its upstream will not.

@@ -425,7 +425,7 @@ fn the_server_is_shown_the_body_before_the_upstream_hears_of_it() {
 #[test]
 fn a_body_without_a_length_is_shown_as_far_as_it_can_be_read() {
     let (edge, auth, origin) = running("body: { max: 1MiB }", reads);
-    for length in [2, 20_000, 45_000] {
+    for length in [2, 20_000, 45_000, 60_000, 65_536] {
         let body = body_of(length);
         let mut client = edge.client("listen");
         client.send(chunked(&body));

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::harness::tools::{has, run};
-use crate::harness::{Edge, Origin, Reply};
+use crate::harness::{Edge, Origin, Reply, Response};
 
 /// The example of GitHub's documentation.
 const GITHUB: (&str, &str) =
@@ -28,7 +28,24 @@ fn running(filter: &str) -> (Edge, Origin) {
 }
 
 fn post(edge: &Edge, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
-    let answer = edge.client("listen").request("POST", "/", headers, body);
+    told(&edge.client("listen").request("POST", "/", headers, body))
+}
+
+/// Posts without a length, in chunks of so many bytes.
+fn chunked(edge: &Edge, signature: &str, body: &[u8], size: usize) -> (u16, String) {
+    let mut client = edge.client("listen");
+    client.send(format!(
+        "POST / HTTP/1.1\r\nHost: a\r\n{}: {signature}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        GITHUB.0
+    ));
+    for chunk in body.chunks(size) {
+        client.send([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    }
+    client.send("0\r\n\r\n");
+    told(&client.response_to("POST"))
+}
+
+fn told(answer: &Response) -> (u16, String) {
     (answer.status, if answer.status == 200 { String::new() } else { answer.reason() })
 }
 
@@ -122,22 +139,17 @@ fn a_long_webhook_is_held_to_its_end() {
     assert_eq!(origin.connections(), 0);
     assert_eq!(post(&edge, &[(GITHUB.0, &signature)], &body), passed());
     assert_eq!(origin.only().body, body);
-    // Without a length: the head may go before the verdict, the body may not.
-    for (body, expected) in [(&body, passed()), (&forged, refused(401, "webhook_invalid"))] {
-        let mut client = edge.client("listen");
-        client.send(format!(
-            "POST / HTTP/1.1\r\nHost: a\r\n{}: {signature}\r\nTransfer-Encoding: chunked\r\n\r\n",
-            GITHUB.0
-        ));
-        for chunk in body.chunks(10_000) {
-            client.send([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    let count = origin.connections();
+    for length in [1, 50_000, 65_536] {
+        for size in [length, 10_000] {
+            let answer = chunked(&edge, &signature, &body[..length], size);
+            assert_eq!(answer, refused(401, "webhook_invalid"), "{length} by {size}");
         }
-        client.send("0\r\n\r\n");
-        let answer = client.response_to("POST");
-        assert_eq!(
-            (answer.status, if answer.status == 200 { String::new() } else { answer.reason() }),
-            expected
-        );
+    }
+    assert_eq!(origin.connections(), count, "short enough to be verified before the upstream hears of it");
+    // Longer and without a length: the head may go before the verdict, the body may not.
+    for (body, expected) in [(&body, passed()), (&forged, refused(401, "webhook_invalid"))] {
+        assert_eq!(chunked(&edge, &signature, body, 10_000), expected);
     }
     assert_eq!(origin.count(), 2);
 }

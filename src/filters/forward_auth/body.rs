@@ -18,7 +18,7 @@ const LARGEST: Size = Size::from_mib(16);
 #[schemars(rename = "ForwardAuthBody")]
 pub struct Spec {
     /// Bytes that the server is shown at most, up to `16MiB`. A body without a `Content-Length` is read no further than
-    /// 48 KiB. Default: `64KiB`. Example: `1MiB`.
+    /// 64 KiB (HTTP/2: 48 KiB). Default: `64KiB`. Example: `1MiB`.
     #[serde(default = "default_max")]
     pub max: Size,
     /// What becomes of requests with more. Default: `reject`. Example: `partial`.

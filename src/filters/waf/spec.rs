@@ -49,10 +49,11 @@ pub struct Settings {
 /// `waf_limit` requests that have too many values or take too long, unless `over_limit` says otherwise.
 ///
 /// A request's body waits in memory until it was examined, or `max_body` of it has come: an upstream has nothing of a
-/// refused one with a `Content-Length`; of one without, it may have the head once 48 KiB have come. Bodies compressed
-/// with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's body waits likewise,
-/// up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON, too); one that is refused
-/// is cut off before its first byte, unless its head has not gone yet: it came with the body, or leaves by the cache.
+/// refused one with a `Content-Length`; of one without, it may have the head once 64 KiB have come (HTTP/2: 48 KiB).
+/// Bodies compressed with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's
+/// body waits likewise, up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON,
+/// too); one that is refused is cut off before its first byte, unless its head has not gone yet: it came with the body,
+/// or leaves by the cache.
 ///
 /// Bytes of WebSockets are not examined, only the request that opens them; nor are messages of gRPC on the way to an
 /// upstream of `protocol: grpc`.

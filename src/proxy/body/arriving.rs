@@ -99,7 +99,7 @@ impl Coming<'_> {
             whole = early.whole;
             pieces.push(early.bytes);
         }
-        while !whole && self.body.bytes <= most && may_go_on(self.length, self.body.bytes) {
+        while !whole && self.body.bytes <= most && may_go_on(self.session, self.body, self.length) {
             let (piece, end) = next(self.session, self.body, self.length).await?;
             count(self.body, self.connection, piece.as_ref(), end);
             within(self.body.bytes, self.most).map_err(End::Refused)?;
