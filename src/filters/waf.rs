@@ -99,11 +99,13 @@ impl Filter for Waf {
     }
 
     fn on_response(&self, exchange: &mut Exchange<'_>, response: &mut ResponseHeader) -> Result<(), Refusal> {
-        let of_upstream = exchange.origin == Origin::Upstream;
-        let Some(examination) = exchange.slot::<Shared>().filter(|_| of_upstream).cloned() else {
-            return Ok(());
-        };
+        let Some(examination) = exchange.slot::<Shared>().cloned() else { return Ok(()) };
         let mut open = examination.open();
+        // A response that failed on its way is followed by another one, and nothing of it goes with that.
+        open.forget_response();
+        if exchange.origin != Origin::Upstream {
+            return Ok(());
+        }
         open.response(response)?;
         if open.awaits_response() {
             exchange.hold_response();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use pingora::http::ResponseHeader;
 
 use super::body::Body;
 use super::caching::{Capture, Errand};
@@ -38,6 +39,8 @@ pub struct Context {
     pub attempts: Attempts,
     /// Whether the upstream's whole answer has come.
     pub answered_whole: bool,
+    /// The upstream's head, while it waits for its body.
+    pub waiting: Option<Box<ResponseHeader>>,
     /// Whether the last try failed after its connection stood: Pingora then gives the client's up, too.
     pub broken: bool,
     /// Interim answers of the upstream so far.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::ServerConf;
@@ -18,14 +18,13 @@ use pingora_timeout::fast_timeout;
 
 use super::body::{self, Body};
 use super::caching;
-use super::connection::Activity;
 use super::context::Context;
 use super::reply;
 use super::rescue::{self, decision, refused};
 use super::upstream::Attempts;
-use super::{entrance, forward, ledger, upstream};
+use super::{entrance, forward, ledger, response, upstream};
 use crate::filters::chain::{Decision, Outcome, Shadows};
-use crate::filters::{Exchange, Facts, Origin, Slots};
+use crate::filters::{Facts, Origin, Slots};
 use crate::http::trace::TraceParent;
 use crate::policy::{Action, Filled, Snapshot};
 use crate::state::State;
@@ -187,6 +186,7 @@ impl ProxyHttp for Gateway {
             origin: Origin::Upstream,
             attempts: Attempts::default(),
             answered_whole: false,
+            waiting: None,
             broken: false,
             interim: 0,
             cache: None,
@@ -322,58 +322,43 @@ impl ProxyHttp for Gateway {
     async fn response_filter(
         &self,
         session: &mut Session,
-        response: &mut ResponseHeader,
+        head: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
         if ctx.errand.is_some() {
-            return Ok(());
-        }
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            ctx.status = 101;
-            ctx.connection.iter().for_each(|connection| connection.set_activity(Activity::Upgraded));
-            return Ok(());
-        }
-        if response.status.is_informational() {
             return Ok(());
         }
         if self.is_draining() {
             // The request may have come before that was so.
             session.set_keepalive(None);
         }
-        ctx.status = response.status.as_u16();
-        if ctx.route.chain.has_response() {
-            let ctx = &mut **ctx;
-            let request = session.req_header_mut();
-            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            let result = ctx.route.chain.response(&mut exchange, &mut ctx.shadows, response);
-            result.map_err(|decision| refused(ctx, decision))?;
-        }
-        rescue::keep_date(session, ctx, response);
-        reframe(session, response)
+        response::head(session, ctx, head)
     }
 
     fn response_body_filter(
         &self,
         session: &mut Session,
-        body: &mut Option<Bytes>,
+        piece: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
         if ctx.errand.is_some() {
             return Ok(None);
         }
-        if let (true, Some(connection), Some(body)) = (session.is_http2(), &ctx.connection, &*body) {
-            session.set_write_timeout(Some(connection.write_patience(body.len())));
-        }
-        ctx.answered_whole |= end && ctx.status != 101;
-        if ctx.route.chain.has_response_body() && ctx.status != 101 {
-            let ctx = &mut **ctx;
-            let request = session.req_header_mut();
-            let mut exchange = Exchange::new(request, &ctx.facts, ctx.origin, &mut ctx.slots, 0);
-            let result = ctx.route.chain.response_body(&mut exchange, &mut ctx.shadows, body, end);
-            result.map_err(|decision| refused(ctx, decision))?;
-        }
+        response::piece(session, ctx, piece, end)?;
         Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _: &mut HeaderMap,
+        ctx: &mut Box<Context>,
+    ) -> Result<Option<Bytes>> {
+        if ctx.errand.is_some() {
+            return Ok(None);
+        }
+        Ok(response::trailers(session, ctx))
     }
 
     fn fail_to_connect(
@@ -424,6 +409,9 @@ impl ProxyHttp for Gateway {
         if ctx.errand.is_some() {
             return;
         }
+        if error.is_none() {
+            response::finish(session, ctx).await;
+        }
         // Before it is counted as finished, so that nobody sees it as both.
         ctx.in_flight = None;
         ledger::record(session, ctx, now_ns);
@@ -449,21 +437,4 @@ impl ProxyHttp for Gateway {
 /// Whether a body means something to the method (RFC 9110 section 9.3).
 fn means_body(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE)
-}
-
-/// A filter that changes a body's length takes `Content-Length` away, after Pingora has decided on the framing.
-pub(super) fn reframe(session: &Session, response: &mut ResponseHeader) -> Result<()> {
-    let request = session.req_header();
-    if request.version == Version::HTTP_10 {
-        // RFC 9112 section 6.1: no transfer codings for a client of HTTP/1.0; the end of the connection ends the body.
-        response.remove_header(&header::TRANSFER_ENCODING);
-        return Ok(());
-    }
-    let bodiless = request.method == Method::HEAD || matches!(response.status.as_u16(), 204 | 304);
-    let framed = response.headers.contains_key(header::CONTENT_LENGTH)
-        || response.headers.contains_key(header::TRANSFER_ENCODING);
-    if !framed && !bodiless && request.version == Version::HTTP_11 {
-        response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
-    }
-    Ok(())
 }

@@ -16,6 +16,7 @@ mod ledger;
 mod pace;
 mod reply;
 mod rescue;
+mod response;
 mod upstream;
 mod wire;
 

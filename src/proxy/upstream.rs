@@ -203,7 +203,8 @@ pub fn failed(session: &mut Session, ctx: &mut Context, error: &mut Error, reach
     let Some(service) = present(&ctx.route, ctx.errand.as_deref()) else { return };
     // A kept connection that the backend had closed, or was closing, says nothing against the backend.
     let stale = error.retry() && !speaks_otherwise(error);
-    let reached = if session.response_written().is_some() { Reached::Client } else { reached };
+    let answering = session.response_written().is_some() || ctx.waiting.is_some();
+    let reached = if answering { Reached::Client } else { reached };
     let retryable = ctx.decision.is_none()
         && *error.esource() != pingora_core::ErrorSource::Downstream
         && is_retryable(&session.req_header().method, reached, ctx.body.is_replayable(session));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 mod differences;
+mod responses;
 mod worst;
 
 use crate::harness::tools::edgeward;
@@ -109,7 +110,7 @@ fn policy(filter: &str) -> String {
         "server: {{ drain: 200ms }}
 access_log: {{ to: access.log }}
 admin: {{ address: '{{admin}}' }}
-listeners: [{{ address: '{{listen}}' }}]
+listeners: [{{ address: '{{listen}}', h2c: true }}]
 waf: {{ crs: '{{crs}}', audit: {{ to: waf.json }} }}
 upstreams: {{ app: {{ backends: ['{{origin}}'] }} }}
 routes: [{{ name: shop, match: {{ path: /** }}, upstream: app, filters: [{{ waf: {filter} }}] }}]

@@ -221,6 +221,12 @@ impl Examination {
         Ok(())
     }
 
+    /// Drops what waits of a response's body.
+    pub(super) fn forget_response(&mut self) {
+        self.response = None;
+        self.whole_response = None;
+    }
+
     /// Whether the response's body is to be examined.
     pub(super) const fn awaits_response(&self) -> bool {
         self.response.is_some()

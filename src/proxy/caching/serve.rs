@@ -17,8 +17,8 @@ use crate::filters::cache::Settings;
 use crate::filters::{Exchange, Origin};
 use crate::proxy::context::Context;
 use crate::proxy::forward::edit_response;
-use crate::proxy::gateway::reframe;
 use crate::proxy::rescue::{self, refused};
+use crate::proxy::response::reframe;
 use crate::state::Clock;
 
 /// The name of this cache in `Cache-Status`.
