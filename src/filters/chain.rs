@@ -290,8 +290,7 @@ impl Chain {
     /// is done at once: the caller cannot wait.
     ///
     /// # Errors
-    /// The first refusal in force. The head is gone by then, unless this piece came with it, so the response can only be
-    /// cut short.
+    /// The first refusal in force. Unless the head waits, the response can only be cut short.
     pub fn response_body(
         &self,
         exchange: &mut Exchange<'_>,

@@ -182,8 +182,8 @@ impl<'r> Exchange<'r> {
         held.last |= hold.last;
     }
 
-    /// Has the response's head wait, where it can, until something of its body goes on or all has come, so that a refusal is
-    /// still an answer. In shadow mode nothing waits.
+    /// Has the response's head wait until something of its body goes on or all has come, so that a refusal is still an
+    /// answer; one of more than 15 KiB goes at once. In shadow mode nothing waits.
     pub fn hold_response(&mut self) {
         self.slots.holds_response = true;
     }

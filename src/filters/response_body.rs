@@ -206,6 +206,10 @@ impl ResponseBody {
             Kind::EventStream => Limits { most_bytes: u64::MAX, ..self.limits },
             _ => self.limits,
         };
+        // Whoever opens an event stream waits for its head, and maybe long for an event.
+        if kind != Kind::EventStream {
+            exchange.hold_response();
+        }
         let must_be_json = is_list || kind != Kind::Unknown;
         let many = kind == Kind::JsonLines || !must_be_json;
         let rewriter = rules_hold.map(|rules| Rewriter::new(Arc::clone(rules), many));

@@ -1,6 +1,6 @@
 //! `response_body`: what a backend says and should not, between it and a real client.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::harness::{Edge, Fault, H2Client, H2Origin, H2Reply, Origin, Reply};
@@ -77,6 +77,9 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 fn what_is_blocked_is_a_502_or_is_cut_off() {
     let origin = Origin::start(|seen| match seen.target() {
         "/short" => Reply::status(200, &[TEXT], format!("card {PAN}")),
+        "/early" => Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 21\r\n\r\n")
+            .wait(Duration::from_millis(50))
+            .then(format!("card {PAN}")),
         _ => Reply::raw("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n")
             .then(chunk(b"a line\n"))
             .wait(Duration::from_millis(50))
@@ -84,8 +87,10 @@ fn what_is_blocked_is_a_502_or_is_cut_off() {
             .then("0\r\n\r\n"),
     });
     let edge = edge("{ actions: { card: block } }", &origin);
-    let short = edge.client("listen").get("/short");
-    assert_eq!((short.status, short.reason()), (502, "response_blocked".to_owned()));
+    for path in ["/short", "/early"] {
+        let refused = edge.client("listen").get(path);
+        assert_eq!((refused.status, refused.reason()), (502, "response_blocked".to_owned()), "{path}");
+    }
     let line = edge.logged("the refusal", |line| line["path"] == "/short");
     assert_eq!(
         (&line["reason"], &line["why"], &line["findings"]),
@@ -98,7 +103,24 @@ fn what_is_blocked_is_a_502_or_is_cut_off() {
     assert!(!told.contains("4111"), "{told}");
     let line = edge.logged("the cut", |line| line["path"] == "/long");
     assert_eq!(line["reason"], "response_blocked");
-    edge.wait_for_sum("edgeward_refusals_total", &["response_blocked"], 2.0);
+    edge.wait_for_sum("edgeward_refusals_total", &["response_blocked"], 3.0);
+}
+
+#[test]
+fn trailers_end_what_is_looked_at_and_what_is_compressed() {
+    let origin = H2Origin::cleartext(|_| {
+        let mut reply = H2Reply::text(&format!("card {PAN}, {}", "and so on ".repeat(200)));
+        reply.trailers = vec![("x-test-sum", "1".into())];
+        reply
+    });
+    let edge = policy("{ compress: {} }, { response_body: {} }", &origin.address().to_string(), "http2");
+    let expected = format!("card {SHORT}, {}", "and so on ".repeat(200));
+    assert_eq!(edge.client("listen").allow(&["vary"]).get("/").text(), expected);
+    let mut client = edge.client("listen").allow(&["content-encoding", "vary"]);
+    let compressed = client.request("GET", "/", &[("Accept-Encoding", "gzip")], b"");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*compressed.body).read_to_string(&mut text).unwrap();
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -154,7 +176,7 @@ fn what_comes_compressed_is_decoded_and_may_be_compressed_again() {
     );
     assert_eq!(zipped.header("content-encoding"), Some("gzip"));
     let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*zipped.body), &mut text).unwrap();
+    flate2::read::GzDecoder::new(&*zipped.body).read_to_string(&mut text).unwrap();
     assert_eq!(text, format!("card {SHORT}\n").repeat(50));
 }
 

@@ -27,9 +27,10 @@ const NAME_BYTES: usize = 32;
 /// goes out without a `Content-Length`.
 ///
 /// What is refused is answered with 502 `response_blocked`, `response_unreadable`, `response_not_json` or
-/// `response_too_long`, if it was found in what came with the head, as the whole of a short answer often does; else the
-/// answer is cut off before what was found. Findings are counted (`edgeward_response_findings_total`) and logged
-/// (`findings`), never with their values. In `mode: shadow` they are only that.
+/// `response_too_long`, if it was found before any of the body could go on: the head waits for that, but of event
+/// streams. Else the answer is cut off before what was found. Findings are counted
+/// (`edgeward_response_findings_total`) and logged (`findings`), never with their values. In `mode: shadow` they are
+/// only that.
 ///
 /// Upstreams are asked for whole answers without a content coding: `Accept-Encoding` becomes `identity`, and `Range` and
 /// `If-Range` are removed. What comes in gzip, deflate, br or zstd all the same is decoded, and goes on decoded. So name

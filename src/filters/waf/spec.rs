@@ -51,9 +51,8 @@ pub struct Settings {
 /// A request's body waits in memory until it was examined, or `max_body` of it has come: an upstream has nothing of a
 /// refused one with a `Content-Length`; of one without, it may have the head once 64 KiB have come (HTTP/2: 48 KiB).
 /// Bodies compressed with gzip, deflate, br or zstd are examined decompressed, and go on as they came. A response's
-/// body waits likewise, up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the starter pack JSON,
-/// too); one that is refused is cut off before its first byte, unless its head has not gone yet: it came with the body,
-/// or leaves by the cache.
+/// body waits likewise, and its head with it, up to 512 KiB, if it is `text/plain`, `text/html` or `text/xml` (with the
+/// starter pack JSON, too). Only a head of more than 15 KiB goes at once: if its body is refused, none of that follows.
 ///
 /// Bytes of WebSockets are not examined, only the request that opens them; nor are messages of gRPC on the way to an
 /// upstream of `protocol: grpc`.
