@@ -90,18 +90,22 @@ pub fn trailers(session: &mut Session, ctx: &mut Context) -> Option<Bytes> {
     last.filter(|last| !last.is_empty())
 }
 
-/// Answers for what ended while its head waited: a response without a body that did not say so, or trailers that were the
-/// end of what was refused.
+/// Answers for what ended while its head waited: a response whose head alone did not say that there is no body, or trailers
+/// that were the end of what was refused.
 pub async fn finish(session: &mut Session, ctx: &mut Context) {
     if ctx.waiting.is_none() {
         return;
     }
-    // If the client is gone, there is nobody to tell.
-    match ctx.decision.take() {
-        Some(decision) => drop(rescue::refuse(session, ctx, decision).await),
-        None => drop(send_head(session, ctx)),
+    let mut last = None;
+    if ctx.decision.is_none() {
+        // What is refused says so by a decision.
+        drop(piece(session, ctx, &mut last, true));
     }
-    drop(session.as_mut().finish_body().await);
+    // If the client is gone, there is nobody to tell.
+    drop(match ctx.decision.take() {
+        Some(decision) => rescue::refuse(session, ctx, decision).await,
+        None => session.write_response_body(last, true).await,
+    });
 }
 
 /// Sends the head that waits, if one does. No phase of Pingora's that sees the body can wait for the client.
