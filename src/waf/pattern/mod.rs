@@ -138,11 +138,13 @@ impl Regex {
         if let Some(exact) = &self.exact {
             return exact.search(&mut caches.meter, text, from);
         }
-        let is_short = end.saturating_sub(from) <= SHORT_BYTES;
+        // Where there are no groups but the whole, the automata say all.
+        let is_bare = self.slots == 2;
+        let is_short = !is_bare && end.saturating_sub(from) <= SHORT_BYTES;
         let start = if is_short { from } else { self.reverse.start(2 * id + 1, caches, text, from..end)? };
         let length = end.saturating_sub(start);
         let mut groups = Groups::default();
-        if length > GROUPS_BYTES {
+        if is_bare || length > GROUPS_BYTES {
             groups[0] = Some((start, end));
             return Some(groups);
         }

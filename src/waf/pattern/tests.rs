@@ -133,6 +133,12 @@ fn finds_the_same_matches_and_groups_as_the_library() {
         "(?:)",
         "a$",
         ".*(q).*",
+        "^.*$",
+        "x*",
+        "[a-c]+?x?",
+        "ab|a|abc",
+        r"\b\w+\b,",
+        "^(?:a|ab)?$",
     ];
     let mut random = fastrand::Rng::with_seed(7);
     for (id, pattern) in patterns.iter().enumerate() {
