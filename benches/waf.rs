@@ -154,14 +154,12 @@ fn rules_text(rules: &Path, level: u32) -> String {
 }
 
 fn engine(text: &str) -> Arc<Engine> {
-    let loaded = seclang::load_text(&Disk::default(), &[("bench", text)], Unsupported::LeaveOut);
+    let loaded = seclang::load(&Disk::default(), ("bench", text), Unsupported::LeaveOut);
     let options = Options {
         mode: Mode::Filtered,
         limits: edgeward::waf::Limits { time_ns: 1_000_000_000, ..Default::default() },
         clock: Arc::new(Monotonic(Instant::now())),
-        detect_formats: true,
         state: Some(ir::EngineState::DetectionOnly),
-        tx: Vec::new(),
         unsupported: Unsupported::LeaveOut,
     };
     let program = loaded.expect("rules can be read").program;

@@ -33,15 +33,13 @@ fn engine(mode: Mode) -> Arc<Engine> {
         Ok(path) => std::fs::read_to_string(path).expect("the rules are readable"),
         Err(_) => RULES.to_owned(),
     };
-    let loaded = seclang::load_text(&Disk::default(), &[("rules", &text)], Unsupported::LeaveOut)
+    let loaded = seclang::load(&Disk::default(), ("rules", &text), Unsupported::LeaveOut)
         .expect("the rules are right");
     let options = Options {
         mode,
         limits: Limits::default(),
         clock: Arc::new(Stopped),
-        detect_formats: true,
         state: Some(EngineState::DetectionOnly),
-        tx: Vec::new(),
         unsupported: Unsupported::LeaveOut,
     };
     Engine::compile(&loaded.program, options).expect("the rules compile").0

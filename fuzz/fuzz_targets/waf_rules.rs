@@ -6,8 +6,8 @@
 use std::io;
 use std::sync::Arc;
 
-use edgeward::waf::seclang::{Loader, Unsupported};
-use edgeward::waf::{Clock, Engine, Limits, Mode, Options, yaml};
+use edgeward::waf::seclang::{self, Loader, Unsupported};
+use edgeward::waf::{Clock, Engine, Limits, Mode, Options};
 use libfuzzer_sys::fuzz_target;
 
 /// The pack, and one file of data, whatever its name.
@@ -36,8 +36,8 @@ impl Clock for Stopped {
 }
 
 fuzz_target!(|text: &[u8]| {
-    let program = match yaml::load(&Files(text), &["fuzz.yaml"]) {
-        Ok(program) => program,
+    let program = match seclang::load(&Files(text), ("fuzz", "Include fuzz.yaml"), Unsupported::Refuse) {
+        Ok(loaded) => loaded.program,
         Err(faults) => {
             return assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.what.is_empty()));
         }
@@ -46,9 +46,7 @@ fuzz_target!(|text: &[u8]| {
         mode: Mode::Filtered,
         limits: Limits::default(),
         clock: Arc::new(Stopped),
-        detect_formats: true,
         state: None,
-        tx: Vec::new(),
         unsupported: Unsupported::LeaveOut,
     };
     let Ok((engine, _)) = Engine::compile(&program, options) else { return };

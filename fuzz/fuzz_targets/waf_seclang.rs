@@ -33,14 +33,12 @@ impl Clock for Nothing {
 }
 
 fuzz_target!(|text: &str| {
-    let Ok(loaded) = seclang::load_text(&Nothing, &[("fuzz", text)], Unsupported::LeaveOut) else { return };
+    let Ok(loaded) = seclang::load(&Nothing, ("fuzz", text), Unsupported::LeaveOut) else { return };
     let options = Options {
         mode: Mode::Filtered,
         limits: Limits::default(),
         clock: Arc::new(Nothing),
-        detect_formats: true,
         state: None,
-        tx: Vec::new(),
         unsupported: Unsupported::LeaveOut,
     };
     let Ok((engine, _)) = Engine::compile(&loaded.program, options) else { return };

@@ -29,7 +29,6 @@ pub mod libinjection;
 pub mod seclang;
 pub mod transform;
 pub mod trial;
-pub mod yaml;
 
 mod compile;
 mod engine;
@@ -38,6 +37,7 @@ mod pattern;
 mod recommended;
 #[cfg(test)]
 mod testing;
+mod yaml;
 
 pub use compile::{CompileError, Mode, Options, Report};
 pub use engine::{Disruption, Engine, Exhausted, Interruption, Limits, Match, Transaction, Verdict};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::ir::EngineState;
-use super::seclang::{self, Loader, Unsupported};
+use super::ir::{EngineState, Program};
+use super::seclang::{self, Fault, Loader, Unsupported};
 use super::{Clock, CompileError, Engine, Limits, Mode, Options, Report, Transaction, Verdict};
 
 /// Files in memory.
@@ -44,16 +44,19 @@ pub(super) fn options(mode: Mode) -> Options {
         mode,
         limits: Limits::default(),
         clock: Arc::new(Stopped),
-        detect_formats: true,
         state: None,
-        tx: Vec::new(),
         unsupported: Unsupported::Refuse,
     }
 }
 
+/// Reads rules beside these files.
+pub(super) fn load(files: &Files, rules: &str) -> Result<Program, Vec<Fault>> {
+    seclang::load(files, ("rules", rules), Unsupported::Refuse).map(|loaded| loaded.program)
+}
+
 pub(super) fn compile(rules: &str, options: Options) -> Result<(Arc<Engine>, Report), Vec<CompileError>> {
-    let loaded = seclang::load_text(&Files::default(), &[("rules", rules)], Unsupported::Refuse);
-    Engine::compile(&loaded.unwrap_or_else(|faults| panic!("{faults:?}")).program, options)
+    let program = load(&Files::default(), rules).unwrap_or_else(|faults| panic!("{faults:?}"));
+    Engine::compile(&program, options)
 }
 
 /// A request: its line, headers, body.

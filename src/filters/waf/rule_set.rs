@@ -57,9 +57,8 @@ pub fn compile(
     let disk = Disk::default();
     // What is left out of other rules is refused below.
     let unsupported = if sources.crs.is_empty() { Unsupported::Refuse } else { Unsupported::LeaveOut };
-    let load = |text: &str| {
-        seclang::load_text(&disk, &[("policy", text)], unsupported).map_err(|faults| told(&faults))
-    };
+    let load =
+        |text: &str| seclang::load(&disk, ("policy", text), unsupported).map_err(|faults| told(&faults));
     let mut loaded = load(&text)?;
     if !sources.crs.is_empty() && !tuning.watch_only {
         text.insert_str(text.len() - tuning.after.len(), &recommended(&loaded.program));
@@ -70,9 +69,7 @@ pub fn compile(
         mode: Mode::Filtered,
         limits,
         clock: Arc::new(Time(clock.clone())),
-        detect_formats: true,
         state: tuning.watch_only.then_some(EngineState::DetectionOnly),
-        tx: Vec::new(),
         unsupported,
     };
     let compiled = Engine::compile(&loaded.program, options);

@@ -70,12 +70,6 @@ impl<'a> Compiler<'a> {
         for digit in b'0'..=b'9' {
             compiler.slot(&[digit]);
         }
-        for (name, value) in &options.tx {
-            let slot = compiler.slot(name.to_ascii_lowercase().as_bytes());
-            if let Some(initial) = compiler.plan.initial.get_mut(slot as usize) {
-                *initial = Some(value.as_bytes().into());
-            }
-        }
         compiler
     }
 

@@ -33,13 +33,8 @@ pub struct Options {
     pub limits: Limits,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Whether JSON and XML bodies are known by their `Content-Type`, as ModSecurity's recommended rules have it.
-    /// Else only `ctl:requestBodyProcessor` has them read.
-    pub detect_formats: bool,
     /// Whether rules run and refuse, whatever the rules say of it.
     pub state: Option<EngineState>,
-    /// Variables of `TX` that are set before any rule runs, names in lower case.
-    pub tx: Vec<(String, String)>,
     /// What becomes of rules with patterns that cannot be matched in linear time.
     pub unsupported: Unsupported,
 }
@@ -57,14 +52,8 @@ pub struct CompileError {
 /// What compiling came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Rules that can run.
-    pub rules: usize,
     /// Ids of rules that were computed once, or that no request reaches with these settings.
     pub folded: Vec<u64>,
-    /// Patterns, each counted once.
-    pub patterns: usize,
-    /// Literals the prefilter looks for.
-    pub literals: usize,
     /// Ids of rules that the prefilter cannot spare, because they have no literals, look at changing variables, or
     /// are negated.
     pub unfiltered: Vec<u64>,
@@ -93,10 +82,7 @@ impl Engine {
                     })?)
                 }
             };
-        report.rules = plan.phases.iter().map(Vec::len).sum();
-        report.patterns = plan.patterns.len();
-        if let Some(filter) = &filter {
-            report.literals = filter.literals();
+        if filter.is_some() {
             let unfiltered = plan.phases.iter().flatten().filter(|turn| turn.screened.is_none());
             let rules = unfiltered.filter_map(|turn| plan.rules.get(turn.rule as usize));
             report.unfiltered = rules.map(|rule| rule.id).collect();
@@ -109,7 +95,7 @@ impl Engine {
             response_body_bytes: least(options.limits.response_body_bytes, settings.response_body_bytes),
             ..options.limits
         };
-        let engine = Self::new(plan, filter, settings, (limits, options.clock), options.detect_formats);
+        let engine = Self::new(plan, filter, settings, limits, options.clock);
         Ok((Arc::new(engine), report))
     }
 }

@@ -180,7 +180,6 @@ pub struct Engine {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) detect_formats: bool,
     lasting: Lasting,
     states: Pool<State>,
     scratch: Pool<Scratch>,
@@ -197,8 +196,8 @@ impl Engine {
         plan: Plan,
         filter: Option<Filter>,
         settings: Settings,
-        (limits, clock): (Limits, Arc<dyn Clock>),
-        detect_formats: bool,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             plan,
@@ -207,7 +206,6 @@ impl Engine {
             settings,
             limits,
             clock,
-            detect_formats,
             states: Pool::of(KEPT_STATES),
             scratch: Pool::of(KEPT_SCRATCHES),
         }
@@ -221,12 +219,6 @@ impl Engine {
     /// What was said beside the rules.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Heap bytes of patterns and automata, which is nearly all of it; without what threads hold while they search.
-    pub fn memory_bytes(&self) -> usize {
-        let patterns: usize = self.plan.patterns.iter().map(super::pattern::Regex::memory_bytes).sum();
-        patterns + self.filter.as_ref().map_or(0, Filter::memory_bytes)
     }
 }
 

@@ -336,10 +336,10 @@ impl Transaction {
         let name = match content_type::ContentType::parse(value).processor() {
             Some(Processor::UrlEncoded) => "URLENCODED",
             Some(Processor::Multipart) => "MULTIPART",
-            Some(Processor::Json) if self.engine.detect_formats => "JSON",
-            Some(Processor::Xml) if self.engine.detect_formats => "XML",
-            Some(Processor::GraphQl) if self.engine.detect_formats => "GRAPHQL",
-            _ => return,
+            Some(Processor::Json) => "JSON",
+            Some(Processor::Xml) => "XML",
+            Some(Processor::GraphQl) => "GRAPHQL",
+            None => return,
         };
         self.state.body_processor = Some(name.into());
         self.state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());

@@ -71,11 +71,6 @@ impl Lazy {
         Ok(Self { dfa, state_ns })
     }
 
-    /// Heap bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.dfa.memory_usage() + self.dfa.get_nfa().memory_usage()
-    }
-
     /// Whether a search of so many bytes is worth it, where it only spares others. Texts that ask for ever new states make it
     /// start anew again and again, and cost ten times what it spares; after a while it is tried again.
     pub(super) fn is_worth_it(&self, number: usize, caches: &mut Caches, bytes: usize) -> bool {

@@ -168,11 +168,6 @@ impl Regex {
         }
         groups[0].is_some().then_some(groups)
     }
-
-    /// Heap bytes of the automaton.
-    pub fn memory_bytes(&self) -> usize {
-        self.forward.memory_bytes() + self.reverse.memory_bytes()
-    }
 }
 
 fn wrong(error: impl std::fmt::Display) -> Untranslatable {

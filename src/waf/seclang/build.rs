@@ -70,10 +70,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Reads a file, or those that a pattern stands for. `line` is where it is included, if it is.
-    pub(super) fn include(&mut self, path: &str, line: Option<u32>) {
-        let at = Location { file: Arc::clone(&self.file), line: line.unwrap_or(0) };
-        let at = if line.is_none() { Location { file: path.into(), line: 0 } } else { at };
+    /// Reads a file, or those that a pattern stands for, included in this line.
+    pub(super) fn include(&mut self, path: &str, line: u32) {
+        let at = self.at(line);
         if self.depth >= INCLUDE_DEPTH {
             return self.fault(at, format!("more than {INCLUDE_DEPTH} files include each other"));
         }
@@ -95,7 +94,7 @@ impl<'a> Builder<'a> {
     pub(super) fn include_if_there(&mut self, path: &str, line: u32) {
         let found = self.loader.expand(&self.beside(path)).unwrap_or_default();
         for path in found.iter().filter(|path| self.loader.read(path).is_ok()).collect::<Vec<_>>() {
-            self.include(path, Some(line));
+            self.include(path, line);
         }
     }
 

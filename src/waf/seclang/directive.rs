@@ -88,7 +88,7 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
         }
         ("secdefaultaction", [actions]) => builder.default_action(actions),
         ("include", [path]) => {
-            builder.include(&text(path), Some(at.line));
+            builder.include(&text(path), at.line);
             Ok(())
         }
         ("includeoptional", [path]) => {

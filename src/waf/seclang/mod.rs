@@ -68,31 +68,18 @@ pub struct Loaded {
     pub notes: Vec<Fault>,
 }
 
-/// Reads the files, in this order, with everything they include. Packs in YAML ([`yaml`](super::yaml)) are read as such.
+/// Reads rules from text; `name` stands for it in messages. What it includes and files of data go through `loader`; of what
+/// it includes, packs in YAML ([`yaml`](super::yaml)) are read as such.
 ///
 /// # Errors
 /// Everything that is wrong.
-pub fn load(loader: &dyn Loader, files: &[&str], unsupported: Unsupported) -> Result<Loaded, Vec<Fault>> {
-    let mut builder = Builder::new(loader, unsupported);
-    for file in files {
-        builder.include(file, None);
-    }
-    builder.finish()
-}
-
-/// Reads rules from text that is no file; `name` stands for it in messages. `Include` and data files go through `loader`.
-///
-/// # Errors
-/// Everything that is wrong.
-pub fn load_text(
+pub fn load(
     loader: &dyn Loader,
-    sources: &[(&str, &str)],
+    (name, text): (&str, &str),
     unsupported: Unsupported,
 ) -> Result<Loaded, Vec<Fault>> {
     let mut builder = Builder::new(loader, unsupported);
-    for (name, text) in sources {
-        builder.text(name, text.as_bytes());
-    }
+    builder.text(name, text.as_bytes());
     builder.finish()
 }
 

@@ -1,17 +1,21 @@
 //! What is read, and what is told of it.
 
-use super::{Loaded, Unsupported, load, load_text};
+use super::{Fault, Loaded, Unsupported, load};
 use crate::waf::ir::{Disruptive, Operator, Phase, Selector, Step, Variable};
 use crate::waf::testing::Files;
 
 fn read(text: &str) -> Loaded {
-    load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse)
+    load(&Files::default(), ("a.conf", text), Unsupported::Refuse)
         .unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn faults(text: &str) -> Vec<String> {
-    let read = load_text(&Files::default(), &[("a.conf", text)], Unsupported::Refuse);
+    let read = load(&Files::default(), ("a.conf", text), Unsupported::Refuse);
     read.unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+fn included(files: &Files, path: &str) -> Result<Loaded, Vec<Fault>> {
+    load(files, ("policy", &format!("Include {path}")), Unsupported::Refuse)
 }
 
 fn rules(loaded: &Loaded) -> Vec<&crate::waf::ir::Rule> {
@@ -61,7 +65,7 @@ fn tells_all_that_is_wrong_at_once_with_its_line() {
 #[test]
 fn leaves_out_a_whole_chain_and_says_so() {
     let text = "SecRule ARGS \"@rx x\" \"id:1,phase:1,pass,chain\"\nSecRule REMOTE_ADDR \"@rbl example.org\"\nSecAction \"id:2,phase:1,pass\"";
-    let loaded = load_text(&Files::default(), &[("a.conf", text)], Unsupported::LeaveOut).unwrap();
+    let loaded = load(&Files::default(), ("a.conf", text), Unsupported::LeaveOut).unwrap();
     assert_eq!(rules(&loaded).iter().map(|rule| rule.meta.id).collect::<Vec<_>>(), [2]);
     assert!(loaded.notes[0].to_string().starts_with("a.conf:2: left out: rule 1: @rbl"));
 }
@@ -88,10 +92,10 @@ fn includes_files_and_reads_data_beside_them() {
         ]
         .into(),
     );
-    let faults = load(&files, &["crs/main.conf"], Unsupported::Refuse).unwrap_err();
+    let faults = included(&files, "crs/main.conf").unwrap_err();
     assert_eq!(faults.len(), 1);
     assert!(faults[0].to_string().starts_with("crs/rules/two.conf:1: cannot read crs/rules/none.data"));
-    let loaded = load(&files, &["crs/rules/one.conf"], Unsupported::Refuse).unwrap();
+    let loaded = included(&files, "crs/rules/one.conf").unwrap();
     let Operator::Phrases(phrases) = &rules(&loaded)[0].links[0].operator else { panic!() };
     assert_eq!(phrases.iter().map(|phrase| &**phrase).collect::<Vec<_>>(), [&b"alpha"[..], b"beta"]);
 }
@@ -99,7 +103,7 @@ fn includes_files_and_reads_data_beside_them() {
 #[test]
 fn files_that_include_themselves_are_told() {
     let files = Files([("a.conf", "Include a.conf")].into());
-    let faults = load(&files, &["a.conf"], Unsupported::Refuse).unwrap_err();
+    let faults = included(&files, "a.conf").unwrap_err();
     assert!(faults[0].what.contains("include each other"), "{faults:?}");
 }
 
@@ -218,6 +222,6 @@ fn what_may_be_missing_is_included_if_it_is_there() {
         [("a.conf", "IncludeOptional b*.conf\nIncludeOptional c.conf"), ("b1.conf", "SecAction \"id:1\"")]
             .into(),
     );
-    let loaded = load(&files, &["a.conf"], Unsupported::Refuse).unwrap();
+    let loaded = included(&files, "a.conf").unwrap();
     assert_eq!(rules(&loaded).len(), 1);
 }

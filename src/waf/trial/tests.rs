@@ -1,6 +1,6 @@
 use super::*;
 use crate::waf::ir::EngineState;
-use crate::waf::testing::{Files, denied};
+use crate::waf::testing::{Files, denied, load};
 
 const PACK: &str = "pack: t
 rules:
@@ -10,7 +10,7 @@ rules:
 
 fn results(text: &str) -> Vec<(u64, String, bool)> {
     let files = Files(std::collections::BTreeMap::from([("t.yaml", PACK)]));
-    let program = crate::waf::yaml::load(&files, &["t.yaml"]).unwrap();
+    let program = load(&files, "Include t.yaml").unwrap();
     let engine = Engine::compile(&program, denied(EngineState::DetectionOnly)).unwrap().0;
     let document: Document = serde_yaml::from_str(text).unwrap();
     let outcomes = run(&engine, &document).into_iter();

@@ -70,29 +70,9 @@ use crate::values::yaml;
 use reader::Reader;
 
 /// Whether a file is a pack, by its name.
-pub fn is_pack(path: &str) -> bool {
+pub(super) fn is_pack(path: &str) -> bool {
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")
-}
-
-/// Reads packs, in this order, to a program that can be compiled.
-///
-/// # Errors
-/// Everything that is wrong.
-pub fn load(loader: &dyn Loader, files: &[&str]) -> Result<Program, Vec<Fault>> {
-    let mut program = Program::default();
-    let mut faults = Vec::new();
-    for file in files {
-        match loader.read(file) {
-            Ok(text) => faults.extend(read(loader, file, &text, &mut program)),
-            Err(error) => {
-                let at = super::ir::Location { file: (*file).into(), line: 0 };
-                faults.push(Fault { at, column: 0, what: format!("cannot read {file}: {error}") });
-            }
-        }
-    }
-    program.steps.extend(judges());
-    if faults.is_empty() { Ok(program) } else { Err(faults) }
 }
 
 /// Adds a pack to a program; what is wrong with it. [`judges`] come after the last.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::waf::ir::{Action, Step, Variable};
-use crate::waf::testing::{Files, Request, get, options, post};
+use crate::waf::testing::{Files, Request, get, load, options, post};
 use crate::waf::{Engine, Mode, Transaction, Verdict};
 
 const HEAD: &str = "pack: t\ndefaults: { severity: critical }\nrules:\n";
@@ -11,7 +11,7 @@ const NONE: [u64; 0] = [];
 
 fn program(text: &'static str) -> Result<Program, String> {
     let files = Files(BTreeMap::from([("d/t.yaml", text), ("d/words.txt", "# words\nalpha\nbeta gamma\n")]));
-    load(&files, &["d/t.yaml"]).map_err(|faults| {
+    load(&files, "Include d/t.yaml").map_err(|faults| {
         faults.iter().map(|fault| format!("{fault}\n")).collect::<String>().replace("d/t.yaml:", "")
     })
 }
@@ -182,11 +182,13 @@ fn a_rule_may_refuse_at_once() {
 #[test]
 fn paranoia_gates_rules() {
     let text = "pack: t\nrules:\n  - { id: 1, message: m, in: args, equals: x, severity: critical, paranoia: 2 }\n  - { id: 2, message: m, in: path, equals: /x, severity: critical, paranoia: 2 }\n  - { id: 3, message: m, in: args, equals: y, severity: notice }\n";
-    let program = program(text).unwrap();
+    let files = Files(BTreeMap::from([("t.yaml", text)]));
     let run = |detection: &str, blocking: &str| {
-        let tx = [("detection_paranoia_level", detection), ("blocking_paranoia_level", blocking)];
-        let tx = tx.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect();
-        let made = Engine::compile(&program, crate::waf::Options { tx, ..options(Mode::Filtered) }).unwrap();
+        let levels = format!(
+            "SecAction \"id:9,phase:1,pass,nolog,setvar:tx.detection_paranoia_level={detection},setvar:tx.blocking_paranoia_level={blocking}\""
+        );
+        let program = load(&files, &format!("{levels}\nInclude t.yaml")).unwrap();
+        let made = Engine::compile(&program, options(Mode::Filtered)).unwrap();
         let (transaction, verdict) = get("/?a=x&b=y").run(&made.0);
         let ids: Vec<_> = transaction.matches().iter().map(|found| found.rule).collect();
         (ids, verdict == Verdict::Pass, made.1.folded.contains(&1))
@@ -256,12 +258,8 @@ fn packs_are_included_in_seclang_and_changed_by_it() {
     let run = |after: &str| {
         let files = Files(BTreeMap::from([("t.yaml", pack)]));
         let text = format!("Include t.yaml\n{after}\n");
-        let loaded = crate::waf::seclang::load_text(
-            &files,
-            &[("rules", &text)],
-            crate::waf::seclang::Unsupported::Refuse,
-        );
-        let engine = Engine::compile(&loaded.unwrap().program, options(Mode::Filtered)).unwrap().0;
+        let program = load(&files, &text).unwrap();
+        let engine = Engine::compile(&program, options(Mode::Filtered)).unwrap().0;
         get("/?a=x").run(&engine).1 == Verdict::Pass
     };
     assert!(!run(""));
@@ -280,12 +278,8 @@ fn packs_are_included_in_seclang_and_changed_by_it() {
         "pack: t\nrules:\n  - { id: 1, message: m, in: args, equals: x, severity: notice }\n",
     )]));
     let verdict = |text: &str| {
-        let loaded = crate::waf::seclang::load_text(
-            &files,
-            &[("rules", text)],
-            crate::waf::seclang::Unsupported::Refuse,
-        );
-        get("/?a=x").run(&Engine::compile(&loaded.unwrap().program, options(Mode::Filtered)).unwrap().0).1
+        let program = load(&files, text).unwrap();
+        get("/?a=x").run(&Engine::compile(&program, options(Mode::Filtered)).unwrap().0).1
     };
     assert_eq!(verdict("Include t.yaml"), Verdict::Pass);
     assert_ne!(

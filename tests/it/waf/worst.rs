@@ -168,15 +168,13 @@ fn engine(crs: &Path, level: u32, budget: Duration, clock: Arc<dyn Clock>) -> Ar
         setvar:tx.blocking_paranoia_level={level}\"\nInclude {}/rules/*.conf\n",
         crs.display()
     );
-    let loaded = seclang::load_text(&Disk::default(), &[("test", &text)], Unsupported::Refuse).unwrap();
+    let loaded = seclang::load(&Disk::default(), ("test", &text), Unsupported::Refuse).unwrap();
     let time_ns = u64::try_from(budget.as_nanos()).unwrap();
     let options = Options {
         mode: Mode::Filtered,
         limits: Limits { time_ns, request_body_bytes: 1 << 20, ..Limits::default() },
         clock,
-        detect_formats: true,
         state: Some(ir::EngineState::DetectionOnly),
-        tx: Vec::new(),
         unsupported: Unsupported::Refuse,
     };
     Engine::compile(&loaded.program, options).unwrap().0

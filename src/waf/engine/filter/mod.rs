@@ -14,7 +14,6 @@ mod seen;
 mod stamps;
 mod texts;
 
-use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 
 use super::plan::{PatternId, RuleId};
@@ -234,21 +233,6 @@ impl Findings {
             *known = (ends.map_or(place, |(first, _)| first), place);
         }
         self.list.push(Finding { bit, at, next: place });
-    }
-}
-
-impl Filter {
-    /// How many literals there are.
-    pub(in crate::waf) fn literals(&self) -> usize {
-        self.by_literal.len()
-    }
-
-    /// Heap bytes, about.
-    pub(in crate::waf) fn memory_bytes(&self) -> usize {
-        let automaton = self.automaton.as_ref().map_or(0, Automaton::memory_usage);
-        let groups: usize = self.groups.iter().map(|group| group.any.memory_bytes()).sum();
-        let sets = self.instead.len() + self.by_length.len();
-        automaton + groups + self.screen.memory_bytes() + sets * (self.words * 8 + size_of::<ClassSet>())
     }
 }
 

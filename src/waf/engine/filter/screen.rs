@@ -39,11 +39,6 @@ pub(super) struct Remembered {
 }
 
 impl Screen {
-    /// Heap bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.needs.len() * (size_of::<(ClassSet, Bits)>() + self.all.len() * 8)
-    }
-
     /// What a text of these classes tells.
     pub(super) fn tell<'a>(
         &self,
