@@ -22,10 +22,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::encoder::{Coding, Encoder, Then};
-use super::media_type::{MediaRange, essence};
-use super::representation::{content_length, length_changes};
+use super::media_type::MediaRange;
+use super::representation::length_changes;
 use super::{Exchange, Filter, Phases, Refusal, Site, Step};
 use crate::http::fields::{Negotiated, list, negotiate_coding};
+use crate::http::length;
+use crate::http::media_type::{EVENT_STREAM, essence, is_of_grpc};
 use crate::values::{Problem, Size};
 
 /// Compresses response bodies for clients that ask for it (`Accept-Encoding`).
@@ -156,8 +158,6 @@ impl super::Spec for Spec {
     }
 }
 
-const EVENT_STREAM: &str = "text/event-stream";
-
 struct Compress {
     /// In order of preference.
     codings: Box<[Coding]>,
@@ -211,7 +211,7 @@ impl Filter for Compress {
         if response.status == StatusCode::NOT_MODIFIED {
             return Ok(());
         }
-        let length = content_length(response);
+        let length = length::read(&response.headers);
         length_changes(exchange.request, response);
         _ = response.insert_header(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         if exchange.request.method == Method::HEAD {
@@ -274,7 +274,7 @@ impl Compress {
             (content_type, status) => {
                 !status.is_informational()
                     && content_type.is_some_and(|name| self.takes(name))
-                    && content_length(response).is_none_or(|bytes| bytes > 0 && bytes >= self.least_bytes)
+                    && length::read(headers).is_none_or(|bytes| bytes > 0 && bytes >= self.least_bytes)
             }
         };
         of_type
@@ -287,9 +287,10 @@ impl Compress {
 
     fn takes(&self, content_type: &str) -> bool {
         let name = essence(content_type);
-        let grpc = name.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"));
         let unwanted_stream = !self.event_streams && name.eq_ignore_ascii_case(EVENT_STREAM);
-        !grpc && !unwanted_stream && self.types.iter().any(|range| range.contains(name))
+        !is_of_grpc(name.as_bytes())
+            && !unwanted_stream
+            && self.types.iter().any(|range| range.contains(name))
     }
 }
 

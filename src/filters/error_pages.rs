@@ -22,8 +22,8 @@ use serde::Deserialize;
 use self::page::Page;
 pub use self::page::PageSpec;
 pub use self::statuses::Statuses;
-use super::media_type::essence;
 use super::{Exchange, Filter, Origin, Phases, Refusal, Site};
+use crate::http::media_type::essence;
 use crate::http::problem;
 use crate::values::Problem;
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 
+use crate::http::media_type::essence;
 use crate::values::text::quoted;
 
 /// A set of media types (RFC 9110 section 12.5.1, and `type/*+suffix` for RFC 6839).
@@ -48,12 +49,6 @@ impl MediaRange {
     pub fn names(&self, media_type: &str) -> bool {
         matches!(self.subtype, Subtype::Is(_)) && self.contains(media_type)
     }
-}
-
-/// The value of a `Content-Type` header without its parameters.
-#[must_use]
-pub fn essence(content_type: &str) -> &str {
-    content_type.split_once(';').map_or(content_type, |(essence, _)| essence).trim_ascii()
 }
 
 impl FromStr for MediaRange {

@@ -13,11 +13,6 @@ const OF_THE_BYTES: [HeaderName; 5] = [
     HeaderName::from_static("content-md5"),
 ];
 
-/// How long the body is said to be, in bytes.
-pub(super) fn content_length(response: &ResponseHeader) -> Option<u64> {
-    response.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
 /// The bytes may be others than those that the head was made for.
 pub(super) fn bytes_change(response: &mut ResponseHeader) {
     for name in &OF_THE_BYTES {

@@ -21,18 +21,15 @@ pub use spec::Spec;
 use self::passage::{Finding, Parts, Passage, refuse};
 use self::spec::{Errors, Otherwise};
 use super::error_pages::Replacement;
-use super::media_type::{MediaRange, essence};
-use super::representation::{bytes_change, content_length, length_changes};
+use super::media_type::MediaRange;
+use super::representation::{bytes_change, length_changes};
 use super::{Exchange, Filter, Origin, Phases, Refusal, Step};
 use crate::dlp::Detectors;
 use crate::dlp::json::{Rewriter, Rules};
 use crate::http::decompress::{DecodeLimits, Decoder};
+use crate::http::length;
+use crate::http::media_type::{essence, is_of_grpc};
 use crate::telemetry::metrics::RouteMetrics;
-
-/// Decoded bytes for each encoded one; what compresses better than that is no text.
-const RATIO: usize = 256;
-/// Content codings one after another.
-const CODINGS: usize = 2;
 
 /// Names of what is counted beside findings.
 const FIELD: &str = "field";
@@ -180,7 +177,7 @@ impl ResponseBody {
         let rules_hold = rules.filter(|rules| is_json && !rules.is_empty());
         let searched = content_type.is_none_or(|name| self.takes(name));
         let detectors = self.detectors.as_ref().filter(|_| searched);
-        if is_list && !is_json && !bodiless && content_length(response) != Some(0) {
+        if is_list && !is_json && !bodiless && length::read(&response.headers) != Some(0) {
             return self.unreadable(exchange, "response_not_json", "its media type");
         }
         if rules_hold.is_none() && detectors.is_none() {
@@ -242,7 +239,7 @@ impl ResponseBody {
         if content_type.is_some_and(is_wide) {
             return Err(Unseen::Unreadable("its charset"));
         }
-        let length = content_length(response);
+        let length = length::read(&response.headers);
         let blocks = kind != Kind::EventStream && self.limits.over_limit == Otherwise::Block;
         if blocks && length.is_some_and(|bytes| bytes > self.limits.most_bytes) {
             return Err(Unseen::TooLong);
@@ -252,15 +249,14 @@ impl ResponseBody {
             return Ok(None);
         }
         // What comes out goes on at once; `Limits` has the last word on how much that is.
-        let limits = DecodeLimits { output_bytes: usize::MAX, ratio: RATIO, codings: CODINGS, members: true };
         let lines = response.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
-        Decoder::new(lines, limits).map_err(|_| Unseen::Unreadable("its content coding"))
+        Decoder::new(lines, DecodeLimits::of_response(usize::MAX))
+            .map_err(|_| Unseen::Unreadable("its content coding"))
     }
 
     fn takes(&self, content_type: &str) -> bool {
         let name = essence(content_type);
-        let grpc = name.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("application/grpc"));
-        !grpc && self.types.iter().any(|range| range.contains(name))
+        !is_of_grpc(name.as_bytes()) && self.types.iter().any(|range| range.contains(name))
     }
 
     fn count(&self, exchange: &mut Exchange<'_>, news: &[Finding]) {

@@ -26,6 +26,25 @@ pub struct DecodeLimits {
     pub members: bool,
 }
 
+/// Decoded bytes for each encoded one of what somebody reads; what compresses better than that is no text.
+const TEXT_RATIO: usize = 256;
+/// Codings of what somebody reads.
+const TEXT_CODINGS: usize = 2;
+
+impl DecodeLimits {
+    /// For the text of a request, of at most so many bytes.
+    #[must_use]
+    pub const fn of_request(output_bytes: usize) -> Self {
+        Self { output_bytes, ratio: TEXT_RATIO, codings: TEXT_CODINGS, members: false }
+    }
+
+    /// For that of a response.
+    #[must_use]
+    pub const fn of_response(output_bytes: usize) -> Self {
+        Self { members: true, ..Self::of_request(output_bytes) }
+    }
+}
+
 /// Decoded bytes that no ratio forbids: 64 KiB.
 pub const FREE_BYTES: usize = 64 << 10;
 

@@ -4,7 +4,7 @@
 //! * [`path`] gives every later stage one and the same path.
 //! * [`cookie`], [`fields`], [`trace`] and [`problem`] are the exact small parts that filters share.
 //! * [`decompress`] undoes content codings within bounds.
-//! * [`length`] reads and writes what a head says of its body.
+//! * [`length`] reads and writes how long a head says its body is; [`media_type`] knows types that are unlike others.
 //! * [`fetch`] and [`url`] say how requests of our own are put; who sends them lies above.
 //! * [`structured`] reads structured fields, whose syntax is a crate's.
 //!
@@ -17,6 +17,7 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod length;
+pub mod media_type;
 pub mod path;
 pub mod problem;
 pub mod query;

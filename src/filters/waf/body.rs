@@ -2,11 +2,6 @@
 
 use crate::http::decompress::{DecodeFault, DecodeLimits, Decoder};
 
-/// Decoded bytes for each encoded one; what compresses better than that is no text.
-const RATIO: usize = 256;
-/// Codings one after another.
-const CODINGS: usize = 2;
-
 /// Why a body is not looked at to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unseen {
@@ -38,23 +33,12 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// Nothing yet of a request's body with these lines of `Content-Encoding`.
-    pub fn new<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
-        Self::with(codings, most, false)
-    }
-
-    /// Nothing yet of a response's body.
-    pub fn of_response<'a>(codings: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Result<Self, Unseen> {
-        Self::with(codings, most, true)
-    }
-
-    fn with<'a>(
+    /// Nothing yet of a body with these lines of `Content-Encoding`, of which so much is taken, encoded and decoded.
+    pub fn new<'a>(
         codings: impl IntoIterator<Item = &'a [u8]>,
-        most: usize,
-        members: bool,
+        limits: DecodeLimits,
     ) -> Result<Self, Unseen> {
-        let limits = DecodeLimits { output_bytes: most, ratio: RATIO, codings: CODINGS, members };
-        Ok(Self { decoder: Decoder::new(codings, limits)?, ..Self::undecoded(most) })
+        Ok(Self { decoder: Decoder::new(codings, limits)?, ..Self::undecoded(limits.output_bytes) })
     }
 
     /// Nothing yet of a body that is looked at as it comes.
@@ -111,21 +95,23 @@ impl Collected {
 mod tests {
     use super::*;
 
+    const FOUR: DecodeLimits = DecodeLimits::of_request(4);
+
     #[test]
     fn a_body_is_taken_up_to_its_limit() {
-        let mut body = Collected::new([], 4).unwrap();
+        let mut body = Collected::new([], FOUR).unwrap();
         assert_eq!((body.take(b"ab"), body.take(b"cd"), body.finish()), (Ok(()), Ok(()), Ok(())));
         assert_eq!(body.take(b"ef"), Err(Unseen::TooLong));
         assert_eq!(body.bytes(), b"abcd");
-        let mut body = Collected::new([], 4).unwrap();
+        let mut body = Collected::new([], FOUR).unwrap();
         assert_eq!(body.take(b"abcdef"), Err(Unseen::TooLong));
         assert_eq!(body.bytes(), b"abcd");
     }
 
     #[test]
     fn a_coding_that_is_not_what_it_says_is_told() {
-        assert_eq!(Collected::new([&b"rot13"[..]], 4).err(), Some(Unseen::Coding));
-        let mut body = Collected::new([&b"gzip"[..]], 100).unwrap();
+        assert_eq!(Collected::new([&b"rot13"[..]], FOUR).err(), Some(Unseen::Coding));
+        let mut body = Collected::new([&b"gzip"[..]], DecodeLimits::of_request(100)).unwrap();
         assert_eq!(body.take(b"no gzip at all").and_then(|()| body.finish()), Err(Unseen::Coding));
     }
 }

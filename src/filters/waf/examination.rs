@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
 use super::audit::{About, Audit, Finding};
 use super::body::{Collected, Unseen};
 use super::{Exchange, OverLimit, Refusal, Waf};
+use crate::http::decompress::DecodeLimits;
+use crate::http::{length, media_type};
 use crate::telemetry::metrics::Metrics;
 use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
 
@@ -120,7 +122,8 @@ impl Examination {
     /// Examines the head, and the body where none is to come.
     pub(super) fn head(&mut self, exchange: &Exchange<'_>) -> Result<(), Refusal> {
         let headers = &exchange.request.headers;
-        let is_seen = exchange.facts.has_body && !(exchange.facts.to_grpc && is_grpc(headers));
+        let is_grpc = || headers.get(CONTENT_TYPE).is_some_and(|kind| media_type::is_grpc(kind.as_bytes()));
+        let is_seen = exchange.facts.has_body && !(exchange.facts.to_grpc && is_grpc());
         let body = is_seen.then(|| self.expect_body(headers));
         self.tell_head(exchange, matches!(body, Some(Ok(_))));
         let verdict = self.transaction.request_headers();
@@ -136,13 +139,12 @@ impl Examination {
     }
 
     fn expect_body(&self, headers: &HeaderMap) -> Result<Collected, Unseen> {
-        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: usize| length > self.most_bytes)
+        if length::read(headers).is_some_and(|bytes| bytes > self.most_bytes as u64)
             && self.over_limit != OverLimit::InspectPrefix
         {
             return Err(Unseen::TooLong);
         }
-        Collected::new(codings(headers), self.most_bytes)
+        Collected::new(codings(headers), DecodeLimits::of_request(self.most_bytes))
     }
 
     /// Rules see a body decoded, and are not told of the coding that they do not see, nor of what was done with a client
@@ -214,7 +216,8 @@ impl Examination {
         let verdict = self.transaction.response_headers();
         self.judge(&verdict)?;
         if self.transaction.wants_response_body() {
-            let collected = Collected::of_response(codings(&response.headers), MOST_RESPONSE_BYTES);
+            let limits = DecodeLimits::of_response(MOST_RESPONSE_BYTES);
+            let collected = Collected::new(codings(&response.headers), limits);
             let collected = collected.unwrap_or_else(|_| Collected::undecoded(MOST_RESPONSE_BYTES));
             self.response = Some((collected, BytesMut::new()));
         }
@@ -350,14 +353,6 @@ fn refusal(disruption: &Disruption) -> Refusal {
         Disruption::Redirect { status, location } => HeaderValue::from_bytes(location)
             .map_or_else(|_| forbidden(), |location| with(*status).header(LOCATION, location)),
     }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let name = b"application/grpc";
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().split_at_checked(name.len()));
-    kind.is_some_and(|(start, rest)| {
-        start.eq_ignore_ascii_case(name) && matches!(rest.first(), None | Some(b'+' | b';'))
-    })
 }
 
 fn codings(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {

@@ -17,6 +17,7 @@ pub use template::{Piece, Template};
 pub use variable::{Selector, Target, Variable};
 
 use super::transform::Transformation;
+use crate::http::media_type::{EVENT_STREAM, is_of_grpc};
 
 /// Where something was written, for messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,7 +155,7 @@ impl Settings {
     /// When such a response goes on for as long as both sides like: it cannot wait until it is examined.
     pub fn add_response_type(&mut self, kind: &str) -> Result<(), String> {
         let kind = kind.to_ascii_lowercase();
-        if kind == "text/event-stream" || kind.starts_with("application/grpc") {
+        if kind == EVENT_STREAM || is_of_grpc(kind.as_bytes()) {
             return Err(format!("responses of the type {kind} are sent as they come: none is examined"));
         }
         if !self.response_types.iter().any(|known| **known == *kind) {
