@@ -45,9 +45,6 @@ pub enum Kind {
     XmlText,
     /// An attribute of an XML element, by its name (`XML://@*`).
     XmlAttribute,
-    /// The text of an XML element that has no child elements, by its path, e.g. `xml.order.id`. Made only if the sink
-    /// [wants](Sink::wants) it.
-    XmlElement,
 }
 
 /// Bytes of an item: a range of the input that was parsed, or of the arena it was decoded into. Start and end in
@@ -109,13 +106,6 @@ pub struct Item {
 pub trait Sink {
     /// Takes one item. It is within the [`Limits`].
     fn item(&mut self, item: Item);
-
-    /// Whether it does anything with items of this kind. Asked before an input is read, about kinds that cost a
-    /// parser extra work: [`Kind::XmlElement`] alone so far.
-    fn wants(&self, kind: Kind) -> bool {
-        _ = kind;
-        true
-    }
 }
 
 impl<F: FnMut(Item)> Sink for F {
@@ -189,8 +179,6 @@ pub struct Arena {
     bytes: Vec<u8>,
     /// What a parser puts together while it writes other things to `bytes`.
     side: Vec<u8>,
-    /// Where a parser is, if the side buffer holds something else.
-    path: Vec<u8>,
     json_levels: Vec<json::Level>,
     xml_levels: Vec<xml::Level>,
     xml_attributes: Vec<(usize, usize)>,
@@ -203,14 +191,12 @@ impl Arena {
         self.bytes.clear();
         self.bytes.shrink_to(most_bytes);
         self.side.shrink_to(most_bytes);
-        self.path.shrink_to(most_bytes);
         self.xml_attributes.shrink_to(most_bytes / size_of::<(usize, usize)>());
     }
 
     /// Forgets what the last parser worked with.
     fn reset(&mut self) {
         self.side.clear();
-        self.path.clear();
         self.json_levels.clear();
         self.xml_levels.clear();
         self.xml_attributes.clear();

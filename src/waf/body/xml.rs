@@ -18,8 +18,8 @@ use memchr::{memchr, memmem};
 use super::output::{Output, malformed};
 use super::{Arena, Fault, Kind, Limits, Sink, Text};
 
-/// Hands over the attributes of the document `input` as [`Kind::XmlAttribute`]s, if the sink wants them the leaves'
-/// text as [`Kind::XmlElement`]s, and at last all text as one [`Kind::XmlText`]. No bytes are no fault.
+/// Hands over the attributes of the document `input` as [`Kind::XmlAttribute`]s, and at last all text as one
+/// [`Kind::XmlText`]. No bytes are no fault.
 ///
 /// `depth` bounds elements within each other.
 pub fn parse<S: Sink + ?Sized>(
@@ -39,10 +39,8 @@ pub fn parse<S: Sink + ?Sized>(
             Err(error) => (input.get(..error.valid_up_to()).unwrap_or_default(), Some(error.valid_up_to())),
         },
     };
-    let wants_elements = sink.wants(Kind::XmlElement);
     let output = Output::new(valid, arena, limits, sink)?;
-    output.arena.path.extend_from_slice(b"xml");
-    let mut parser = Parser { output, at, wants_elements, root: Root::Expected };
+    let mut parser = Parser { output, at, root: Root::Expected };
     let outcome = match (parser.document(), broken) {
         // What is wrong at the end of the valid text is what follows it.
         (Ok(()) | Err(Fault::Malformed { .. }), Some(at)) => Err(malformed("xml: invalid utf-8", at)),
@@ -51,18 +49,8 @@ pub fn parse<S: Sink + ?Sized>(
     outcome.and(parser.all_text())
 }
 
-/// An element that is open.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Level {
-    /// Where its name is in the input, prefix included.
-    name: (usize, usize),
-    /// How long the path was before it.
-    path: usize,
-    /// How much text there was before it.
-    text: usize,
-    /// Whether it has had no child elements.
-    leaf: bool,
-}
+/// An element that is open: where its name is in the input, prefix included.
+pub(super) type Level = (usize, usize);
 
 /// How far the document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +67,6 @@ enum Root {
 struct Parser<'a, S: ?Sized> {
     output: Output<'a, S>,
     at: usize,
-    wants_elements: bool,
     root: Root,
 }
 

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::super::output::{malformed, span};
 use super::super::{Fault, Kind, Limit, Sink, Text};
-use super::{Level, Parser, Root, text};
+use super::{Parser, Root, text};
 
 impl<S: Sink + ?Sized> Parser<'_, S> {
     pub(super) fn start_tag(&mut self) -> Result<(), Fault> {
@@ -19,7 +19,7 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
             return Err(Limit::Depth.into());
         }
         self.root = Root::Seen;
-        self.open(name)?;
+        self.output.arena.xml_levels.push(name);
         self.output.arena.xml_attributes.clear();
         loop {
             let spaced = self.skip_space();
@@ -30,8 +30,8 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
                 }
                 [b'/', b'>', ..] => {
                     self.at += 2;
-                    self.check_attributes(start)?;
-                    return self.close();
+                    self.output.arena.xml_levels.pop();
+                    return self.check_attributes(start);
                 }
                 [] => return Err(malformed("xml: unexpected end", self.at)),
                 _ if spaced => self.attribute()?,
@@ -50,49 +50,10 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         }
         self.at += 1;
         let input = self.output.input;
-        let opened =
-            self.output.arena.xml_levels.last().and_then(|level| input.get(level.name.0..level.name.1));
+        let opened = self.output.arena.xml_levels.pop().and_then(|opened| input.get(opened.0..opened.1));
         if opened != input.get(name.0..name.1) {
             return Err(malformed("xml: end tag without its start", start));
         }
-        self.close()
-    }
-
-    fn open(&mut self, name: (usize, usize)) -> Result<(), Fault> {
-        let arena = &mut *self.output.arena;
-        if let Some(parent) = arena.xml_levels.last_mut() {
-            parent.leaf = false;
-        }
-        arena.xml_levels.push(Level { name, path: arena.path.len(), text: arena.side.len(), leaf: true });
-        if self.wants_elements {
-            arena.path.push(b'.');
-            let local = local_name(self.output.input, name);
-            arena.path.extend_from_slice(self.output.input.get(local.0..local.1).unwrap_or_default());
-            if arena.path.len() > self.output.limits.name_bytes {
-                return Err(Limit::NameBytes.into());
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), Fault> {
-        let arena = &mut *self.output.arena;
-        let Some(level) = arena.xml_levels.pop() else { return Ok(()) };
-        if !self.wants_elements {
-            return Ok(());
-        }
-        let begin = arena.bytes.len();
-        if level.leaf {
-            arena.bytes.extend_from_slice(&arena.path);
-            let middle = arena.bytes.len();
-            arena.bytes.extend_from_slice(arena.side.get(level.text..).unwrap_or_default());
-            arena.path.truncate(level.path);
-            let both = self.output.since(begin)?;
-            let name = both.part(0, middle - begin);
-            let value = both.part(middle - begin, both.len());
-            return self.output.item(Kind::XmlElement, name, value);
-        }
-        arena.path.truncate(level.path);
         Ok(())
     }
 
