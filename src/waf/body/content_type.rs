@@ -12,8 +12,8 @@ use crate::http::fields::{is_token, trim_ows};
 pub struct ContentType<'a> {
     /// E.g. `application/json`, in the case it was sent. Compare by [`ContentType::is`].
     pub media_type: &'a [u8],
-    /// The first `charset`, without quotes.
-    pub charset: Option<&'a [u8]>,
+    /// Whether there is a `charset`.
+    has_charset: bool,
     /// The first `boundary`.
     pub boundary: Option<Parameter<'a>>,
     /// Whether parameters follow the media type with no semicolon between.
@@ -74,7 +74,7 @@ impl<'a> ContentType<'a> {
         let well_formed = parts.next().is_some_and(is_token) && parts.next().is_some_and(is_token);
         let mut found = Self {
             media_type,
-            charset: None,
+            has_charset: false,
             boundary: None,
             missing_semicolon: false,
             defect: if well_formed { None } else { Some(Defect::MediaType) },
@@ -159,8 +159,8 @@ impl<'a> ContentType<'a> {
             self.note(Defect::Parameter);
         } else if (charset || boundary) && base.len() != name.len() {
             self.note(Defect::Extended);
-        } else if charset && self.charset.is_none() {
-            self.charset = Some(parameter.value);
+        } else if charset && !self.has_charset {
+            self.has_charset = true;
         } else if boundary && self.boundary.is_none() {
             self.boundary = Some(parameter);
         } else if charset || boundary {

@@ -5,15 +5,12 @@ const fn written(value: &[u8], quoted: bool) -> Parameter<'_> {
 }
 
 #[test]
-fn reads_media_type_charset_and_boundary() {
+fn reads_media_type_and_boundary() {
     let read = ContentType::parse(b" Text/HTML ; Charset=\"UTF-8\";x=y ; ");
     assert!(read.is("text/html") && !read.is("text/plain"));
-    assert_eq!((read.media_type, read.charset, read.defect), (&b"Text/HTML"[..], Some(&b"UTF-8"[..]), None));
+    assert_eq!((read.media_type, read.defect), (&b"Text/HTML"[..], None));
     let read = ContentType::parse(b"multipart/form-data; charset=utf-8; boundary=----Web(Kit)1+/");
-    assert_eq!(
-        (read.charset, read.boundary),
-        (Some(&b"utf-8"[..]), Some(written(b"----Web(Kit)1+/", false)))
-    );
+    assert_eq!(read.boundary, Some(written(b"----Web(Kit)1+/", false)));
     let read = ContentType::parse(b"multipart/form-data; boundary=\"a;b, c\"");
     assert_eq!((read.boundary, read.defect), (Some(written(b"a;b, c", true)), None));
     let read = ContentType::parse(b"multipart/form-data boundary = x");
@@ -54,8 +51,6 @@ fn tells_what_others_may_read_differently() {
     ] {
         assert_eq!(ContentType::parse(value.as_bytes()).defect, defect, "{value}");
     }
-    let read = ContentType::parse(b"a/b; charset=one; charset=two");
-    assert_eq!(read.charset, Some(&b"one"[..]));
 }
 
 #[test]
