@@ -14,8 +14,9 @@
 
 mod string;
 
-use super::output::{Output, malformed, push_decimal, span};
+use super::output::{Output, malformed, span};
 use super::{Arena, Fault, Kind, Limit, Limits, Sink, Text};
+use crate::values::digits;
 
 /// Hands over the members of the document `input` as [`Kind::Argument`]s. No bytes are no fault.
 ///
@@ -187,7 +188,7 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         if let Some(index) = level.index {
             let side = &mut self.output.arena.side;
             side.extend_from_slice(b".array_");
-            push_decimal(index as usize, side);
+            digits::push(side, index.into());
         } else {
             if self.peek() != Some(b'"') {
                 return Err(malformed("json: expected a member's name", self.at));

@@ -2,6 +2,7 @@
 //! way.
 
 use super::{Arena, Fault, Item, Kind, Limit, Limits, Sink, Text};
+use crate::values::digits;
 
 pub(super) struct Output<'a, S: ?Sized> {
     pub(super) input: &'a [u8],
@@ -57,7 +58,7 @@ impl<'a, S: Sink + ?Sized> Output<'a, S> {
     /// A number in digits.
     pub(super) fn decimal(&mut self, number: usize) -> Result<Text, Fault> {
         let start = self.arena.bytes.len();
-        push_decimal(number, &mut self.arena.bytes);
+        digits::push(&mut self.arena.bytes, number as u64);
         self.since(start)
     }
 
@@ -93,19 +94,4 @@ pub(super) const fn nibble(digit: u8) -> u8 {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
     }
-}
-
-/// By hand, because every element of an array is numbered, and formatting costs four times as much.
-pub(super) fn push_decimal(mut number: usize, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
-    let mut count = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit += u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        count += 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
 }

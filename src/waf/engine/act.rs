@@ -1,8 +1,8 @@
 //! What rules do for each value that passes: variables, collections that last, and what changes for the rest of the request.
 
+use super::numbers::{self, atoi};
 use super::plan::{Expansion, Part, PlannedAction, PlannedLink, PlannedRule, PlannedUpdate};
 use super::run::Runner;
-use super::values::{atoi, signed};
 use crate::waf::ir::{Switch, Variable};
 
 /// Variables of the environment.
@@ -120,8 +120,7 @@ impl Runner<'_> {
             [Part::Slot(slot)] => number(*slot),
             _ => atoi(&self.expanded(amount)),
         };
-        let mut digits = signed(old.saturating_add(amount.saturating_mul(sign)));
-        self.state.tx.set(slot, digits.text());
+        self.state.tx.set_number(slot, old.saturating_add(amount.saturating_mul(sign)));
     }
 
     fn set_member(&mut self, collection: Variable, name: &[u8], update: &PlannedUpdate) {
@@ -135,10 +134,7 @@ impl Runner<'_> {
         let change = |old: Option<&[u8]>| match (removes, sign) {
             (true, _) => None,
             (false, 0) => Some(amount),
-            (false, sign) => {
-                let sum = old.map_or(0, atoi).saturating_add(atoi(&amount).saturating_mul(sign));
-                Some(signed(sum).text().to_vec())
-            }
+            (false, sign) => Some(numbers::add(old.unwrap_or_default(), &amount, sign)),
         };
         let state = &mut *self.state;
         if collection == Variable::Tx {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::values::atoi;
+use super::numbers::atoi;
 use crate::waf::ir::Variable;
 
 /// Collections kept.

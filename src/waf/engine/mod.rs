@@ -5,6 +5,7 @@ mod clock;
 mod collect;
 pub(super) mod filter;
 mod lasting;
+mod numbers;
 mod operators;
 pub(super) mod plan;
 mod run;
@@ -17,6 +18,7 @@ mod values;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) use numbers::add as add_text;
 pub use transaction::Transaction;
 
 use super::ir::{Location, Phase, Settings, Severity};
@@ -243,12 +245,6 @@ pub(super) fn transformed(pipeline: &[super::transform::Transformation], text: &
         Some(at) => buffers.get_mut(at).map(std::mem::take).unwrap_or_default(),
         None => text.to_vec(),
     }
-}
-
-/// `setvar:a=+b`.
-pub(super) fn add_text(old: &[u8], amount: &[u8], sign: i64) -> Vec<u8> {
-    let amount = values::atoi(amount).saturating_mul(sign);
-    values::signed(values::atoi(old).saturating_add(amount)).text().to_vec()
 }
 
 #[cfg(test)]

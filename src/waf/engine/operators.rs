@@ -1,7 +1,7 @@
 //! The tests that rules make on text.
 
+use super::numbers::atoi;
 use super::plan::{Comparison, DigitCheck, Plan, Test};
-use super::values::atoi;
 use crate::waf::ir::Number;
 use crate::waf::libinjection;
 use crate::waf::meter::byte_ns;

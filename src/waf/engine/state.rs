@@ -4,8 +4,9 @@ use super::filter::{Findings, Scratch};
 use super::lasting::{Begun, Lasting};
 use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
 use super::tx::{Tx, TxRef};
-use super::values::{Base, ValueRef, Values, itoa};
+use super::values::{Base, ValueRef, Values};
 use super::{Disruption, Interruption, Match};
+use crate::values::digits::{Buffer, decimal};
 use crate::waf::ir::{EngineState, Phase, Severity, Variable};
 use crate::waf::meter::Meter;
 use crate::waf::pattern::Caches;
@@ -333,8 +334,7 @@ impl State {
 
     /// How many members or values there are, as text.
     pub(super) fn push_count(&mut self, variable: Variable, count: usize, name: &[u8]) {
-        let mut digits = itoa(count);
-        if let Some(at) = self.pieces.push(name, digits.text()) {
+        if let Some(at) = self.pieces.push(name, decimal(count as u64, 1, &mut Buffer::default())) {
             self.found.push(Found { variable, at: At::Piece(at) });
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::numbers;
 use super::plan::{Plan, Slot};
 
 /// Variables with names that were not known at compile time.
@@ -115,6 +116,13 @@ impl Tx {
     pub(super) fn set(&mut self, slot: Slot, value: &[u8]) {
         if let Some(cell) = self.changing(slot) {
             cell.set(value);
+        }
+    }
+
+    pub(super) fn set_number(&mut self, slot: Slot, number: i64) {
+        if let Some(cell) = self.changing(slot) {
+            cell.set(b"");
+            numbers::push(&mut cell.value, number);
         }
     }
 

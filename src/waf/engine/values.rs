@@ -2,6 +2,7 @@
 //!
 //! Values only come, they never change, so that what the prefilter found of them stays true.
 
+use crate::values::digits;
 use crate::waf::body::{self, Arena, Item, Text};
 use crate::waf::ir::Variable;
 
@@ -175,8 +176,8 @@ impl Values {
     }
 
     pub(super) fn set_number(&mut self, variable: Variable, number: usize) {
-        let mut digits = itoa(number);
-        self.set_text(variable, digits.text());
+        let digits = self.keep_written(|head| digits::push(head, number as u64));
+        self.set(variable, digits);
     }
 
     pub(super) fn single(&self, variable: Variable) -> Option<Span> {
@@ -184,11 +185,7 @@ impl Values {
     }
 
     pub(super) fn add(&mut self, base: Base, name: Span, value: Span) {
-        let at = u32::try_from(self.named.len()).unwrap_or(u32::MAX);
-        self.named.push(Named { base, name, value });
-        if let Some(list) = self.by_base.get_mut(base as usize) {
-            list.push(at);
-        }
+        add(&mut self.named, &mut self.by_base, Named { base, name, value });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -259,64 +256,16 @@ impl Values {
         };
         let mut sink = |item: Item| {
             let Some(base) = base(item.kind) else { return };
-            let at = u32::try_from(named.len()).unwrap_or(u32::MAX);
-            named.push(Named { base, name: place(item.name), value: place(item.value) });
-            if let Some(list) = by_base.get_mut(base as usize) {
-                list.push(at);
-            }
+            add(named, by_base, Named { base, name: place(item.name), value: place(item.value) });
         };
         parser(input, arena, &mut sink)
     }
 }
 
-/// A number's digits, without an allocation.
-pub(super) struct Digits {
-    bytes: [u8; 21],
-    start: usize,
-}
-
-impl Digits {
-    pub(super) fn text(&mut self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+fn add(all: &mut Vec<Named>, by_base: &mut [Vec<u32>; BASES], named: Named) {
+    let at = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    all.push(named);
+    if let Some(list) = by_base.get_mut(named.base as usize) {
+        list.push(at);
     }
-}
-
-pub(super) fn itoa(number: usize) -> Digits {
-    signed(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-pub(super) fn signed(number: i64) -> Digits {
-    let mut digits = Digits { bytes: [0; 21], start: 21 };
-    let mut rest = number.unsigned_abs();
-    let mut push = |byte: u8| {
-        digits.start = digits.start.saturating_sub(1);
-        if let Some(slot) = digits.bytes.get_mut(digits.start) {
-            *slot = byte;
-        }
-    };
-    loop {
-        push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        push(b'-');
-    }
-    digits
-}
-
-/// As C's `atoi`: leading white space, a sign, digits; anything else ends it.
-pub(super) fn atoi(text: &[u8]) -> i64 {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let value =
-        digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    if negative { -value } else { value }
 }
