@@ -1,8 +1,9 @@
 //! From a target to the values it stands for.
 
+use super::found::{At, Found};
 use super::lasting::Lasting;
 use super::plan::{Members, Plan, PlannedTarget};
-use super::state::{At, Found, State};
+use super::state::State;
 use super::tx::TxRef;
 use super::values::{Base, ValueRef};
 use crate::waf::ir::Variable;
@@ -14,8 +15,9 @@ pub(super) enum Stored {
     Values(&'static [Base]),
     /// Names of members.
     Names(&'static [Base]),
-    /// Sizes of members are counted elsewhere; or there is one value.
+    /// One value, set when it is known.
     Single,
+    /// Not among the values of the request: made when it is asked for.
     Elsewhere,
 }
 

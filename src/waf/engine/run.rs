@@ -4,28 +4,18 @@
 //! link runs once if any did. What becomes of the request is decided when the last link has passed.
 
 use super::collect::collect;
+use super::found::{At, Found};
 use super::lasting::Lasting;
 use super::operators::{self, Captured, Operands};
 use super::plan::{
     Expansion, Members, Plan, PlannedDisruption, PlannedLink, PlannedRule, RuleId, Test, Turn,
 };
-use super::state::{Allowed, At, Found, Noted, Pieces, State};
-use super::{Disruption, Exhausted, Match};
+use super::state::{Allowed, State};
+use super::{Disruption, Exhausted};
 use crate::waf::ir::{Disruptive, EngineState, Phase};
 use crate::waf::meter::{Meter, byte_ns};
 use crate::waf::transform::Transformation;
 
-/// Matches kept of one request.
-const MATCHES: usize = 500;
-/// Bytes kept of a matched value, a message or its data.
-const TOLD_BYTES: usize = 512;
-/// Values up to this are told from their beginning.
-const SHORT_BYTES: usize = 80;
-/// Of longer ones, bytes that are told before what was found.
-const BEFORE_BYTES: usize = 20;
-/// Variables that one match names, and those that are looked at for that.
-const NAMED: usize = 32;
-const NAMED_OF: u32 = 64;
 /// What a rule may take that is run, and a value that it looks at, besides what it does with its bytes.
 const RULE_NS: usize = 200;
 const VALUE_NS: usize = 500;
@@ -150,11 +140,7 @@ impl Runner<'_> {
         let mut kept = from;
         for at in from..found.len() {
             let Some(value) = found.get(at).copied() else { break };
-            let member = match value.at {
-                At::Stored(at) => values.name(at),
-                At::Tx(at) => tx.name(plan, at),
-                At::Piece(at) => pieces.name(at),
-            };
+            let member = value.at.member(plan, values, tx, pieces);
             if excluded.iter().any(|target| State::has(plan, caches, target, value.variable, member)) {
                 continue;
             }
@@ -215,7 +201,7 @@ impl Runner<'_> {
         let argument = self.argument(link);
         let State { values, tx, pieces, caches, last_value, .. } = &mut *self.state;
         let text = found.at.value(values, tx, pieces);
-        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches };
+        let mut operands = Operands { plan: self.plan, argument: argument_or(link, &argument), caches };
         let captured = pass(link, text, &mut operands);
         if !matches!(captured, Passes::Not) {
             last_value.clear();
@@ -228,8 +214,11 @@ impl Runner<'_> {
     /// The test on a text that is not stored.
     fn text(&mut self, link: &PlannedLink, found: Found, text: &[u8]) -> bool {
         let argument = self.argument(link);
-        let mut operands =
-            Operands { plan: self.plan, argument: of(link, &argument), caches: &mut self.state.caches };
+        let mut operands = Operands {
+            plan: self.plan,
+            argument: argument_or(link, &argument),
+            caches: &mut self.state.caches,
+        };
         let captured = pass(link, text, &mut operands);
         if !matches!(captured, Passes::Not) {
             self.state.last_value.clear();
@@ -239,8 +228,8 @@ impl Runner<'_> {
         self.passed(link, found, captured)
     }
 
-    /// The test's argument, if it has macros.
-    fn argument(&mut self, link: &PlannedLink) -> Vec<u8> {
+    /// What the test's argument expands to, if it has macros.
+    pub(super) fn argument(&mut self, link: &PlannedLink) -> Vec<u8> {
         let mut argument = std::mem::take(&mut self.state.argument);
         if let Some(expansion) = link.test.argument()
             && expansion.as_text().is_none()
@@ -316,74 +305,6 @@ impl Runner<'_> {
         };
     }
 
-    /// Keeps what there is to tell, of which nothing is told yet.
-    fn note(&mut self, rule: &PlannedRule) {
-        let mut noted = std::mem::take(&mut self.state.noted);
-        for (expansion, text) in [(&rule.message, &mut noted.message), (&rule.data, &mut noted.data)] {
-            text.clear();
-            self.state.expand(self.plan, self.lasting, expansion, text);
-            text.truncate(TOLD_BYTES);
-        }
-        noted.value_at = self.place(rule);
-        // What tests nothing has matched nothing: what is there is an earlier rule's.
-        let tests = rule.links.first().is_some_and(|link| !link.targets.is_empty());
-        let State { last_name, last_value, matched, .. } = &*self.state;
-        let (name, value) =
-            if tests { (last_name.as_slice(), last_value.as_slice()) } else { (&b""[..], &b""[..]) };
-        noted.value_bytes = value.len();
-        let value = value.get(noted.value_at..).unwrap_or_default();
-        for (text, kept) in [(name, &mut noted.variable), (value, &mut noted.value)] {
-            kept.clear();
-            kept.extend_from_slice(text.get(..TOLD_BYTES).unwrap_or(text));
-        }
-        noted.matched = u32::try_from(matched.len()).unwrap_or(u32::MAX);
-        self.state.noted = noted;
-    }
-
-    fn tell(&mut self, rule: &PlannedRule) {
-        let State { matches, matches_lost, matched, noted, .. } = &mut *self.state;
-        if matches.len() >= MATCHES {
-            *matches_lost += 1;
-            return;
-        }
-        let (also, more) = others(matched, noted);
-        matches.push(Match {
-            rule: rule.id,
-            at: rule.at.clone(),
-            phase: rule.phase,
-            log: rule.log,
-            audit: rule.audit,
-            message: lossy(noted.message.clone()),
-            message_has_data: rule.message.as_text().is_none(),
-            data: lossy(noted.data.clone()),
-            severity: rule.severity,
-            tags: std::sync::Arc::clone(&rule.tags),
-            variable: lossy(noted.variable.clone()),
-            also,
-            more,
-            value: noted.value.clone(),
-            value_at: noted.value_at,
-            value_bytes: noted.value_bytes,
-        });
-    }
-
-    /// From where on the matched value is told.
-    fn place(&mut self, rule: &PlannedRule) -> usize {
-        let link = rule.links.first().filter(|link| !link.negated);
-        let Some(link) = link.filter(|_| self.state.last_value.len() > SHORT_BYTES) else { return 0 };
-        let argument = self.argument(link);
-        let State { caches, last_value, .. } = &mut *self.state;
-        let mut operands = Operands { plan: self.plan, argument: of(link, &argument), caches };
-        let captured = operators::capture(&link.test, last_value, &mut operands);
-        let found = captured.and_then(|captured| captured.groups.first().copied().flatten());
-        let from = found.map_or(0, |(start, _)| start.saturating_sub(BEFORE_BYTES));
-        // Not within a character.
-        let rest = last_value.get(from..).unwrap_or_default();
-        let from = from + rest.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
-        self.state.argument = argument;
-        from
-    }
-
     /// Pays for what comes. Whether it may.
     pub(super) fn spend(&mut self, work_ns: usize) -> bool {
         let may = self.state.caches.meter.spend(work_ns);
@@ -392,33 +313,6 @@ impl Runner<'_> {
         }
         may
     }
-}
-
-/// Variables that the first link matched besides the one that is told, and whether there are more of them.
-fn others(matched: &Pieces, noted: &Noted) -> (Vec<String>, bool) {
-    let mut names: Vec<&[u8]> = vec![&noted.variable];
-    for at in 0..noted.matched.min(NAMED_OF) {
-        let name = matched.name(at);
-        if names.contains(&name) {
-            continue;
-        }
-        if names.len() == NAMED {
-            return (texts(&names), true);
-        }
-        names.push(name);
-    }
-    (texts(&names), noted.matched > NAMED_OF)
-}
-
-/// All but the first, as texts.
-fn texts(names: &[&[u8]]) -> Vec<String> {
-    let cut = |name: &&[u8]| lossy(name.get(..TOLD_BYTES).unwrap_or(name).to_vec());
-    names.get(1..).unwrap_or_default().iter().map(cut).collect()
-}
-
-/// The text, with what is not UTF-8 replaced. Nearly always it is, which is found out faster than where it is not.
-fn lossy(text: Vec<u8>) -> String {
-    String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// What a test came to.
@@ -450,7 +344,8 @@ pub(super) fn argument_is_constant(test: &Test) -> bool {
     test.argument().is_none_or(|expansion| expansion.as_text().is_some())
 }
 
-fn of<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {
+/// The argument of the link's test; if that has macros, what they expanded to.
+pub(super) fn argument_or<'a>(link: &'a PlannedLink, expanded: &'a [u8]) -> &'a [u8] {
     link.test.argument().and_then(Expansion::as_text).unwrap_or(expanded)
 }
 

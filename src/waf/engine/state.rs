@@ -1,98 +1,24 @@
 //! All that changes while a request is looked at. Kept between requests for its memory.
 
 use super::filter::{Findings, Scratch};
+use super::found::{At, Found, PIECES_BYTES, Pieces};
 use super::lasting::{Begun, Lasting};
 use super::plan::{Expansion, Members, Part, Plan, PlannedTarget, RuleId};
-use super::tx::{Tx, TxRef};
-use super::values::{Base, ValueRef, Values};
+use super::tell::Noted;
+use super::tx::Tx;
+use super::values::{Base, Values};
 use super::{Disruption, Interruption, Match};
 use crate::values::digits::{Buffer, decimal};
 use crate::waf::ir::{EngineState, Phase, Severity, Variable};
 use crate::waf::meter::Meter;
 use crate::waf::pattern::Caches;
 
-/// Bytes of `MATCHED_VARS` and of values put together for one rule.
-const PIECES_BYTES: usize = 4 << 20;
 /// Members of `MATCHED_VARS`.
 const MATCHED: usize = 4_096;
 /// Variables that rules have not be shown.
 const CONCEALED: usize = 256;
 /// Bytes that one template expands to; what is longer is cut.
 const EXPANSION_BYTES: usize = 64 << 10;
-
-/// A name and a value that are stored nowhere else.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
-    start: usize,
-    name_end: usize,
-    end: usize,
-}
-
-/// Names and values in one buffer.
-#[derive(Debug, Default)]
-pub(super) struct Pieces {
-    bytes: Vec<u8>,
-    list: Vec<Piece>,
-}
-
-impl Pieces {
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.list.clear();
-    }
-
-    pub(super) fn push(&mut self, name: &[u8], value: &[u8]) -> Option<u32> {
-        if self.bytes.len() + name.len() + value.len() > PIECES_BYTES {
-            return None;
-        }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(name);
-        let name_end = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.list.push(Piece { start, name_end, end: self.bytes.len() });
-        u32::try_from(self.list.len() - 1).ok()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    pub(super) fn name(&self, at: u32) -> &[u8] {
-        let piece = self.list.get(at as usize);
-        piece.and_then(|piece| self.bytes.get(piece.start..piece.name_end)).unwrap_or_default()
-    }
-
-    pub(super) fn value(&self, at: u32) -> &[u8] {
-        let piece = self.list.get(at as usize);
-        piece.and_then(|piece| self.bytes.get(piece.name_end..piece.end)).unwrap_or_default()
-    }
-}
-
-/// A value that a rule looks at.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    /// Of which of the rule's targets.
-    pub(super) variable: Variable,
-    pub(super) at: At,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) enum At {
-    Stored(ValueRef),
-    Tx(TxRef),
-    /// In [`State::pieces`].
-    Piece(u32),
-}
-
-impl At {
-    pub(super) fn value<'a>(self, values: &'a Values, tx: &'a Tx, pieces: &'a Pieces) -> &'a [u8] {
-        match self {
-            Self::Stored(at) => values.value(at).unwrap_or_default(),
-            Self::Tx(at) => tx.value(at).unwrap_or_default(),
-            Self::Piece(at) => pieces.value(at),
-        }
-    }
-}
 
 /// What became of a phase's rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,20 +28,6 @@ pub(super) enum Allowed {
     Phase(Phase),
     Request,
     All,
-}
-
-/// What the first link of a rule found, as far as it is told if the others pass too.
-#[derive(Debug, Default)]
-pub(super) struct Noted {
-    pub(super) message: Vec<u8>,
-    pub(super) data: Vec<u8>,
-    pub(super) variable: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    /// Where what is kept of the value begins, and how long the value is.
-    pub(super) value_at: usize,
-    pub(super) value_bytes: usize,
-    /// How many values passed.
-    pub(super) matched: u32,
 }
 
 #[derive(Debug, Default)]
@@ -144,8 +56,6 @@ pub(super) struct State {
     pub(super) argument: Vec<u8>,
     pub(super) noted: Noted,
     pub(super) matches: Vec<Match>,
-    /// Matches that were not kept because there were too many.
-    pub(super) matches_lost: usize,
     pub(super) engine: EngineState,
     pub(super) allowed: Allowed,
     pub(super) interruption: Option<Interruption>,
@@ -184,7 +94,6 @@ impl State {
             buffer.shrink_to(PIECES_BYTES / 16);
         }
         self.matches.clear();
-        self.matches_lost = 0;
         self.allowed = Allowed::No;
         self.interruption = None;
         self.highest_severity = None;
@@ -231,15 +140,6 @@ impl State {
         at.value(&self.values, &self.tx, &self.pieces)
     }
 
-    /// The member's name, without the collection's.
-    pub(super) fn member<'a>(&'a self, plan: &'a Plan, at: At) -> &'a [u8] {
-        match at {
-            At::Stored(at) => self.values.name(at),
-            At::Tx(at) => self.tx.name(plan, at),
-            At::Piece(at) => self.pieces.name(at),
-        }
-    }
-
     /// Notes the value that passed a test, as `MATCHED_VAR` and its kin.
     pub(super) fn note_match(&mut self, plan: &Plan, found: Found, count: bool, text: &[u8]) {
         let mut name = std::mem::take(&mut self.last_name);
@@ -249,7 +149,7 @@ impl State {
         }
         name.extend_from_slice(found.variable.name().as_bytes());
         if found.variable.is_collection() {
-            let member = self.member(plan, found.at);
+            let member = found.at.member(plan, &self.values, &self.tx, &self.pieces);
             if !member.is_empty() {
                 name.push(b':');
                 name.extend_from_slice(member);
