@@ -8,8 +8,9 @@ use aho_corasick::AhoCorasick;
 use super::{CompileError, Options, Report};
 use crate::net::IpSet;
 use crate::waf::engine::plan::{
-    Comparison, DigitCheck, Expansion, Members, Part, Phrases, Plan, PlannedAction, PlannedDisruption,
-    PlannedLink, PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test, Turn,
+    Comparison, DigitCheck, Expansion, Members, Part, Phrases, Plan, PlannedAction, PlannedControl,
+    PlannedDisruption, PlannedLink, PlannedRule, PlannedTarget, PlannedUpdate, Removal, RuleId, Slot, Test,
+    Turn,
 };
 use crate::waf::ir::{
     Action, Control, Disruptive, Link, Location, Meta, Operator, Pattern, Piece, Program, Rule, RuleSet,
@@ -175,7 +176,12 @@ impl<'a> Compiler<'a> {
     fn rule(&mut self, id: RuleId, rule: &Rule) -> Result<PlannedRule, Trouble> {
         let meta = &rule.meta;
         let links = rule.links.iter().enumerate();
-        let links = links.map(|(at, link)| self.link(id, at, link)).collect::<Result<Box<[_]>, _>>()?;
+        let links = links.map(|(at, link)| self.link(id, at, link)).collect::<Result<_, _>>()?;
+        let controls = rule.links.iter().flat_map(|link| &link.actions).filter_map(|action| match action {
+            Action::Control(control) => Some(self.control(control)),
+            _ => None,
+        });
+        let controls = controls.collect::<Result<_, _>>()?;
         check_answer(meta)?;
         let at = rule.links.first().map_or(Location { file: "".into(), line: 0 }, |link| link.at.clone());
         Ok(PlannedRule {
@@ -196,6 +202,7 @@ impl<'a> Compiler<'a> {
             version: meta.version.clone(),
             revision: meta.revision.clone(),
             links,
+            controls,
             next: None,
         })
     }
@@ -214,7 +221,7 @@ impl<'a> Compiler<'a> {
         let planned = |excluded: bool| link.targets.iter().filter(move |target| target.excluded == excluded);
         let targets = planned(false).map(|target| self.target(target)).collect::<Result<_, _>>()?;
         let excluded = planned(true).map(|target| self.target(target)).collect::<Result<_, _>>()?;
-        let actions = link.actions.iter().map(|action| self.action(action)).collect::<Result<_, _>>()?;
+        let actions = link.actions.iter().filter_map(|action| self.action(action)).collect();
         Ok(PlannedLink {
             targets,
             excluded,
@@ -309,8 +316,9 @@ impl<'a> Compiler<'a> {
         Expansion { parts: parts.collect() }
     }
 
-    fn action(&mut self, action: &Action) -> Result<PlannedAction, Trouble> {
-        Ok(match action {
+    /// What is done for each value; nothing, if it is done once.
+    fn action(&mut self, action: &Action) -> Option<PlannedAction> {
+        Some(match action {
             Action::Set(SetVariable { collection, name, update }) => {
                 let update = match update {
                     Update::Set(text) => PlannedUpdate::Set(self.expansion(text)),
@@ -333,25 +341,25 @@ impl<'a> Compiler<'a> {
             Action::Environment(name, value) => {
                 PlannedAction::Environment(name.clone(), value.as_ref().map(|value| self.expansion(value)))
             }
-            Action::Control(control) => self.control(control)?,
+            Action::Control(_) => return None,
             Action::ConcealMatched => PlannedAction::ConcealMatched,
             Action::Conceal(variable, member) => PlannedAction::Conceal(*variable, member.clone()),
         })
     }
 
-    fn control(&mut self, control: &Control) -> Result<PlannedAction, Trouble> {
+    fn control(&mut self, control: &Control) -> Result<PlannedControl, Trouble> {
         Ok(match control {
-            Control::RemoveRules(set) => PlannedAction::Remove(self.removal(set, None)),
+            Control::RemoveRules(set) => PlannedControl::Remove(self.removal(set, None)),
             Control::RemoveTarget(set, target) => {
                 let target = self.target(target)?;
-                PlannedAction::Remove(self.removal(set, Some(target)))
+                PlannedControl::Remove(self.removal(set, Some(target)))
             }
-            Control::Engine(state) => PlannedAction::Engine(*state),
-            Control::BodyProcessor(name) => PlannedAction::BodyProcessor(name.clone()),
-            Control::ForceRequestBody(switch) => PlannedAction::ForceRequestBody(*switch),
-            Control::RequestBody(switch) => PlannedAction::RequestBody(*switch),
-            Control::ResponseBody(switch) => PlannedAction::ResponseBody(*switch),
-            Control::Audit(switch) => PlannedAction::Audit(*switch),
+            Control::Engine(state) => PlannedControl::Engine(*state),
+            Control::BodyProcessor(name) => PlannedControl::BodyProcessor(name.clone()),
+            Control::ForceRequestBody(switch) => PlannedControl::ForceRequestBody(*switch),
+            Control::RequestBody(switch) => PlannedControl::RequestBody(*switch),
+            Control::ResponseBody(switch) => PlannedControl::ResponseBody(*switch),
+            Control::Audit(switch) => PlannedControl::Audit(*switch),
         })
     }
 

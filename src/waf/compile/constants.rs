@@ -3,9 +3,7 @@
 //! CRS keeps its limits and lists in variables, so that nearly all of its numbers and half of its comparisons have macros.
 //! Messages keep theirs: `RULE:msg` is a message as it is written.
 
-use crate::waf::engine::plan::{
-    Expansion, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedUpdate, Slot,
-};
+use crate::waf::engine::plan::{Expansion, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, Slot};
 
 /// Writes in the first values of all variables but those that a rule `changes`.
 pub(super) fn write_in(plan: &mut Plan, changes: impl Fn(Slot) -> bool) {
@@ -45,10 +43,10 @@ fn each(link: &mut PlannedLink, write: &mut impl FnMut(&mut Expansion)) {
     link.test.argument_mut().into_iter().for_each(&mut *write);
     for action in &mut link.actions {
         match action {
-            PlannedAction::SetSlot(_, update) => in_update(update, write),
+            PlannedAction::SetSlot(_, update) => update.text_mut().into_iter().for_each(&mut *write),
             PlannedAction::SetMember(_, name, update) => {
                 write(name);
-                in_update(update, write);
+                update.text_mut().into_iter().for_each(&mut *write);
             }
             PlannedAction::Expire(_, name, seconds) => {
                 write(name);
@@ -57,14 +55,9 @@ fn each(link: &mut PlannedLink, write: &mut impl FnMut(&mut Expansion)) {
             PlannedAction::Decay(_, text, _)
             | PlannedAction::Begin(_, text)
             | PlannedAction::Environment(_, Some(text)) => write(text),
-            _ => {}
+            PlannedAction::Environment(_, None)
+            | PlannedAction::ConcealMatched
+            | PlannedAction::Conceal(..) => {}
         }
-    }
-}
-
-fn in_update(update: &mut PlannedUpdate, write: &mut impl FnMut(&mut Expansion)) {
-    match update {
-        PlannedUpdate::Set(text) | PlannedUpdate::Add(text) | PlannedUpdate::Subtract(text) => write(text),
-        PlannedUpdate::Remove => {}
     }
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::constants;
 use crate::waf::engine::plan::{
-    Expansion, Members, Part, Plan, PlannedAction, PlannedDisruption, PlannedLink, PlannedRule,
-    PlannedTarget, PlannedUpdate, RuleId, Slot, Turn,
+    Expansion, Members, Part, Plan, PlannedAction, PlannedControl, PlannedDisruption, PlannedLink,
+    PlannedRule, PlannedTarget, PlannedUpdate, RuleId, Slot, Turn,
 };
 use crate::waf::engine::{add_text, simple_match, transformed};
 use crate::waf::ir::{Disruptive, Phase, Variable};
@@ -84,10 +84,8 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
     plan.rules.iter().any(|rule| {
         let Some(link) = rule.links.first() else { return false };
         let sets = |action: &PlannedAction| match action {
-            PlannedAction::SetSlot(_, update) => update_of(update).is_some_and(expands),
-            PlannedAction::SetMember(_, name, update) => {
-                expands(name) || update_of(update).is_some_and(expands)
-            }
+            PlannedAction::SetSlot(_, update) => update.text().is_some_and(expands),
+            PlannedAction::SetMember(_, name, update) => expands(name) || update.text().is_some_and(expands),
             _ => false,
         };
         let tells = expands(&rule.message) || expands(&rule.data);
@@ -95,13 +93,6 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
         acts || link.targets.iter().any(|target| stale(target.variable))
             || link.test.argument().is_some_and(expands)
     })
-}
-
-fn update_of(update: &PlannedUpdate) -> Option<&Expansion> {
-    match update {
-        PlannedUpdate::Set(text) | PlannedUpdate::Add(text) | PlannedUpdate::Subtract(text) => Some(text),
-        PlannedUpdate::Remove => None,
-    }
 }
 
 /// What is known whichever of two ways a request came.
@@ -242,6 +233,7 @@ impl<'a> Walk<'a> {
         if self.may_have_left
             || !quiet(rule)
             || rule.next.is_some()
+            || !rule.controls.is_empty()
             || self.removable(id)
             || !rule.links.iter().all(one_value)
         {
@@ -301,6 +293,11 @@ impl<'a> Walk<'a> {
                 self.acts(action, variables);
             }
         }
+        for control in &rule.controls {
+            if let PlannedControl::Remove(set) = control {
+                self.removals.insert(*set);
+            }
+        }
     }
 
     fn reads(&mut self, text: &Expansion) {
@@ -326,14 +323,14 @@ impl<'a> Walk<'a> {
                 if !matches!(update, PlannedUpdate::Set(_)) {
                     self.read.slots.insert(*slot);
                 }
-                if let Some(text) = update_of(update) {
+                if let Some(text) = update.text() {
                     self.reads(text);
                 }
                 self.writes(*slot, variables);
             }
             PlannedAction::SetMember(collection, name, update) => {
                 self.reads(name);
-                if let Some(text) = update_of(update) {
+                if let Some(text) = update.text() {
                     self.reads(text);
                 }
                 if *collection == Variable::Tx {
@@ -356,8 +353,9 @@ impl<'a> Walk<'a> {
             PlannedAction::Decay(_, text, _)
             | PlannedAction::Begin(_, text)
             | PlannedAction::Environment(_, Some(text)) => self.reads(text),
-            PlannedAction::Remove(set) => _ = self.removals.insert(*set),
-            _ => {}
+            PlannedAction::Environment(_, None)
+            | PlannedAction::ConcealMatched
+            | PlannedAction::Conceal(..) => {}
         }
     }
 }
@@ -424,14 +422,14 @@ fn quiet(rule: &PlannedRule) -> bool {
 }
 
 fn only_skips(rule: &PlannedRule) -> bool {
-    quiet(rule) && rule.links.iter().all(|link| link.actions.is_empty() && !link.capture)
+    let does_nothing = |link: &PlannedLink| link.actions.is_empty() && !link.capture;
+    quiet(rule) && rule.controls.is_empty() && rule.links.iter().all(does_nothing)
 }
 
 /// Whether nothing after the rule may run in its phase.
 fn ends_phase(rule: &PlannedRule) -> bool {
-    let stops = |action: &PlannedAction| matches!(action, PlannedAction::Engine(_));
-    let acts = rule.links.iter().any(|link| link.actions.iter().any(stops));
-    acts || !matches!(rule.disruptive, PlannedDisruption::Plain(Disruptive::Pass))
+    let stops = rule.controls.iter().any(|control| matches!(control, PlannedControl::Engine(_)));
+    stops || !matches!(rule.disruptive, PlannedDisruption::Plain(Disruptive::Pass))
 }
 
 fn expand(expansion: &Expansion, variables: &Variables) -> Option<Vec<u8>> {

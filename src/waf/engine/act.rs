@@ -1,7 +1,7 @@
 //! What rules do for each value that passes: variables, collections that last, and what changes for the rest of the request.
 
 use super::numbers::{self, atoi};
-use super::plan::{Expansion, Part, PlannedAction, PlannedLink, PlannedRule, PlannedUpdate};
+use super::plan::{Expansion, Part, PlannedAction, PlannedControl, PlannedLink, PlannedRule, PlannedUpdate};
 use super::run::Runner;
 use crate::waf::ir::{Switch, Variable};
 
@@ -11,7 +11,7 @@ const ENVIRONMENT: usize = 64;
 impl Runner<'_> {
     /// What the link does for each value, in order.
     pub(super) fn actions(&mut self, link: &PlannedLink) {
-        for action in link.actions.iter().filter(|action| !action.is_control()) {
+        for action in &link.actions {
             self.action(action);
         }
     }
@@ -19,8 +19,8 @@ impl Runner<'_> {
     /// What the rule changes for the rest of the request, once all of it has matched: `ctl:ruleEngine=Off` above a chain means
     /// the requests that all of the chain means.
     pub(super) fn controls(&mut self, rule: &PlannedRule) {
-        for action in rule.links.iter().flat_map(|link| &link.actions) {
-            self.control(action);
+        for control in &rule.controls {
+            self.control(control);
         }
     }
 
@@ -79,14 +79,13 @@ impl Runner<'_> {
             PlannedAction::Conceal(variable, member) => {
                 self.state.conceal([variable.name().as_bytes(), b":", member].concat());
             }
-            _ => {}
         }
     }
 
-    fn control(&mut self, action: &PlannedAction) {
+    fn control(&mut self, control: &PlannedControl) {
         let state = &mut *self.state;
-        match action {
-            PlannedAction::Remove(set) => {
+        match control {
+            PlannedControl::Remove(set) => {
                 let Some(removal) = self.plan.sets.get(*set as usize) else { return };
                 if removal.target.is_none() {
                     for rule in &removal.rules {
@@ -96,18 +95,17 @@ impl Runner<'_> {
                     state.removed_targets.push(*set);
                 }
             }
-            PlannedAction::Engine(to) => state.engine = *to,
-            PlannedAction::BodyProcessor(name) => {
+            PlannedControl::Engine(to) => state.engine = *to,
+            PlannedControl::BodyProcessor(name) => {
                 state.body_processor = Some(name.clone());
                 state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
             }
-            PlannedAction::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,
-            PlannedAction::RequestBody(switch) => state.read_request_body = *switch == Switch::On,
-            PlannedAction::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,
-            PlannedAction::Audit(switch) => {
+            PlannedControl::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,
+            PlannedControl::RequestBody(switch) => state.read_request_body = *switch == Switch::On,
+            PlannedControl::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,
+            PlannedControl::Audit(switch) => {
                 state.audit = switch.map(|switch| switch == Switch::On);
             }
-            _ => {}
         }
     }
 

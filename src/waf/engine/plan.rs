@@ -79,6 +79,8 @@ pub(in crate::waf) struct PlannedRule {
     pub(in crate::waf) version: Box<str>,
     pub(in crate::waf) revision: Box<str>,
     pub(in crate::waf) links: Box<[PlannedLink]>,
+    /// What changes for the rest of the request once all links have passed, in order.
+    pub(in crate::waf) controls: Box<[PlannedControl]>,
     /// Where its phase goes on after a match, as a place in [`Plan::phases`].
     pub(in crate::waf) next: Option<u32>,
 }
@@ -99,6 +101,7 @@ pub(in crate::waf) struct PlannedLink {
     pub(in crate::waf) pipeline: Box<[Transformation]>,
     pub(in crate::waf) multi_match: bool,
     pub(in crate::waf) capture: bool,
+    /// Done for each value that passes, in order, whatever comes of the links after this one.
     pub(in crate::waf) actions: Box<[PlannedAction]>,
 }
 
@@ -212,6 +215,13 @@ pub(in crate::waf) enum PlannedAction {
     Decay(Variable, Expansion, (u64, NonZeroU64)),
     Begin(Variable, Expansion),
     Environment(Box<str>, Option<Expansion>),
+    ConcealMatched,
+    Conceal(Variable, Box<[u8]>),
+}
+
+/// `ctl`.
+#[derive(Debug)]
+pub(in crate::waf) enum PlannedControl {
     /// By place in [`Plan::sets`].
     Remove(u32),
     Engine(EngineState),
@@ -220,24 +230,6 @@ pub(in crate::waf) enum PlannedAction {
     RequestBody(Switch),
     ResponseBody(Switch),
     Audit(Option<Switch>),
-    ConcealMatched,
-    Conceal(Variable, Box<[u8]>),
-}
-
-impl PlannedAction {
-    /// Whether it is done once, when all of the rule has matched, rather than for each value (`ctl`).
-    pub(in crate::waf) const fn is_control(&self) -> bool {
-        matches!(
-            self,
-            Self::Remove(_)
-                | Self::Engine(_)
-                | Self::BodyProcessor(_)
-                | Self::ForceRequestBody(_)
-                | Self::RequestBody(_)
-                | Self::ResponseBody(_)
-                | Self::Audit(_)
-        )
-    }
 }
 
 #[derive(Debug)]
@@ -246,6 +238,24 @@ pub(in crate::waf) enum PlannedUpdate {
     Add(Expansion),
     Subtract(Expansion),
     Remove,
+}
+
+impl PlannedUpdate {
+    /// What is set, added or subtracted.
+    pub(in crate::waf) const fn text(&self) -> Option<&Expansion> {
+        match self {
+            Self::Set(text) | Self::Add(text) | Self::Subtract(text) => Some(text),
+            Self::Remove => None,
+        }
+    }
+
+    /// The same, to be written to.
+    pub(in crate::waf) const fn text_mut(&mut self) -> Option<&mut Expansion> {
+        match self {
+            Self::Set(text) | Self::Add(text) | Self::Subtract(text) => Some(text),
+            Self::Remove => None,
+        }
+    }
 }
 
 impl Expansion {
