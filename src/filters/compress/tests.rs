@@ -330,5 +330,5 @@ fn says_what_is_wrong_with_a_spec() {
 
 #[test]
 fn every_default_type_is_well_formed() {
-    assert_eq!(Spec::default().types.len(), TYPES.len());
+    assert_eq!(Spec::default().types.len(), spec::TYPES.len());
 }
