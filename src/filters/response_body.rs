@@ -6,6 +6,7 @@
 //! A strong `ETag` stays strong, unlike with `compress`: the same bytes of an upstream become the same bytes here for every
 //! client, and `If-Match` needs it.
 
+mod kind;
 mod passage;
 mod spec;
 
@@ -18,6 +19,7 @@ use pingora::http::ResponseHeader;
 
 pub use spec::Spec;
 
+use self::kind::{Kind, is_wide};
 use self::passage::{Finding, Parts, Passage, refuse};
 use self::spec::{Errors, Otherwise};
 use super::error_pages::Replacement;
@@ -70,18 +72,6 @@ enum Kept {
     /// The lock is never taken; it makes decoders, which are only `Send`, `Sync`.
     Passage(Box<Mutex<Passage>>),
     Nothing,
-}
-
-/// What kind of text an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Json,
-    /// One document a line.
-    JsonLines,
-    EventStream,
-    /// It does not say.
-    Unknown,
-    Text,
 }
 
 /// Why an answer cannot be looked at.
@@ -271,32 +261,6 @@ impl Json {
     fn rules(&self, status: StatusCode) -> &Arc<Rules> {
         if status.is_success() { &self.good } else { &self.others }
     }
-}
-
-impl Kind {
-    fn of(content_type: &str) -> Self {
-        let name = essence(content_type).to_ascii_lowercase();
-        let (_, subtype) = name.split_once('/').unwrap_or_default();
-        match subtype {
-            "event-stream" => Self::EventStream,
-            "x-ndjson" | "ndjson" | "jsonl" | "jsonlines" | "x-jsonlines" => Self::JsonLines,
-            "json" | "graphql-response" => Self::Json,
-            other if other.ends_with("+json") => Self::Json,
-            _ => Self::Text,
-        }
-    }
-}
-
-/// Whether the text is in a charset in which ASCII is not ASCII.
-fn is_wide(content_type: &str) -> bool {
-    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    parameters.any(|(name, value)| {
-        let value = value.trim_matches([' ', '\t', '"', '\'']).to_ascii_lowercase();
-        name.trim().eq_ignore_ascii_case("charset")
-            && ["utf-16", "utf16", "utf-32", "utf32", "ucs-", "utf-7", "iso-10646", "ibm037", "cp037"]
-                .iter()
-                .any(|wide| value.starts_with(wide))
-    })
 }
 
 #[cfg(test)]
