@@ -6,8 +6,10 @@
 mod audit;
 mod body;
 mod examination;
+mod exclusion;
 pub mod files;
 pub mod rule_set;
+mod scores;
 mod shelf;
 mod spec;
 
@@ -20,8 +22,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use pingora::http::ResponseHeader;
 
 pub use audit::{Audit, AuditSpec};
-pub use examination::is_sum;
-pub use spec::{Exclusion, OverLimit, Settings, Spec, is_target};
+pub use exclusion::is_target;
+pub use scores::is_sum;
+pub use spec::{OverLimit, Settings, Spec};
 
 use self::examination::Examination;
 use self::rule_set::RuleSet;

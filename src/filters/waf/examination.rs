@@ -1,6 +1,5 @@
 //! One request and its response under the rules.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,32 +10,14 @@ use pingora::http::ResponseHeader;
 
 use super::audit::{About, Audit, Finding};
 use super::body::{Collected, Unseen};
-use super::{Exchange, OverLimit, Refusal, Waf};
+use super::{Exchange, OverLimit, Refusal, Waf, scores};
 use crate::http::decompress::DecodeLimits;
 use crate::http::{length, media_type};
 use crate::telemetry::metrics::Metrics;
-use crate::waf::{Disruption, Exhausted, Match, Transaction, Verdict};
+use crate::waf::{Disruption, Exhausted, Limits, Transaction, Verdict};
 
-/// Bytes of a response's body that are taken: 512 KiB are looked at, and by one more rules know that it is longer.
-const MOST_RESPONSE_BYTES: usize = (512 << 10) + 1;
-/// Rules that the log names.
-const MOST_NAMED: usize = 8;
-/// Longest name of a variable in the log, in characters; clients name their arguments as they like.
-const NAME_CHARS: usize = 48;
-/// Rules of the Core Rule Set, and of packs, that only add up what others found.
-const SUMS: [std::ops::Range<u64>; 4] =
-    [949_000..950_000, 959_000..960_000, 980_000..990_000, 9_599_000..9_600_000];
-/// Where packs count, together with what the Core Rule Set found; and where that does: since version 4, and before.
-const SCORES: [&str; 4] =
-    ["edgeward_score", "blocking_inbound_anomaly_score", "anomaly_score", "inbound_anomaly_score"];
-const OUTBOUND_SCORES: [&str; 2] = ["blocking_outbound_anomaly_score", "outbound_anomaly_score"];
-const THRESHOLDS: [&str; 2] = ["inbound_anomaly_score_threshold", "outbound_anomaly_score_threshold"];
-
-/// Whether the rule only adds up what others found.
-pub fn is_sum(rule: u64) -> bool {
-    SUMS.iter().any(|sums| sums.contains(&rule))
-}
-
+/// Bytes of a response's body that are taken: by one more than are looked at rules know that it is longer.
+const MOST_RESPONSE_BYTES: usize = Limits::DEFAULT.response_body_bytes + 1;
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
     transaction: Transaction,
@@ -66,14 +47,6 @@ impl Drop for Examination {
         let matches: Vec<_> = matches.iter().filter(|found| found.audit).collect();
         let is_told = self.transaction.audit().unwrap_or(!matches.is_empty());
         if let Some((audit, about)) = self.audit.as_ref().filter(|_| is_told) {
-            let scores = [
-                ("score", self.score(&SCORES)),
-                ("threshold", self.score(&THRESHOLDS[..1])),
-                ("outbound_score", self.score(&OUTBOUND_SCORES)),
-                ("outbound_threshold", self.score(&THRESHOLDS[1..])),
-            ];
-            let scores: Vec<_> =
-                scores.into_iter().filter_map(|(name, score)| Some((name, score?))).collect();
             audit.write(&Finding {
                 about,
                 request_id: &self.request_id,
@@ -83,7 +56,7 @@ impl Drop for Examination {
                     (_, false) => "refused",
                 },
                 reason: self.refused,
-                scores: &scores,
+                scores: &scores::all(&self.transaction),
                 conceals: &|variable| self.transaction.conceals(variable),
                 matches: &matches,
             });
@@ -274,7 +247,7 @@ impl Examination {
         match verdict {
             Verdict::Pass => Ok(()),
             Verdict::Refuse(disruption) => {
-                let refusal = refusal(disruption).why(self.why());
+                let refusal = refusal(disruption).why(scores::why(&self.transaction));
                 self.refuse(refusal)
             }
             Verdict::Exhausted(Exhausted::BodyBytes) => self.unseen(Unseen::TooLong),
@@ -309,34 +282,9 @@ impl Examination {
         Err(refusal)
     }
 
-    /// The largest of these variables.
-    fn score(&self, names: &[&str]) -> Option<u64> {
-        let values = names.iter().filter_map(|name| std::str::from_utf8(self.transaction.tx(name)?).ok());
-        values.filter_map(|value| value.parse().ok()).max()
-    }
-
     fn note(&self, what: &str, limit: std::fmt::Arguments<'_>) {
         let request_id = &*self.request_id;
         log::info!(request_id, limit:%; "a {what} went on without having been examined to its end");
-    }
-
-    /// The score and the rules that made it, with the names of what they matched and never its values.
-    fn why(&self) -> String {
-        let mut why = String::new();
-        if let Some(score) = self.score(&SCORES) {
-            _ = write!(why, "score {score}: ");
-        }
-        let mut named: Vec<&Match> = Vec::new();
-        for found in self.transaction.matches().iter().filter(|found| found.log) {
-            if !is_sum(found.rule) && named.iter().all(|other| other.rule != found.rule) {
-                named.push(found);
-            }
-        }
-        for (at, found) in named.iter().take(MOST_NAMED).enumerate() {
-            let separator = if at == 0 { "" } else { ", " };
-            _ = write!(why, "{separator}{} {:.*}", found.rule, NAME_CHARS, found.variable);
-        }
-        why
     }
 }
 

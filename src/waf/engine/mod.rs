@@ -80,16 +80,21 @@ pub struct Limits {
     pub time_ns: u64,
 }
 
+impl Limits {
+    /// For the rules of a service.
+    pub const DEFAULT: Self = Self {
+        request_body_bytes: 128 << 10,
+        response_body_bytes: 512 << 10,
+        values: 4_000,
+        depth: 64,
+        files: 64,
+        time_ns: 20_000_000,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            request_body_bytes: 128 << 10,
-            response_body_bytes: 512 << 10,
-            values: 4_000,
-            depth: 64,
-            files: 64,
-            time_ns: 20_000_000,
-        }
+        Self::DEFAULT
     }
 }
 
