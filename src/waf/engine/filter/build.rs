@@ -1,19 +1,16 @@
-//! Builds the prefilter from a plan.
+//! Builds the prefilter from a plan: which link of which rule it tests, and by what it knows where.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aho_corasick::dfa::DFA;
-use aho_corasick::{MatchKind, StartKind};
-
 use super::classes::{ClassSet, Classes};
+use super::literals::Literals;
 use super::look::WORDS;
+use super::scopes::{Looks, Scopes};
 use super::screen::Screen;
-use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Scope, Screened, Step, insert};
+use super::worth::{Odds, can_be_screened, does_nothing, is_likely, odds, required_of};
+use super::{Bits, Filter, Group, Needed, Pipeline, SHORT_BYTES, Screened, Step, insert};
 use crate::waf::compile::RequiredOf;
-use crate::waf::engine::collect::{Stored, stored};
-use crate::waf::engine::plan::{Members, Plan, PlannedLink, PlannedTarget, RuleId, ScreenedLink, Test};
-use crate::waf::engine::run::argument_is_constant;
-use crate::waf::engine::values::BASES;
+use crate::waf::engine::plan::{Plan, PlannedLink, RuleId, ScreenedLink, Test};
 use crate::waf::ir::Variable;
 use crate::waf::pattern::{Clause, Regex, Required};
 use crate::waf::transform::{ByteSet, Transformation};
@@ -22,12 +19,8 @@ use crate::waf::transform::{ByteSet, Transformation};
 const RULES: usize = WORDS * 64;
 /// Pipelines of rules that are screened.
 const PIPELINES: usize = 128;
-/// From this likelihood on a rule's text is a candidate more often than not worth it.
-const COMMON: f64 = 0.25;
 /// Patterns of one group.
 const GROUP: usize = 8;
-/// Names longer than this are not looked for by name here.
-const NAME_BYTES: usize = 64;
 
 impl Filter {
     /// Takes up each rule that can be screened, and marks it so; chains `by_later` links, too, where nobody asks for
@@ -75,127 +68,18 @@ impl Filter {
     }
 }
 
-/// Whether nothing comes of the link but that the next one is tested.
-fn does_nothing(link: &PlannedLink) -> bool {
-    link.actions.is_empty() && (link.negated || !link.capture)
-}
-
-/// How many requests have a value that is worth a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Odds {
-    /// Those with a text that few have.
-    Few,
-    /// Those that have a member of a name.
-    Some,
-    Most,
-}
-
-fn odds(link: &PlannedLink, required: &Required) -> Odds {
-    let is_named = |target: &PlannedTarget| matches!(target.members, Members::Named(_));
-    let is_usual = |target: &PlannedTarget| USUAL.contains(&target.variable);
-    if !is_likely(required) && !link.targets.iter().any(is_usual) {
-        Odds::Few
-    } else if link.targets.iter().all(is_named) {
-        Odds::Some
-    } else {
-        Odds::Most
-    }
-}
-
-/// Whether many texts have what it takes.
-fn is_likely(required: &Required) -> bool {
-    required.clauses.first().is_none_or(|clause| clause.likelihood() > COMMON)
-}
-
-/// Whether the test's outcome depends on the text alone, and its values, once there, do not change.
-fn can_be_screened(link: &PlannedLink) -> bool {
-    let stays = |target: &PlannedTarget| {
-        let short = !matches!(&target.members, Members::Named(name) if name.len() > NAME_BYTES);
-        !target.count
-            && short
-            && match stored(target.variable) {
-                Stored::Values(_) | Stored::Names(_) => true,
-                Stored::Single => SETTLED.contains(&target.variable),
-                Stored::Elsewhere => false,
-            }
-    };
-    let pure = match &link.test {
-        Test::Always | Test::Never | Test::RegexExpansion(..) => false,
-        test => argument_is_constant(test),
-    };
-    pure && !link.targets.is_empty() && link.targets.iter().all(stays)
-}
-
-/// Single variables that are set once.
-const SETTLED: &[Variable] = &[
-    Variable::QueryString,
-    Variable::RemoteAddr,
-    Variable::RequestBasename,
-    Variable::RequestBody,
-    Variable::RequestFilename,
-    Variable::RequestLine,
-    Variable::RequestMethod,
-    Variable::RequestProtocol,
-    Variable::RequestUri,
-    Variable::RequestUriRaw,
-    Variable::ResponseBody,
-    Variable::ResponseProtocol,
-    Variable::ResponseStatus,
-];
-
-/// Those that are the same for most requests, and so most often what a rule looks for.
-const USUAL: &[Variable] = &[
-    Variable::RequestLine,
-    Variable::RequestMethod,
-    Variable::RequestProtocol,
-    Variable::ResponseProtocol,
-    Variable::ResponseStatus,
-];
-
-/// What a text needs for the link's test to pass.
-fn required_of(link: &PlannedLink, of_pattern: Option<&Required>) -> Required {
-    let one_of = |bytes: ByteSet| Clause { bytes: bytes.to_ascii_lowercase(), literals: BTreeSet::new() };
-    let needs = |least_bytes, clauses| Required { clauses, least_bytes };
-    match &link.test {
-        // Any text may lack what the test looks for.
-        _ if link.negated => Required::default(),
-        Test::BytesOutside(allowed) => needs(1, vec![one_of(allowed.complement())]),
-        Test::BadUrlEncoding => needs(1, vec![one_of(ByteSet::of(b"%"))]),
-        Test::BadUtf8 => needs(1, vec![one_of(ByteSet::range(0x80, 0xff))]),
-        // One word is one token, and no fingerprint of an attack has one alone.
-        Test::SqlInjection => {
-            let word = ByteSet::range(b'a', b'z').union(ByteSet::range(b'0', b'9')).union(ByteSet::of(b"_"));
-            let word = word.union(ByteSet::range(b'A', b'Z'));
-            needs(2, vec![one_of(word.complement())])
-        }
-        // A tag needs `<`, an attribute a value.
-        Test::Xss => needs(2, vec![one_of(ByteSet::of(b"<="))]),
-        _ => of_pattern.cloned().unwrap_or_default(),
-    }
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Place {
-    Single(Variable),
-    /// Values of a base, by its number.
-    Values(u8),
-    /// Names of a base.
-    Names(u8),
-}
-
 #[derive(Default)]
 struct Builder {
     rules: Vec<(RuleId, u16)>,
     rest: Vec<Vec<(ByteSet, Box<[u32]>)>>,
     least_bytes: Vec<usize>,
     needs: Vec<(ByteSet, Vec<u16>)>,
-    literal: Vec<u16>,
+    need_literal: Vec<u16>,
     instead: Vec<(ByteSet, Vec<u16>)>,
     literals: HashMap<Vec<u8>, u32>,
     by_literal: Vec<Vec<u16>>,
     pipelines: Vec<(Vec<Transformation>, bool, Vec<u16>)>,
-    targets: Vec<(u16, Vec<PlannedTarget>, Vec<PlannedTarget>)>,
+    targets: Vec<Looks>,
     /// Rules that most texts are candidates for, with their patterns, by what they look at.
     common: BTreeMap<Vec<Variable>, Vec<(u16, u32)>>,
 }
@@ -221,7 +105,7 @@ impl Builder {
         }
         let rest = if literals.is_empty() { Vec::new() } else { literals.split_off(1) };
         if let Some(first) = literals.pop() {
-            self.literal.push(bit);
+            self.need_literal.push(bit);
             if first.bytes != ByteSet::EMPTY {
                 note(&mut self.instead, first.bytes, bit);
             }
@@ -243,7 +127,7 @@ impl Builder {
             Some((_, _, rules)) => rules.push(bit),
             None => self.pipelines.push((steps, link.multi_match, vec![bit])),
         }
-        self.targets.push((bit, link.targets.to_vec(), link.excluded.to_vec()));
+        self.targets.push(Looks { bit, at: link.targets.to_vec(), not_at: link.excluded.to_vec() });
         bit
     }
 
@@ -265,11 +149,6 @@ impl Builder {
             }
             set
         };
-        let automaton = automaton(&self.literals)?;
-        let mut scopes = BTreeMap::new();
-        for (bit, targets, excluded) in &self.targets {
-            add_targets(&mut scopes, words, *bit, targets, excluded);
-        }
         let steps: BTreeSet<_> = self.pipelines.iter().flat_map(|(steps, ..)| steps).copied().collect();
         let classes = self.classes(&steps);
         let pipelines: Vec<_> = self
@@ -282,11 +161,7 @@ impl Builder {
                 rules: set(rules),
             })
             .collect();
-        for (scope, number) in scopes.values_mut().zip(0_u16..) {
-            finish_scope(scope, number, &pipelines);
-        }
-        let [values, names] = [Place::Values, Place::Names].map(|place| by_base(&scopes, place));
-        let singles = singles(scopes);
+        let scopes = Scopes::new(&self.targets, words, &pipelines);
         let groups = groups(plan, &self.common, set);
         let fits = |length: usize| -> Bits {
             let fit = (0_u16..).zip(&self.least_bytes).filter(|(_, least)| **least <= length);
@@ -300,16 +175,13 @@ impl Builder {
             words,
             by_length: (0..=SHORT_BYTES).map(fits).chain([fits(usize::MAX)]).collect(),
             screen: Screen { needs: sets(&self.needs), all: set(&every) },
-            literal: set(&self.literal),
+            need_literal: set(&self.need_literal),
             instead: sets(&self.instead),
-            by_literal: self.by_literal.into_iter().map(Into::into).collect(),
+            literals: Literals::new(&self.literals, self.by_literal)?,
             rules: screened(&self.rules, self.rest, &classes),
-            automaton,
             steps: with_classes(&steps, &classes),
             pipelines,
-            values,
-            names,
-            singles,
+            scopes,
             groups,
             classes,
         })
@@ -349,35 +221,6 @@ fn same_pipeline(
     *steps == *link.pipeline && *multi_match == link.multi_match
 }
 
-/// One automaton of all literals, numbered as they are.
-fn automaton(literals: &HashMap<Vec<u8>, u32>) -> Result<Option<DFA>, String> {
-    if literals.is_empty() {
-        return Ok(None);
-    }
-    let mut literals: Vec<_> = literals.iter().collect();
-    literals.sort_by_key(|(_, at)| **at);
-    let built = DFA::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .start_kind(StartKind::Unanchored)
-        .prefilter(false)
-        .build(literals.iter().map(|(literal, _)| literal.as_slice()));
-    built.map(Some).map_err(|error| error.to_string())
-}
-
-fn by_base(scopes: &BTreeMap<Place, Scope>, place: fn(u8) -> Place) -> Vec<Scope> {
-    let bases = 0..u8::try_from(BASES).unwrap_or(u8::MAX);
-    bases.map(|base| scopes.get(&place(base)).cloned().unwrap_or_default()).collect()
-}
-
-fn singles(scopes: BTreeMap<Place, Scope>) -> Vec<(Variable, Scope)> {
-    let single = |(place, scope)| match place {
-        Place::Single(variable) => Some((variable, scope)),
-        _ => None,
-    };
-    scopes.into_iter().filter_map(single).collect()
-}
-
 /// Groups of rules whose patterns are compiled together, too.
 ///
 /// Only rules that look at the same are: one that matches nearly everything would have the others tested, too.
@@ -398,87 +241,4 @@ fn groups(
         groups.push(Group { rules: set(&bits), any, id: plan.patterns.len() + groups.len() });
     }
     groups
-}
-
-fn places(variable: Variable) -> Vec<Place> {
-    match stored(variable) {
-        Stored::Single => vec![Place::Single(variable)],
-        Stored::Values(bases) => bases.iter().map(|base| Place::Values(*base as u8)).collect(),
-        Stored::Names(bases) => bases.iter().map(|base| Place::Names(*base as u8)).collect(),
-        Stored::Elsewhere => Vec::new(),
-    }
-}
-
-fn add_targets(
-    scopes: &mut BTreeMap<Place, Scope>,
-    words: usize,
-    bit: u16,
-    targets: &[PlannedTarget],
-    excluded: &[PlannedTarget],
-) {
-    let empty = || -> Bits { vec![0; words].into() };
-    for target in targets {
-        for place in places(target.variable) {
-            let scope = scopes.entry(place).or_insert_with(|| Scope { all: empty(), ..Scope::default() });
-            match &target.members {
-                Members::Named(name) => insert(entry(&mut scope.named, name, empty), bit),
-                // A pattern may stand twice: its rules are added each time.
-                Members::Matching(pattern) => {
-                    let mut rules = empty();
-                    insert(&mut rules, bit);
-                    scope.matching.push((*pattern, rules));
-                }
-                Members::All | Members::Slot(_) | Members::Slots(..) => insert(&mut scope.all, bit),
-            }
-        }
-    }
-    // What is excluded by name need not be tested, if the same place is not named besides. The runner leaves it out
-    // in any case.
-    for target in excluded {
-        let Members::Named(name) = &target.members else { continue };
-        let same = |other: &PlannedTarget| {
-            other.variable != target.variable
-                && places(other.variable).iter().any(|place| places(target.variable).contains(place))
-        };
-        if name.len() > NAME_BYTES || targets.iter().any(same) {
-            continue;
-        }
-        for place in places(target.variable) {
-            if let Some(scope) = scopes.get_mut(&place) {
-                insert(entry(&mut scope.not_named, name, empty), bit);
-            }
-        }
-    }
-}
-
-fn entry<'a>(
-    sets: &'a mut Vec<(Box<[u8]>, Bits)>,
-    name: &[u8],
-    empty: impl FnOnce() -> Bits,
-) -> &'a mut [u64] {
-    let at = sets.iter().position(|(known, _)| **known == *name).unwrap_or_else(|| {
-        sets.push((name.into(), empty()));
-        sets.len() - 1
-    });
-    sets.get_mut(at).map_or(&mut [], |(_, set)| set)
-}
-
-fn finish_scope(scope: &mut Scope, number: u16, pipelines: &[Pipeline]) {
-    scope.number = number;
-    scope.by_name = !(scope.named.is_empty() && scope.not_named.is_empty() && scope.matching.is_empty());
-    let sets = scope
-        .named
-        .iter()
-        .map(|(_, rules)| rules)
-        .chain(scope.matching.iter().map(|(_, rules)| rules))
-        .chain([&scope.all]);
-    let mut any = vec![0; scope.all.len()];
-    for set in sets {
-        any.iter_mut().zip(set).for_each(|(any, word)| *any |= word);
-    }
-    let meets = |pipeline: &Pipeline| pipeline.rules.iter().zip(&any).any(|(a, b)| a & b != 0);
-    for (at, pipeline) in pipelines.iter().enumerate().filter(|(_, pipeline)| meets(pipeline)) {
-        scope.pipelines |= 1 << at;
-        scope.steps |= pipeline.step_set;
-    }
 }

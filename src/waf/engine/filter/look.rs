@@ -1,24 +1,20 @@
 //! Looks at values as they arrive.
 
-use aho_corasick::Anchored;
-use aho_corasick::automaton::{Automaton, StateID};
-
 use super::classes::ClassSet;
+use super::scopes::Scope;
 use super::seen::Key;
-use super::stamps::Stamps;
 use super::texts::{Known, TextId, Texts};
-use super::{Filter, Findings, Needed, Pipeline, Scope, bits, insert};
+use super::{Filter, Findings, Needed, Pipeline, bits};
 use crate::waf::engine::operators::{self, Operands};
 use crate::waf::engine::run::{Runner, argument_of};
 use crate::waf::engine::state::State;
 use crate::waf::engine::values::ValueRef;
 use crate::waf::meter::{Meter, byte_ns};
-use crate::waf::pattern::LITERAL_BYTES;
 
 impl Runner<'_> {
     /// Looks at all values that have arrived since the last time.
     pub(in crate::waf::engine) fn look(&mut self, filter: &Filter) {
-        for (variable, scope) in &filter.singles {
+        for (variable, scope) in &filter.scopes.singles {
             let bit = 1_u128 << (*variable as u32 % 128);
             if self.state.findings.seen_singles & bit == 0 && self.state.values.single(*variable).is_some() {
                 self.state.findings.seen_singles |= bit;
@@ -29,10 +25,10 @@ impl Runner<'_> {
             let Ok(at) = u32::try_from(self.state.findings.seen) else { return };
             self.state.findings.seen += 1;
             let Some(base) = self.state.values.named(at).map(|named| named.base as usize) else { return };
-            if let Some(scope) = filter.names.get(base) {
+            if let Some(scope) = filter.scopes.names.get(base) {
                 self.look_at(filter, scope, ValueRef::Name(at));
             }
-            if let Some(scope) = filter.values.get(base) {
+            if let Some(scope) = filter.scopes.values.get(base) {
                 self.look_at(filter, scope, ValueRef::Value(at));
             }
         }
@@ -196,7 +192,7 @@ impl Look<'_> {
         if !meet(screened, rules) {
             return;
         }
-        if *known == Known::Screened && meet_all([screened, rules, &self.filter.literal]) {
+        if *known == Known::Screened && meet_all([screened, rules, &self.filter.need_literal]) {
             self.scan(alike, &mut findings.texts, &mut operands.caches.meter);
         }
         let mut candidates = [0_u64; WORDS];
@@ -273,82 +269,23 @@ impl Look<'_> {
             found.iter_mut().zip(rules).for_each(|(found, also)| *found |= also);
         }
         let mut stamps = std::mem::take(&mut texts.stamps);
-        stamps.begin(self.filter.by_literal.len());
         let text = texts.text(self.value, id);
         meter.spend(text.len() * byte_ns::SCAN);
-        self.literals(text, &mut stamps, found);
+        self.filter.literals.find(text, &mut stamps, found);
         let (known, candidates) = texts.candidates(id, self.filter.words);
         *known = Known::Scanned;
-        for ((candidates, literal), found) in candidates.iter_mut().zip(&self.filter.literal).zip(&*found) {
+        for ((candidates, literal), found) in
+            candidates.iter_mut().zip(&self.filter.need_literal).zip(&*found)
+        {
             *candidates &= !literal | found;
         }
         self.drop_lacking(candidates, classes, |literal| stamps.has(literal));
         texts.stamps = stamps;
     }
 
-    fn literals(&self, text: &[u8], stamps: &mut Stamps, found: &mut [u64]) {
-        let Some(automaton) = &self.filter.automaton else { return };
-        let Ok(start) = automaton.start_state(Anchored::No) else { return };
-        let mut hit = |state: StateID| {
-            // Text of many words comes to the same few states again and again.
-            if !stamps.comes_to(state.as_u32()) {
-                return;
-            }
-            for place in 0..automaton.match_len(state) {
-                let literal = automaton.match_pattern(state, place);
-                if stamps.find(literal.as_u32()) {
-                    let rules = self.filter.by_literal.get(literal.as_usize()).into_iter().flatten();
-                    rules.for_each(|bit| insert(found, *bit));
-                }
-            }
-        };
-        let mut step = |state: &mut StateID, byte: u8| {
-            *state = automaton.next_state(Anchored::No, *state, byte);
-            if automaton.is_special(*state) && automaton.is_match(*state) {
-                hit(*state);
-            }
-        };
-        let quarter = text.len() / 4;
-        if quarter >= 4 * LITERAL_BYTES {
-            // Each step waits for the table; four at a time wait together. Quarters overlap by what a literal that
-            // spans two of them needs.
-            let whole = quarter + LITERAL_BYTES - 1;
-            let parts =
-                [0, quarter, 2 * quarter].map(|start| text.get(start..start + whole).unwrap_or_default());
-            let [a, b, c] = parts;
-            let rest = text.get(3 * quarter..).unwrap_or_default();
-            let (fourth, last) = rest.split_at_checked(whole).unwrap_or((rest, &[]));
-            let mut states = [start; 4];
-            let [one, two, three, four] = &mut states;
-            for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(fourth) {
-                step(one, *a);
-                step(two, *b);
-                step(three, *c);
-                step(four, *d);
-            }
-            if fourth.len() == whole {
-                for byte in last {
-                    step(four, *byte);
-                }
-                return;
-            }
-            // The last quarter is shorter than the others with their overlap: they are finished one by one.
-            for (state, part) in [(one, a), (two, b), (three, c)] {
-                for byte in part.get(fourth.len()..).unwrap_or_default() {
-                    step(state, *byte);
-                }
-            }
-            return;
-        }
-        let mut state = start;
-        for byte in text {
-            step(&mut state, *byte);
-        }
-    }
-
     /// Takes out the rules that need other literals besides, which the text lacks.
     fn drop_lacking(&self, candidates: &mut [u64], classes: ClassSet, has: impl Fn(u32) -> bool) {
-        let words = candidates.iter_mut().zip(&self.filter.literal).enumerate();
+        let words = candidates.iter_mut().zip(&self.filter.need_literal).enumerate();
         for (place, (word, literal)) in words {
             for bit in bits(*word & literal, place) {
                 let Some(screened) = self.filter.rules.get(usize::from(bit)) else { continue };

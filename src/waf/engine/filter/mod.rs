@@ -8,20 +8,22 @@
 
 mod build;
 mod classes;
+mod literals;
 mod look;
+mod scopes;
 mod screen;
 mod seen;
 mod stamps;
 mod texts;
+mod worth;
 
-use aho_corasick::dfa::DFA;
-
-use super::plan::{PatternId, RuleId};
+use super::plan::RuleId;
 use super::values::{ValueRef, Values};
-use crate::waf::ir::Variable;
 use crate::waf::pattern::{Caches, Regex};
 use crate::waf::transform::Transformation;
 use classes::{ClassSet, Classes};
+use literals::Literals;
+use scopes::Scopes;
 use screen::Screen;
 use seen::Seen;
 use texts::Texts;
@@ -42,19 +44,14 @@ pub(in crate::waf) struct Filter {
     classes: Classes,
     screen: Screen,
     /// Rules that need a literal, and not any other.
-    literal: Bits,
+    need_literal: Bits,
     /// Bytes that do instead of the literal.
     instead: Vec<(ClassSet, Bits)>,
-    /// By literal: rules for which it may be enough.
-    by_literal: Vec<Box<[u16]>>,
-    automaton: Option<DFA>,
+    literals: Literals,
     pipelines: Vec<Pipeline>,
     /// All steps of the pipelines.
     steps: Box<[Step]>,
-    /// By base of the values, and of the names.
-    values: Vec<Scope>,
-    names: Vec<Scope>,
-    singles: Vec<(Variable, Scope)>,
+    scopes: Scopes,
     groups: Vec<Group>,
     /// Rules that a text of so many bytes is long enough for; the last, for any longer one.
     by_length: Vec<Bits>,
@@ -62,6 +59,8 @@ pub(in crate::waf) struct Filter {
 
 /// Rules are told by the length of texts up to so many bytes.
 const SHORT_BYTES: usize = 32;
+/// Names longer than this are not looked for by name here.
+const NAME_BYTES: usize = 64;
 
 /// Rules whose patterns most texts are candidates for. One automaton tells whether any of them matches.
 #[derive(Debug)]
@@ -105,26 +104,6 @@ struct Pipeline {
 struct Step {
     by: Transformation,
     changes: ClassSet,
-}
-
-/// The rules that look at values of a place.
-#[derive(Debug, Clone, Default)]
-struct Scope {
-    /// Whatever their name is.
-    all: Bits,
-    /// Of this name, in lower case.
-    named: Vec<(Box<[u8]>, Bits)>,
-    /// Not of this name.
-    not_named: Vec<(Box<[u8]>, Bits)>,
-    matching: Vec<(PatternId, Bits)>,
-    /// Whether the name of a value has a say in it.
-    by_name: bool,
-    /// Its number.
-    number: u16,
-    /// Which of [`Filter::pipelines`] they have, a bit each.
-    pipelines: u128,
-    /// The transformations of those.
-    steps: u64,
 }
 
 /// What was found in the values of one transaction.
