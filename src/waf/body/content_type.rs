@@ -63,6 +63,22 @@ pub enum Processor {
     GraphQl,
 }
 
+impl Processor {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::UrlEncoded, Self::Multipart, Self::Json, Self::Xml, Self::GraphQl];
+
+    /// As `REQBODY_PROCESSOR` shows it; `GRAPHQL` is our own.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UrlEncoded => "URLENCODED",
+            Self::Multipart => "MULTIPART",
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+            Self::GraphQl => "GRAPHQL",
+        }
+    }
+}
+
 impl<'a> ContentType<'a> {
     /// Reads the value of one header line. Never fails: what is wrong is in [`ContentType::defect`].
     pub fn parse(value: &'a [u8]) -> Self {

@@ -3,6 +3,7 @@
 use super::numbers::{self, atoi};
 use super::plan::{Expansion, Part, PlannedAction, PlannedControl, PlannedLink, PlannedRule, PlannedUpdate};
 use super::run::Runner;
+use super::state::Format;
 use crate::waf::ir::{Switch, Variable};
 
 /// Variables of the environment.
@@ -97,7 +98,7 @@ impl Runner<'_> {
             }
             PlannedControl::Engine(to) => state.engine = *to,
             PlannedControl::BodyProcessor(name) => {
-                state.body_processor = Some(name.clone());
+                state.format = Format::named(name);
                 state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
             }
             PlannedControl::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,

@@ -13,8 +13,6 @@ mod run;
 mod state;
 mod tell;
 mod transaction;
-mod transaction_body;
-mod transaction_graphql;
 mod tx;
 mod values;
 

@@ -9,6 +9,7 @@ use super::tx::Tx;
 use super::values::{Base, Values};
 use super::{Disruption, Interruption, Match};
 use crate::values::digits::{Buffer, decimal};
+use crate::waf::body::content_type::Processor;
 use crate::waf::ir::{EngineState, Phase, Severity, Variable};
 use crate::waf::meter::Meter;
 use crate::waf::pattern::Caches;
@@ -28,6 +29,27 @@ pub(super) enum Allowed {
     Phase(Phase),
     Request,
     All,
+}
+
+/// What a request's body is said to be, by its type or by a rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    #[default]
+    Unsaid,
+    Known(Processor),
+    /// Something of a name that nobody knows.
+    Unknown,
+}
+
+impl Format {
+    /// The one that a rule names.
+    pub(super) fn named(name: &str) -> Self {
+        match Processor::ALL.into_iter().find(|known| known.name() == name) {
+            Some(known) => Self::Known(known),
+            None if name.is_empty() => Self::Unsaid,
+            None => Self::Unknown,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +84,8 @@ pub(super) struct State {
     /// The rule that runs.
     pub(super) rule: RuleId,
     pub(super) highest_severity: Option<Severity>,
-    pub(super) body_processor: Option<Box<str>>,
+    /// What the request's body is read as.
+    pub(super) format: Format,
     pub(super) force_body: bool,
     pub(super) read_request_body: bool,
     pub(super) read_response_body: bool,
@@ -97,7 +120,7 @@ impl State {
         self.allowed = Allowed::No;
         self.interruption = None;
         self.highest_severity = None;
-        self.body_processor = None;
+        self.format = Format::Unsaid;
         self.force_body = false;
         self.audit = None;
         self.concealed.clear();

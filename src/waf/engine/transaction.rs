@@ -1,21 +1,25 @@
 //! One request and its response, phase by phase, as the caller learns of them.
 
+mod body;
+mod documents;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::run::Runner;
-use super::state::State;
+use super::state::{Format, State};
 use super::values::{Base, Source, Span, Values};
 use super::{Engine, Exhausted, Interruption, Match, Verdict};
 use crate::values::digits::{push, push_ip};
-use crate::waf::body::{self, Fault, Kind, content_type, cookie, urlencoded};
+use crate::waf::body::content_type::ContentType;
+use crate::waf::body::{Fault, Kind, Limits, cookie, urlencoded};
 use crate::waf::ir::{EngineState, Phase, Variable};
 
 /// One request and its response. Feed it in order; each phase ends with a call that returns a [`Verdict`].
 #[derive(Debug)]
 pub struct Transaction {
-    pub(super) engine: Arc<Engine>,
-    pub(super) state: Box<State>,
+    engine: Arc<Engine>,
+    state: Box<State>,
 }
 
 impl Drop for Transaction {
@@ -56,7 +60,7 @@ impl Transaction {
             Variable::MscPcreLimitsExceeded,
         ]
         .iter()
-        .chain(super::transaction_body::MULTIPART)
+        .chain(body::MULTIPART)
         {
             values.set(*variable, zero);
         }
@@ -250,7 +254,7 @@ impl Transaction {
         self.state.tx.value(at)
     }
 
-    pub(super) fn phase(&mut self, phase: Phase) -> Verdict {
+    fn phase(&mut self, phase: Phase) -> Verdict {
         if self.state.engine == EngineState::Off {
             return Verdict::Pass;
         }
@@ -278,12 +282,12 @@ impl Transaction {
         }
     }
 
-    pub(super) fn limits(&self) -> body::Limits {
+    fn limits(&self) -> Limits {
         let limits = &self.engine.limits;
         let settings = &self.engine.settings;
         let bytes = limits.request_body_bytes.max(64 << 10);
         let items = limits.values.saturating_sub(self.state.values.len());
-        body::Limits {
+        Limits {
             items: settings.arguments.map_or(items, |most| most.min(items)),
             name_bytes: bytes,
             value_bytes: bytes,
@@ -308,7 +312,7 @@ impl Transaction {
     }
 
     /// Arguments in the form that queries have.
-    pub(super) fn arguments(&mut self, span: Span, base: Base) {
+    fn arguments(&mut self, span: Span, base: Base) {
         let limits = self.limits();
         let separator = self.engine.settings.argument_separator;
         let read = self.state.values.parse(span, only(Kind::Argument, base), |input, arena, mut sink| {
@@ -321,7 +325,7 @@ impl Transaction {
         }
     }
 
-    pub(super) fn count_arguments(&mut self) {
+    fn count_arguments(&mut self) {
         let values = &self.state.values;
         let arguments = values.of(Base::ArgGet).iter().chain(values.of(Base::ArgPost));
         let sizes =
@@ -332,17 +336,10 @@ impl Transaction {
 
     /// What the body will be read as. ModSecurity itself knows forms; its recommended rules add JSON and XML.
     fn content_type(&mut self, value: &[u8]) {
-        use content_type::Processor;
-        let name = match content_type::ContentType::parse(value).processor() {
-            Some(Processor::UrlEncoded) => "URLENCODED",
-            Some(Processor::Multipart) => "MULTIPART",
-            Some(Processor::Json) => "JSON",
-            Some(Processor::Xml) => "XML",
-            Some(Processor::GraphQl) => "GRAPHQL",
-            None => return,
-        };
-        self.state.body_processor = Some(name.into());
-        self.state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
+        if let Some(processor) = ContentType::parse(value).processor() {
+            self.state.format = Format::Known(processor);
+            self.state.values.set_text(Variable::ReqbodyProcessor, processor.name().as_bytes());
+        }
     }
 }
 
@@ -371,6 +368,6 @@ fn base_of(path: &[u8]) -> usize {
 }
 
 /// Items of one kind, for one collection.
-pub(super) fn only(kind: Kind, base: Base) -> impl Fn(Kind) -> Option<Base> {
+fn only(kind: Kind, base: Base) -> impl Fn(Kind) -> Option<Base> {
     move |found| (found == kind).then_some(base)
 }

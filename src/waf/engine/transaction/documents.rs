@@ -8,10 +8,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use super::transaction::{Transaction, only};
-use super::transaction_body::only_limits;
-use super::values::{Base, Named, Span, Values};
+use super::body::only_limits;
+use super::{Transaction, only};
 use crate::waf::body::{Fault, Kind, graphql, json};
+use crate::waf::engine::values::{Base, Named, Span, Values};
 use crate::waf::meter::byte_ns;
 
 /// The member of `extensions` that stands for a query which the server knows.

@@ -1,10 +1,12 @@
 //! The request's body: what it is read as, and what is odd about it.
 
-use super::transaction::{Transaction, only};
-use super::values::{Base, Source, Span};
-use super::{Exhausted, Verdict};
+use super::{Transaction, only};
+use crate::waf::body::content_type::Processor;
 use crate::waf::body::multipart::{self, Flag};
 use crate::waf::body::{Fault, Kind, json, xml};
+use crate::waf::engine::state::Format;
+use crate::waf::engine::values::{Base, Source, Span};
+use crate::waf::engine::{Exhausted, Verdict};
 use crate::waf::ir::{EngineState, Phase, Variable};
 use crate::waf::meter::byte_ns;
 
@@ -83,7 +85,7 @@ impl Transaction {
     /// How much of the body is looked at: of one that is no upload, it may be less.
     fn most_body_bytes(&self) -> usize {
         let most = self.engine.limits.request_body_bytes;
-        let is_upload = self.state.body_processor.as_deref() == Some("MULTIPART");
+        let is_upload = self.state.format == Format::Known(Processor::Multipart);
         let without_files = self.engine.settings.request_body_no_files_bytes.filter(|_| !is_upload);
         without_files.map_or(most, |least| least.min(most))
     }
@@ -102,40 +104,26 @@ impl Transaction {
 
     fn read_body(&mut self) {
         let body = self.state.values.whole(Source::RequestBody);
-        let processor = self.state.body_processor.clone();
-        let mut keep = self.state.force_body;
-        let first = self.state.values.len();
-        let read = match processor.as_deref() {
-            Some("URLENCODED") => {
-                keep = true;
+        let (first, format) = (self.state.values.len(), self.state.format);
+        let read = match format {
+            Format::Known(Processor::UrlEncoded) => {
                 self.arguments(body, Base::ArgPost);
                 Ok(())
             }
-            // A rule that looks at REQUEST_BODY looks for what names and values do not show, such as `"a":`.
-            Some("JSON") => {
-                keep = true;
-                self.json(body, false)
-            }
-            Some("GRAPHQL") => {
-                keep = true;
-                self.query(body, Base::ArgPost)
-            }
-            // Of XML, names are no values, and files are for no rule to look at as a whole.
-            Some("XML") => self.xml(body),
-            Some("MULTIPART") => self.multipart(body),
-            Some(other) if !other.is_empty() => {
-                keep = true;
-                Err(Fault::Malformed { what: "no processor of this name is known", at: 0 })
-            }
-            _ => {
-                keep = true;
-                Ok(())
-            }
+            Format::Known(Processor::Json) => self.json(body, false),
+            Format::Known(Processor::GraphQl) => self.query(body, Base::ArgPost),
+            Format::Known(Processor::Xml) => self.xml(body),
+            Format::Known(Processor::Multipart) => self.multipart(body),
+            Format::Unknown => Err(Fault::Malformed { what: "no processor of this name is known", at: 0 }),
+            Format::Unsaid => Ok(()),
         };
-        if keep {
+        // A rule that looks at REQUEST_BODY looks for what names and values do not show, such as `"a":`. Of XML, names are
+        // no values, and files are for no rule to look at as a whole.
+        let is_kept = !matches!(format, Format::Known(Processor::Xml | Processor::Multipart));
+        if is_kept || self.state.force_body {
             self.state.values.set(Variable::RequestBody, body);
         }
-        let is_known = matches!(processor.as_deref(), Some("JSON" | "XML" | "MULTIPART" | "GRAPHQL"));
+        let is_known = matches!(format, Format::Known(known) if known != Processor::UrlEncoded);
         let read = if is_known { read } else { read.and(self.read_by_its_look(body)) };
         let read = read.and(self.documents(first)).and(self.one_type());
         self.count_arguments();
