@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use regex::RegexBuilder;
 
-use super::{Ending, Output, Request, Response};
+use super::document::Output;
+use super::{Ending, Request, Response};
 use crate::waf::engine::{Disruption, Match, Transaction};
 
 /// What servers say of requests before any rule sees them.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Input;
+use super::document::Input;
 use crate::waf::transform::Transformation;
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
