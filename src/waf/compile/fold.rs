@@ -9,17 +9,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::constants;
+use super::known::{Variables, before_any_rule, join, outcome, updated};
 use crate::waf::engine::plan::{
     Expansion, Members, Part, Plan, PlannedAction, PlannedControl, PlannedDisruption, PlannedLink,
-    PlannedRule, PlannedTarget, PlannedUpdate, RuleId, Slot, Turn,
+    PlannedRule, PlannedUpdate, RuleId, Slot, Turn,
 };
-use crate::waf::engine::{add_text, simple_match, transformed};
 use crate::waf::ir::{Disruptive, Phase, Variable};
-
-/// A variable: its value or that it is not set, if that is known.
-type Known = Option<Option<Box<[u8]>>>;
-/// All of them, by slot.
-type Variables = Vec<Known>;
 
 /// Takes out what need not run; the ids of rules that are gone.
 pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
@@ -28,7 +23,7 @@ pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
     }
     let mut walk = Walk::new(plan);
     walk.reads_of_log();
-    let mut entry = known(plan);
+    let mut entry = before_any_rule(plan);
     let mut kept = Vec::new();
     for (phase, rules) in plan.phases.iter().enumerate() {
         // Where there is no response, the rules for the log run all the same.
@@ -42,11 +37,6 @@ pub(super) fn fold(plan: &mut Plan) -> Vec<u64> {
     let gone = apply(plan, initial, &kept);
     constants::write_in(plan, |slot| written.contains(&slot));
     gone
-}
-
-/// What is known before any rule has run.
-fn known(plan: &Plan) -> Variables {
-    plan.initial.iter().cloned().map(Some).collect()
 }
 
 fn apply(plan: &mut Plan, initial: Vec<Option<Box<[u8]>>>, kept: &[Vec<bool>]) -> Vec<u64> {
@@ -93,16 +83,6 @@ pub(super) fn reads_stale_match(plan: &Plan) -> bool {
         acts || link.targets.iter().any(|target| stale(target.variable))
             || link.test.argument().is_some_and(expands)
     })
-}
-
-/// What is known whichever of two ways a request came.
-fn join(mut one: Variables, other: &Variables) -> Variables {
-    for (known, other) in one.iter_mut().zip(other) {
-        if known != other {
-            *known = None;
-        }
-    }
-    one
 }
 
 /// Variables that rules read.
@@ -155,7 +135,7 @@ impl<'a> Walk<'a> {
         let mut walk = Self::new(self.plan);
         let turns = self.plan.phases.get(Phase::Logging.index()).into_iter().flatten();
         for rule in turns.filter_map(|turn| self.plan.rules.get(turn.rule as usize)) {
-            walk.stays(rule, &mut known(self.plan));
+            walk.stays(rule, &mut before_any_rule(self.plan));
         }
         self.logged = walk.read;
     }
@@ -360,47 +340,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether the rule matches, if that is known.
-fn outcome(rule: &PlannedRule, variables: &Variables) -> Option<bool> {
-    let mut all = true;
-    for (at, link) in rule.links.iter().enumerate() {
-        match passes(link, variables) {
-            // The first rule of a chain has done its actions by then.
-            Some(false) if at == 0 => return Some(false),
-            Some(true) if all => {}
-            _ => all = false,
-        }
-    }
-    all.then_some(true)
-}
-
-fn passes(link: &PlannedLink, variables: &Variables) -> Option<bool> {
-    if link.targets.is_empty() {
-        return Some(true);
-    }
-    let argument = match link.test.argument() {
-        Some(expansion) => expand(expansion, variables)?,
-        None => Vec::new(),
-    };
-    let mut any = false;
-    for target in &link.targets {
-        let value = value(target, variables)?;
-        let Some(value) = value else { continue };
-        let text = transformed(&link.pipeline, &value);
-        any |= simple_match(&link.test, &text, &argument)? != link.negated;
-    }
-    (link.excluded.is_empty() && !link.multi_match).then_some(any)
-}
-
-fn value(target: &PlannedTarget, variables: &Variables) -> Known {
-    let Members::Slot(slot) = target.members else { return None };
-    if target.variable != Variable::Tx {
-        return None;
-    }
-    let known = variables.get(slot as usize)?.clone()?;
-    Some(if target.count { Some(known.map_or(b"0", |_| b"1")[..].into()) } else { known })
-}
-
 /// Where a request goes on that the rule at this place matches.
 fn place_after(rule: &PlannedRule, at: usize) -> usize {
     rule.next.map_or(at + 1, |next| next as usize)
@@ -430,29 +369,4 @@ fn only_skips(rule: &PlannedRule) -> bool {
 fn ends_phase(rule: &PlannedRule) -> bool {
     let stops = rule.controls.iter().any(|control| matches!(control, PlannedControl::Engine(_)));
     stops || !matches!(rule.disruptive, PlannedDisruption::Plain(Disruptive::Pass))
-}
-
-fn expand(expansion: &Expansion, variables: &Variables) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    for part in &expansion.parts {
-        match part {
-            Part::Text(part) => text.extend_from_slice(part),
-            Part::Slot(slot) => text
-                .extend_from_slice(variables.get(*slot as usize)?.as_ref()?.as_deref().unwrap_or_default()),
-            Part::Variable(..) => return None,
-        }
-    }
-    Some(text)
-}
-
-/// What an update makes of a variable, if that is known.
-fn updated(slot: Slot, update: &PlannedUpdate, variables: &Variables) -> Known {
-    let old =
-        || variables.get(slot as usize)?.as_ref().map(|known| known.as_deref().unwrap_or_default().to_vec());
-    Some(match update {
-        PlannedUpdate::Remove => None,
-        PlannedUpdate::Set(text) => Some(expand(text, variables)?.into()),
-        PlannedUpdate::Add(text) => Some(add_text(&old()?, &expand(text, variables)?, 1).into()),
-        PlannedUpdate::Subtract(text) => Some(add_text(&old()?, &expand(text, variables)?, -1).into()),
-    })
 }

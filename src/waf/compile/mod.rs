@@ -3,6 +3,7 @@
 mod build;
 mod constants;
 mod fold;
+mod known;
 mod slots;
 
 use std::sync::Arc;
