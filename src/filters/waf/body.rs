@@ -3,11 +3,11 @@
 use crate::http::decompress::{DecodeFault, DecodeLimits, Decoder};
 
 /// Why a body is not looked at to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unseen {
-    /// It is longer than is looked at.
+    #[error("a body that is longer than is examined")]
     TooLong,
-    /// Its coding is not known, or it is not what its coding should give.
+    #[error("a body in an unknown coding, or not in the one that it names")]
     Coding,
 }
 

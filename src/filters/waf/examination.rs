@@ -18,6 +18,7 @@ use crate::waf::{Disruption, Exhausted, Limits, Transaction, Verdict};
 
 /// Bytes of a response's body that are taken: by one more than are looked at rules know that it is longer.
 const MOST_RESPONSE_BYTES: usize = Limits::DEFAULT.response_body_bytes + 1;
+
 /// A request that is examined. When it is over, the rules for the log run, and what matched is counted.
 pub(super) struct Examination {
     transaction: Transaction,
@@ -226,7 +227,7 @@ impl Examination {
         let over = taken.is_err();
         let (collected, waiting) = self.response.take_if(|_| end || over)?;
         if let Err(unseen) = taken {
-            self.note("response", format_args!("{unseen:?}"));
+            self.note(&unseen);
         }
         *body = Some(waiting.freeze());
         let bytes = collected.bytes().len();
@@ -252,10 +253,10 @@ impl Examination {
             }
             Verdict::Exhausted(Exhausted::BodyBytes) => self.unseen(Unseen::TooLong),
             Verdict::Exhausted(limit) if self.over_limit == OverLimit::Reject => {
-                self.refuse(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(format!("{limit:?}")))
+                self.refuse(Refusal::new(StatusCode::FORBIDDEN, "waf_limit").why(limit.to_string()))
             }
             Verdict::Exhausted(limit) => {
-                self.note("request", format_args!("{limit:?}"));
+                self.note(limit);
                 Ok(())
             }
         }
@@ -271,7 +272,7 @@ impl Examination {
                 self.refuse(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "waf_body_encoding"))
             }
             _ => {
-                self.note("request", format_args!("{unseen:?}"));
+                self.note(&unseen);
                 Ok(())
             }
         }
@@ -282,9 +283,9 @@ impl Examination {
         Err(refusal)
     }
 
-    fn note(&self, what: &str, limit: std::fmt::Arguments<'_>) {
+    fn note(&self, limit: &dyn std::error::Error) {
         let request_id = &*self.request_id;
-        log::info!(request_id, limit:%; "a {what} went on without having been examined to its end");
+        log::info!(request_id, limit:%; "an exchange went on without having been examined to its end");
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -47,6 +48,19 @@ impl Drop for Place {
     }
 }
 
+/// A place whose audit is kept, and what takes the lines that came since it was asked last.
+fn audited(test: &str) -> (Place, impl Fn() -> Vec<Value>) {
+    let mut place = Place::new(test);
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let lines = move || {
+        let Audit::Kept(lines) = &*kept else { unreachable!() };
+        let lines = std::mem::take(&mut *lines.lock().unwrap());
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    (place, lines)
+}
+
 fn told(refusal: &Refusal) -> (u16, &'static str) {
     (refusal.status.as_u16(), refusal.reason)
 }
@@ -73,6 +87,12 @@ fn sent(filter: &dyn Filter, sample: &mut Sample, pieces: &[&[u8]]) -> Result<()
 fn form(headers: &[(&'static str, &str)]) -> Sample {
     let kind = ("content-type", "application/x-www-form-urlencoded");
     Sample::new("POST", "/", &[&[kind], headers].concat())
+}
+
+fn zip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
 }
 
 const BLOCKED: Result<(), (u16, &str)> = Err((403, "waf_blocked"));
@@ -151,14 +171,8 @@ fn files_may_be_larger_than_what_is_read() {
 
 #[test]
 fn a_compressed_body_is_judged_by_what_is_in_it() {
-    use std::io::Write as _;
     let place = Place::new("compressed");
     let filter = place.filter(json!({ "max_body": "1KiB" }));
-    let zip = |text: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    };
     let gzip = [("content-encoding", "gzip")];
     assert_eq!(sent(&*filter, &mut form(&gzip), &[&zip(b"a=union+select")]), BLOCKED);
     assert_eq!(sent(&*filter, &mut form(&gzip), &[&zip(b"a=union")]), Ok(()));
@@ -261,16 +275,12 @@ fn of_a_sample_nobody_knows_who_is_in_it() {
 
 #[test]
 fn what_rules_found_is_told_as_one_line() {
-    let mut place = Place::new("audit");
-    let kept = Arc::new(Audit::Kept(Mutex::default()));
-    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let (place, lines) = audited("audit");
     let filter = place.filter(json!({}));
     assert_eq!(sent(&*filter, &mut Sample::get("/a?b=c", &[]), &[]), Ok(()));
     assert_eq!(sent(&*filter, &mut Sample::get("/a?b=1+union+select", &[]), &[]), BLOCKED);
-    let Audit::Kept(lines) = &*kept else { unreachable!() };
-    let lines = lines.lock().unwrap();
+    let lines = lines();
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
-    let line: Value = serde_json::from_str(line).unwrap();
     let of = |key: &str| line[key].as_str().unwrap_or_default();
     assert_eq!(
         (of("decision"), of("reason"), of("path"), of("route")),
@@ -286,7 +296,7 @@ fn what_rules_found_is_told_as_one_line() {
 
 #[test]
 fn rules_say_what_the_audit_shows() {
-    let mut place = Place::new("audit-by-rules");
+    let (place, lines) = audited("audit-by-rules");
     let rules = r#"
 SecRule ARGS:a "@streq x" "id:10,phase:1,pass,log,noauditlog"
 SecRule ARGS:b "@streq x" "id:11,phase:1,pass,nolog,auditlog"
@@ -294,8 +304,6 @@ SecRule ARGS:c "@streq off" "id:12,phase:1,pass,log,ctl:auditEngine=Off"
 SecRule ARGS:c "@streq on" "id:13,phase:1,pass,nolog,ctl:auditEngine=On"
 "#;
     fs::write(place.folder.join("a.conf"), rules).unwrap();
-    let kept = Arc::new(Audit::Kept(Mutex::default()));
-    place.ground.waf.audit = Some(Arc::clone(&kept));
     let filter = place.filter(json!({}));
     for (target, expected) in [
         ("/?a=x", None),
@@ -305,16 +313,9 @@ SecRule ARGS:c "@streq on" "id:13,phase:1,pass,nolog,ctl:auditEngine=On"
         ("/?c=on", Some(vec![])),
     ] {
         assert_eq!(sent(&*filter, &mut Sample::get(target, &[]), &[]), Ok(()));
-        let Audit::Kept(lines) = &*kept else { unreachable!() };
-        let line = lines.lock().unwrap().pop();
-        let ids = line.map(|line| {
-            let line: Value = serde_json::from_str(&line).unwrap();
-            line["rules"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|rule| rule["id"].as_u64().unwrap())
-                .collect::<Vec<_>>()
+        let ids = lines().pop().map(|line| {
+            let rules = line["rules"].as_array().unwrap().iter();
+            rules.map(|rule| rule["id"].as_u64().unwrap()).collect::<Vec<_>>()
         });
         assert_eq!(ids, expected, "{target}");
     }
@@ -438,19 +439,13 @@ fn a_response_waits_until_it_is_known_to_be_good() {
 
 #[test]
 fn a_response_is_judged_by_what_any_client_makes_of_its_coding() {
-    use std::io::Write as _;
     let place = Place::new("codings");
     // As the Core Rule Set does.
     let rules =
         "SecRule RESPONSE_HEADERS:Content-Encoding \"@pm gzip br\" \"id:9,phase:4,pass,skipAfter:END\"\n";
     fs::write(place.folder.join("a.conf"), format!("{rules}{RULES}SecMarker END\n")).unwrap();
     let filter = place.filter(json!({}));
-    let zip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
-    let (good, bad) = (zip("a word"), zip("a secret"));
+    let (good, bad) = (zip(b"a word"), zip(b"a secret"));
     let headers = |coding| [("content-type", "text/html"), ("content-encoding", coding)];
     for (coding, body, is_good) in [
         ("gzip", good.clone(), true),
@@ -474,7 +469,6 @@ fn a_response_is_judged_by_what_any_client_makes_of_its_coding() {
 
 #[test]
 fn rules_see_a_response_as_if_it_had_not_been_compressed() {
-    use std::io::Write as _;
     const SKIPPING: &str = r#"
 SecRule RESPONSE_HEADERS:Content-Encoding "@pm gzip br" "id:1,phase:4,pass,nolog,skipAfter:END"
 SecRule RESPONSE_BODY "@contains secret" "id:2,phase:4,deny"
@@ -483,9 +477,7 @@ SecMarker END
     let place = Place::new("compressed-responses");
     fs::write(place.folder.join("a.conf"), SKIPPING).unwrap();
     let filter = place.filter(json!({}));
-    for (text, expected) in [("a secret", Err("waf_blocked")), ("a word", Ok(()))] {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
+    for (text, expected) in [(&b"a secret"[..], Err("waf_blocked")), (b"a word", Ok(()))] {
         let mut sample = Sample::get("/", &[]);
         assert_eq!(sent(&*filter, &mut sample, &[]), Ok(()));
         let mut response = ResponseHeader::build(200, None).unwrap();
@@ -494,7 +486,7 @@ SecMarker END
         let mut exchange = sample.exchange();
         filter.on_response(&mut exchange, &mut response).unwrap();
         assert!(response.headers.contains_key("content-encoding"), "the client gets it as it came");
-        let mut piece = Some(Bytes::from(encoder.finish().unwrap()));
+        let mut piece = Some(Bytes::from(zip(text)));
         let told = filter.on_response_body(&mut exchange, &mut piece, true).map_err(|refusal| refusal.reason);
         assert_eq!(told, expected);
     }

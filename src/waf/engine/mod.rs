@@ -97,13 +97,16 @@ impl Default for Limits {
 }
 
 /// Which limit a transaction reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Exhausted {
-    /// A body is longer than is looked at. The rest of it was not looked at.
+    /// The rest of it was not looked at.
+    #[error("a body that is longer than is examined")]
     BodyBytes,
-    /// There are too many values, or they nest too deeply. Those before were looked at.
+    /// Those before were looked at.
+    #[error("too many values, or values that are nested too deeply")]
     Values,
-    /// The rules took too long. Those after did not run.
+    /// Those after did not run.
+    #[error("rules that took too long")]
     Time,
 }
 
