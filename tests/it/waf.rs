@@ -1,20 +1,14 @@
-//! The web application firewall: the Core Rule Set's own tests, attacks that reach no backend, and what a shop's visitors do.
+//! The web application firewall: attacks that reach no backend, and what a shop's visitors do.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
-
 mod differences;
 mod responses;
+mod tool;
 mod worst;
 
-use crate::harness::tools::edgeward;
 use crate::harness::{Edge, Origin, Reply, eventually};
-
-/// What is known to fail, and why.
-const FAILURES: &str = include_str!("waf/crs-failures.txt");
 
 /// The Core Rule Set, if it is beside the repository.
 fn crs() -> Option<PathBuf> {
@@ -25,81 +19,6 @@ fn crs() -> Option<PathBuf> {
         eprintln!("skipped: no Core Rule Set at ../shared/crs or $EDGEWARD_CRS");
     }
     found
-}
-
-fn run(rules: &Path, tests: &Path) -> (Option<i32>, Value) {
-    let of = |path: &Path| path.to_str().unwrap().to_owned();
-    let output = edgeward(&["waf", "test", "--rules", &of(rules), "--tests", &of(tests), "--json"]);
-    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
-}
-
-#[test]
-fn the_core_rule_set_passes_its_own_tests() {
-    let Some(crs) = crs() else { return };
-    let (code, outcome) = run(&crs, &crs.join("tests"));
-    let count = |key: &str| outcome[key].as_u64().unwrap();
-    let (passed, failed) = (count("passed"), count("failed"));
-    println!("{passed} passed, {failed} failed");
-    assert!(passed > 3_000 && failed * 200 <= passed + failed, "{passed} passed, {failed} failed");
-    let expected: BTreeMap<_, _> = FAILURES
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split_once(": ").expect("a line is `RULE-TEST.STAGE: reason`"))
-        .collect();
-    let failures = outcome["failures"].as_array().unwrap();
-    let name = |failure: &Value| format!("{}-{}.{}", failure["rule"], failure["test"], failure["stage"]);
-    let found: Vec<_> = failures.iter().map(name).collect();
-    assert_eq!(found.len() as u64, failed);
-    assert!(found.iter().eq(expected.keys()), "{failures:#?}");
-    assert_eq!(code, Some(i32::from(failed > 0)));
-}
-
-#[test]
-fn the_starter_pack_passes_its_own_tests() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("filters/waf/starter/tests.yaml");
-    let (code, outcome) = run(Path::new("starter"), &tests);
-    assert_eq!((code, &outcome["failed"]), (Some(0), &0.into()), "{:#?}", outcome["failures"]);
-    assert!(outcome["passed"].as_u64().unwrap() > 2_000);
-}
-
-#[test]
-fn a_rule_that_does_not_do_what_its_tests_say_is_told() {
-    let folder = crate::harness::Folder::new();
-    folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,log,msg:'evil'\"\n");
-    let test = |ids: &str| {
-        format!(
-            "rule_id: 1\ntests:\n- test_id: 7\n  stages:\n  - input: {{ uri: '/?a=evil' }}\n    output: {{ log: {ids} }}\n"
-        )
-    };
-    folder.write("1.yaml", test("{ expect_ids: [1] }"));
-    let at = |name: &str| folder.path().join(name);
-    let (code, outcome) = run(&at("a.conf"), folder.path());
-    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(0), &1.into(), &0.into()));
-    folder.write("1.yaml", test("{ no_expect_ids: [1] }"));
-    let (code, outcome) = run(&at("a.conf"), folder.path());
-    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &0.into(), &1.into()));
-    assert_eq!((&outcome["failures"][0]["rule"], &outcome["failures"][0]["test"]), (&1.into(), &7.into()));
-    // What is wrong with a file is told with its place, and the rest of it is run.
-    folder.write("1.yaml", test("{ expect_id: [1], no_expect_ids: [1] }"));
-    let (code, outcome) = run(&at("a.conf"), folder.path());
-    assert_eq!((code, &outcome["failed"]), (Some(1), &2.into()), "{outcome}");
-    let (wrong, failed) = (&outcome["failures"][0], &outcome["failures"][1]);
-    assert_eq!((&wrong["line"], wrong["file"].as_str().unwrap().ends_with("1.yaml")), (&6.into(), true));
-    assert_eq!(
-        wrong["why"],
-        "tests[0].stages[0].output.log: unknown key \"expect_id\", did you mean \"expect_ids\"?"
-    );
-    assert_eq!((&failed["rule"], failed.get("line")), (&1.into(), None));
-    folder.write("1.yaml", "tests: [{ rule: 1, caugth: [evil] }]\n");
-    assert_eq!(run(&at("a.conf"), folder.path()).1["failures"][0]["line"], 1);
-    folder.write("1.yaml", test("{ expect_ids: [1] }"));
-    folder.write("p/rules.yaml", "pack: p\nrules: [{ id: 1, message: m, in: args, equals: evil }]\n");
-    folder.write("p/tests.yaml", "tests: [{ rule: 1, caught: [evil], passed: [evil] }]\n");
-    let (code, outcome) = run(&at("p"), &at("p/tests.yaml"));
-    assert_eq!((code, &outcome["passed"], &outcome["failed"]), (Some(1), &1.into(), &1.into()));
-    folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny,frobnicate\"\n");
-    assert_eq!(run(&at("a.conf"), folder.path()).0, Some(64));
-    assert_eq!(run(&at("b.conf"), folder.path()).0, Some(64));
 }
 
 /// A few rules, so that it does not take the Core Rule Set.
@@ -242,67 +161,6 @@ fn the_core_rule_set_and_the_starter_pack_work_together() {
     let (edge, _origin) = running("{ rules: [crs, starter], max_time: 1m }", &crs.canonicalize().unwrap());
     refuses_attacks(&edge);
     lets_a_shop_work(&edge);
-}
-
-#[test]
-fn a_saved_request_is_explained_with_a_way_to_let_it_pass() {
-    let folder = crate::harness::Folder::new();
-    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/waf.yaml");
-    let explain = |request: &str, more: &[&str]| {
-        folder.write("request", request);
-        let path = folder.path().join("request");
-        let output = edgeward(&[&["waf", "explain", policy, path.to_str().unwrap()], more].concat());
-        let told = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap(), String::from_utf8(told).unwrap())
-    };
-    let attack =
-        "POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n{\"note\":\"<script>\"}";
-    let (code, told) = explain(attack, &[]);
-    assert_eq!(code, 1, "{told}");
-    assert!(told.starts_with("route shop: waf_blocked\n"), "{told}");
-    assert!(told.contains("ARGS:json.note = <script>"), "{told}");
-    assert!(told.ends_with("    - { id: 1002, target: \"ARGS:json.note\" }\n"), "{told}");
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/files/waf.conf");
-    // Each variable that a rule matched, however it is called; pasted, they let the request pass, and not another.
-    let names = ["note", "my note", "it's", "a\"b", "a/b", "größe", "/x/"];
-    let body = |names: &[&str]| {
-        let fields: serde_json::Map<_, _> =
-            names.iter().map(|name| ((*name).to_owned(), "<script>".into())).collect();
-        format!("POST /orders HTTP/1.1\nHost: a\nContent-Type: application/json\n\n{}", Value::from(fields))
-    };
-    let (_, told) = explain(&body(&names), &[]);
-    let (_, exclusions) = told.split_once("  exclude:\n").unwrap();
-    let exclusions: Vec<_> = exclusions.lines().map(|line| line.trim_start_matches([' ', '-'])).collect();
-    assert_eq!(exclusions.len(), names.len(), "{told}");
-    let exclude = format!("{{ rules: [{rules}], exclude: [{}] }}", exclusions.join(", "));
-    let tuned = include_str!("../../conf/waf.yaml")
-        .replace("- waf: { rules: [files/waf.conf] }", &format!("- waf: {exclude}"));
-    folder.write("tuned.yaml", tuned.replace("[files/waf.conf]", &format!("[{rules}]")));
-    let tuned = folder.path().join("tuned.yaml");
-    for (sent, expected) in [(body(&names), 0), (body(&["other"]), 1), (body(&["my notes"]), 1)] {
-        folder.write("request", sent);
-        let request = folder.path().join("request");
-        let code = edgeward(&["waf", "explain", tuned.to_str().unwrap(), request.to_str().unwrap()]).status;
-        assert_eq!(code.code(), Some(expected), "{exclude}");
-    }
-    folder.write("request", attack);
-    let starter = include_str!("../../conf/waf.yaml").replace("{ rules: [files/waf.conf] }", "{}");
-    folder.write("starter.yaml", starter.replace("files/waf.conf", rules));
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let told =
-        edgeward(&["waf", "explain", &path("starter.yaml"), &path("request"), "--route", "shop"]).stdout;
-    let told = String::from_utf8(told).unwrap();
-    assert!(told.contains("score 10, refused at 5") && !told.contains("9599002"), "{told}");
-    let (code, told) = explain(attack, &["--json", "--route", "comments"]);
-    let findings: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &findings[0]["rules"][0]["id"]), (1, &1002.into()));
-    assert_eq!(
-        explain("GET / HTTP/1.1\nHost: a\n\n", &[]),
-        (0, "route shop: passes\nno rule found anything\n".to_owned())
-    );
-    let (code, told) = explain("GET / HTTP/1.1\n\n", &["--route", "nowhere"]);
-    assert_eq!((code, told.as_str()), (64, "error: no route is called nowhere\n"));
-    assert_eq!(explain("nothing", &[]).0, 64);
 }
 
 #[test]
