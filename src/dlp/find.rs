@@ -4,9 +4,11 @@
 //! before it and [`Detectors::ahead`] after. No finding crosses the end of a line, so what is before one is settled.
 
 mod card;
+mod detector;
 mod email;
 mod iban;
 pub mod pattern;
+mod places;
 mod secret;
 mod trace;
 
@@ -15,6 +17,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::detector::Detector;
 use self::pattern::Pattern;
 use self::secret::Secrets;
 pub(super) use self::secret::is_token;
@@ -37,101 +40,6 @@ pub enum Action {
     Mask,
     /// The answer does not go out.
     Block,
-}
-
-macro_rules! detectors {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
-        /// Something that is recognised by its form.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Detector {
-            $($(#[$doc])* $name,)+
-        }
-
-        impl Detector {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// As policies, metrics and logs name it.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)+ }
-            }
-        }
-    };
-}
-
-detectors! {
-    /// Numbers of payment cards: by issuer, length and check digit.
-    Card = "card",
-    /// International bank account numbers: by country, length and check digits.
-    Iban = "iban",
-    /// Email addresses.
-    Email = "email",
-    /// Stack traces of Java, JavaScript, Python, .NET, PHP, Ruby, Go and Rust, from the first frame to the end of the text.
-    StackTrace = "stack_trace",
-    /// Everything that follows here.
-    Secrets = "secrets",
-    /// Private keys in PEM.
-    PrivateKey = "private_key",
-    /// JSON Web Tokens.
-    Jwt = "jwt",
-    /// AWS access keys.
-    Aws = "aws",
-    /// Google API keys, OAuth secrets and tokens.
-    Google = "google",
-    /// Azure storage and bus keys, client secrets.
-    Azure = "azure",
-    /// GitHub tokens.
-    Github = "github",
-    /// GitLab tokens.
-    Gitlab = "gitlab",
-    /// Slack tokens and webhooks.
-    Slack = "slack",
-    /// Stripe keys.
-    Stripe = "stripe",
-    /// npm tokens.
-    Npm = "npm",
-    /// Tokens of the Python Package Index.
-    Pypi = "pypi",
-    /// `OpenAI` keys.
-    Openai = "openai",
-    /// Anthropic keys.
-    Anthropic = "anthropic",
-    /// Hugging Face tokens.
-    Huggingface = "huggingface",
-    /// `SendGrid` keys.
-    Sendgrid = "sendgrid",
-    /// `DigitalOcean` tokens.
-    Digitalocean = "digitalocean",
-    /// Vault tokens.
-    Vault = "vault",
-    /// Shopify tokens.
-    Shopify = "shopify",
-    /// Square tokens.
-    Square = "square",
-    /// Databricks tokens.
-    Databricks = "databricks",
-    /// Grafana tokens.
-    Grafana = "grafana",
-    /// Docker Hub tokens.
-    Docker = "docker",
-    /// Atlassian tokens.
-    Atlassian = "atlassian",
-    /// Edgeward's own API keys.
-    Edgeward = "edgeward",
-}
-
-impl Detector {
-    /// What it stands for: itself, or the members of a group.
-    #[must_use]
-    pub fn members(self) -> &'static [Self] {
-        let at = Self::ALL.iter().position(|other| *other == self).unwrap_or_default();
-        match self {
-            Self::Secrets => Self::ALL.get(at + 1..).unwrap_or_default(),
-            _ => Self::ALL.get(at..=at).unwrap_or_default(),
-        }
-    }
 }
 
 /// Something found in a text.
@@ -256,68 +164,4 @@ impl Finder {
             }
         }
     }
-}
-
-/// The byte at a place; a line end where there is none, for nothing goes on beyond either.
-fn byte(text: &[u8], at: usize) -> u8 {
-    text.get(at).copied().unwrap_or(b'\n')
-}
-
-/// The byte before a place.
-fn before(text: &[u8], at: usize) -> u8 {
-    at.checked_sub(1).map_or(b'\n', |at| byte(text, at))
-}
-
-/// Whether the byte before a place is part of a word that goes on there. The letter of an escape (`\n` as two bytes) is
-/// not.
-fn continues_word(text: &[u8], at: usize) -> bool {
-    let last = before(text, at);
-    let escaped = last.is_ascii_lowercase() && before(text, at - 1) == b'\\';
-    (last.is_ascii_alphanumeric() || last == b'_') && !escaped
-}
-
-/// How many bytes from a place on are of a class, counted up to `most`.
-fn count(text: &[u8], at: usize, most: usize, of_class: impl Fn(&u8) -> bool) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    rest.iter().take(most).take_while(|byte| of_class(byte)).count()
-}
-
-/// The first thing that begins within a range, in runs of bytes of which each is inside such a thing: `find` looks at one
-/// place. Nothing is shorter than `shortest`, so it has a byte at one of the places that far apart, and most of a text is
-/// not looked at.
-fn in_runs(
-    text: &[u8],
-    within: Range<usize>,
-    shortest: usize,
-    is_inside: impl Fn(&[u8], usize) -> bool,
-    find: impl Fn(usize) -> Option<Found>,
-) -> Option<Found> {
-    let mut sample = within.start;
-    while sample < text.len().min(within.end + shortest) {
-        if !is_inside(text, sample) {
-            sample += shortest - 1;
-            continue;
-        }
-        let mut start = sample;
-        while start > within.start && is_inside(text, start - 1) {
-            start -= 1;
-        }
-        let mut end = sample;
-        while is_inside(text, end) {
-            end += 1;
-        }
-        if end - start >= shortest
-            && let Some(found) = (start..end.min(within.end)).find_map(&find)
-        {
-            return Some(found);
-        }
-        sample = end + shortest - 1;
-    }
-    None
-}
-
-/// Where the last four characters of a number begin, whatever separates them.
-fn last_four(text: &[u8], range: Range<usize>) -> usize {
-    let characters = range.clone().rev().filter(|at| byte(text, *at).is_ascii_alphanumeric());
-    characters.take(4).last().unwrap_or(range.end)
 }

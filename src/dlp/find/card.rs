@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::{Found, before, byte, continues_word, count, in_runs, last_four};
+use super::Found;
+use super::places::{before, byte, continues_word, count, in_runs, last_four};
 
 /// 19 digits, four separators, and what is looked at after them.
 pub(super) const REACH: usize = 32;

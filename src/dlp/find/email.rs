@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::{Found, before, byte, count};
+use super::Found;
+use super::places::{before, byte, count};
 
 /// RFC 5321 section 4.5.3.1.
 const LOCAL_BYTES: usize = 64;

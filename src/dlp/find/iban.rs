@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::{Found, before, byte, continues_word, in_runs, last_four};
+use super::Found;
+use super::places::{before, byte, continues_word, in_runs, last_four};
 
 /// 34 characters, eight spaces, and what is looked at after them.
 pub(super) const REACH: usize = 48;

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::{Detector, Found, Run, before, byte, continues_word, count};
+use super::places::{before, byte, continues_word, count};
+use super::{Detector, Found, Run};
 
 /// What tokens are made of.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::{Found, Run, before, byte, count};
+use super::places::{before, byte, count};
+use super::{Found, Run};
 
 /// Bytes of a line before its mark that are looked at.
 const LINE: usize = 200;
