@@ -104,7 +104,7 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
             Ok(())
         }
         (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
-        (name, _) if IRRELEVANT.iter().any(|known| known.eq_ignore_ascii_case(name)) => Ok(()),
+        (name, _) if IRRELEVANT.contains(&name) => Ok(()),
         (name, arguments) if is_not_done(name, arguments) => {
             Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
         }
