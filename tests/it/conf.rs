@@ -108,3 +108,22 @@ fn the_token_that_comes_with_the_example_opens_it() {
     assert_eq!(ask("/orders/7").json()["headers"]["x-user"], "demo");
     assert_eq!(ask("/shared/").reason(), "scope_missing");
 }
+
+#[test]
+fn the_opaque_token_of_the_example_is_exchanged() {
+    let text =
+        include_str!("../../conf/introspection.yaml").replace("http://127.0.0.1:8080", "http://{listen}");
+    let text = example(&text, &[("9902", "echo"), ("8080", "listen")]);
+    let secret = include_str!("../../conf/files/client-secret");
+    let edge = Edge::policy(&text).file("files/client-secret", secret).start();
+    let ask = |path: &str| {
+        let headers = [("Authorization", "Bearer opaque")];
+        edge.client("listen").request("GET", path, &headers, b"").json()["headers"].clone()
+    };
+    let orders = ask("/orders/7");
+    assert_eq!(
+        (&orders["authorization"], &orders["x-user"]),
+        (&"Bearer for-the-upstream".into(), &"demo".into())
+    );
+    assert_eq!(ask("/reports/7")["authorization"], "Bearer for-the-upstream");
+}
