@@ -29,7 +29,8 @@ pub struct Admin(pub Arc<Shared>);
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
-        if !self.admits(request.headers.get(header::AUTHORIZATION)) {
+        let probe = is_probe(request);
+        if !probe && !self.admits(request.headers.get(header::AUTHORIZATION)) {
             let mut response =
                 told(StatusCode::UNAUTHORIZED, &json!({ "error": "a bearer token is needed" }));
             let challenge = HeaderValue::from_static("Bearer");
@@ -56,6 +57,13 @@ impl ServeHttp for Admin {
             }
         }
     }
+}
+
+/// Whether it asks for nothing but how the process is. Load balancers and orchestrators do, which have no token, and learn no
+/// more than from a connection.
+fn is_probe(request: &http::request::Parts) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD)
+        && matches!(request.uri.path(), "/healthz" | "/readyz")
 }
 
 impl Admin {

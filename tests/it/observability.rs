@@ -343,6 +343,15 @@ routes: [{ name: a, match: { path: / }, respond: { body: a } }]
         assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")), "{wrong:?}");
     }
     assert_eq!(ask(&[]).status, 401);
+    // Load balancers ask for these, and have none.
+    for (method, path, status) in [
+        ("GET", "/healthz", 200),
+        ("HEAD", "/readyz", 200),
+        ("POST", "/healthz", 401),
+        ("GET", "/config", 401),
+    ] {
+        assert_eq!(edge.client("admin").request(method, path, &[], b"").status, status, "{method} {path}");
+    }
     assert_eq!(
         (
             ask(&[("Authorization", "Bearer s3cr3t")]).status,
