@@ -51,6 +51,10 @@ pub fn compile(
 ) -> Result<Snapshot, Diagnostics> {
     let mut issues = Vec::new();
     let base = FilePath::new(document.name()).parent().unwrap_or(FilePath::new("")).to_owned();
+    if *document.root().tree() == Tree::Null {
+        let message = "the policy is empty: it needs `listeners`, and `routes` to answer anything but 404";
+        return Err(Diagnostics::new(document, vec![document.root().issue(message)]));
+    }
     let policy = document.root().read::<Policy>(&mut issues);
     let mut compiler = Compiler { materials, before, base, issues, elsewhere: None };
     let snapshot = policy.map(|policy| compiler.snapshot(document, &policy));
@@ -132,7 +136,7 @@ impl Compiler<'_> {
             },
             paths: policy.paths,
             access_log: self.access_log(&policy.access_log),
-            admin: policy.admin.as_ref().and_then(|admin| self.admin(admin)),
+            admin: policy.admin.as_ref().and_then(|admin| self.admin(admin, document.root())),
             process: Process {
                 echo: policy.server.echo.clone(),
                 max_connections: policy.server.max_connections,
@@ -279,6 +283,7 @@ impl Compiler<'_> {
             fingerprint: [0; 32],
             metrics: &self.materials.metrics,
             base: &self.base,
+            made: BTreeSet::new(),
             issues: &mut self.issues,
         };
         let metrics = &self.materials.metrics;
@@ -345,7 +350,7 @@ impl Compiler<'_> {
         waf::Common { settings: settings.clone(), audit }
     }
 
-    fn admin(&mut self, spec: &spec::Admin) -> Option<AdminDoor> {
+    fn admin(&mut self, spec: &spec::Admin, root: &Node) -> Option<AdminDoor> {
         let at = Path::root().key("admin");
         let token = match spec.token.as_ref().map(|token| token.resolve(&self.base)).transpose() {
             Ok(token) => token,
@@ -354,7 +359,9 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        if token.is_none() && !spec.address.is_local() {
+        // One that is there and wrong has been told of already.
+        let is_written = || root.take("admin").0.is_some_and(|admin| admin.take("token").0.is_some());
+        if token.is_none() && !spec.address.is_local() && !is_written() {
             self.issue(at.key("address"), "not a loopback address, so `token` is needed");
         }
         Some(AdminDoor { address: spec.address.clone(), token })

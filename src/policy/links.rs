@@ -1,6 +1,6 @@
 //! From lists of filters as written to the chain of a route.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::auth::Issuers;
 use crate::auth::keys::Keyring;
+use crate::config::tree::Tree;
 use crate::config::{Issue, Node, Target, wording};
 use crate::expr::Phase;
 use crate::expr::policy::Finders;
@@ -123,6 +124,8 @@ pub(super) struct Links<'a> {
     pub metrics: &'a Arc<Metrics>,
     /// Where relative paths start.
     pub base: &'a Path,
+    /// Chains that were made for a route.
+    pub made: BTreeSet<&'a str>,
     /// What is wrong.
     pub issues: &'a mut Vec<Issue>,
 }
@@ -182,11 +185,12 @@ impl<'a> Links<'a> {
                 continue;
             }
             let Some(chain) = body.read::<String>(self.issues) else { continue };
-            let Some(list) = self.chains.get(&chain) else {
+            let Some((name, list)) = self.chains.get_key_value(&chain) else {
                 let names: Vec<_> = self.chains.keys().map(String::as_str).collect();
                 self.issues.push(body.issue(wording::unknown("chain", &chain, &names)));
                 continue;
             };
+            self.made.insert(name);
             if depth == DEEPEST {
                 self.issues.push(body.issue("chains name each other in a circle, or too deeply"));
             } else {
@@ -210,7 +214,7 @@ impl<'a> Links<'a> {
                 let message = format!("`{name}` belongs to the filter: `- rate_limit: {{ …, {name}: … }}`");
                 node.key_issue(name, message)
             }
-            None => node.issue("expected one filter, as in `- ip_access: { allow: [10.0.0.0/8] }`"),
+            None => node.issue(no_single_filter(node, &entries)),
         });
         None
     }
@@ -343,6 +347,19 @@ impl<'a> Links<'a> {
         let phase = if early { Phase::RequestHead } else { Phase::Response };
         let compiled = expressions.condition("", &source, phase);
         compiled.map_err(|problem| self.issues.push(node.problem(&problem))).ok()
+    }
+}
+
+/// What is wrong with an entry that is not one filter: most often a word alone, or keys in the filter's own column.
+fn no_single_filter(node: &Node, entries: &[(&str, Node)]) -> String {
+    let expected = "expected one filter, as in `- ip_access: { allow: [10.0.0.0/8] }`";
+    match (node.as_str(), entries) {
+        (Some(name), _) if table::KINDS.contains(&name) => format!("{expected}; write {{ {name}: {{}} }}"),
+        (None, [(name, body), (key, _), ..]) if *body.tree() == Tree::Null => {
+            format!("{expected}; indent `{key}` deeper than `{name}` if it belongs to it")
+        }
+        (None, [_, (name, _), ..]) => format!("{expected}; begin `{name}` with `- ` if it is the next one"),
+        _ => expected.to_owned(),
     }
 }
 

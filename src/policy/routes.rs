@@ -92,7 +92,17 @@ impl Routes<'_> {
             metrics: self.metrics.route(UNROUTED),
         });
         self.check_answers(&router, specs, &routes, &unrouted);
+        if self.links.issues.is_empty() {
+            self.warn_of_unused_chains();
+        }
         Routed { router, routes, unrouted }
+    }
+
+    /// What a chain's filters may use depends on where it stands, so one that stands nowhere cannot be checked.
+    fn warn_of_unused_chains(&self) {
+        for name in self.links.chains.keys().filter(|name| !self.links.made.contains(name.as_str())) {
+            log::warn!(chain = name.as_str(); "no route has this chain, so nothing of it was checked");
+        }
     }
 
     /// Paths that a filter answers itself must lead to a route that runs it.
@@ -219,7 +229,10 @@ impl Routes<'_> {
             } else if !bare.is_empty() && bare.split('.').all(label) {
                 good.push(Some(lower));
             } else {
-                let message = "expected a host without port, such as `api.example.com` or `*.example.com`";
+                let message = match lower.as_str() {
+                    "*" | "_" | "" => "leave `host` out for every host",
+                    _ => "expected a host without port, such as `api.example.com` or `*.example.com`",
+                };
                 self.issue(at, message);
             }
         }

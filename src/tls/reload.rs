@@ -102,6 +102,7 @@ impl Loaded {
             .map_err(|problem| problems.push(problem.under("client")));
         match (tickets, client_auth) {
             (Ok(tickets), Ok(client_auth)) if problems.is_empty() => {
+                pairs.iter().for_each(|pair| warn_of(&pair.listed.certificate, clock()));
                 let settings = Settings { profile: spec.profile, protocols, tickets, client_auth, clock };
                 Ok(Self { pairs, settings, client_files })
             }
@@ -203,6 +204,19 @@ fn self_signed_pair(names: &[String], problems: &mut Vec<Problem>) -> Vec<Pair> 
             Vec::new()
         }
     }
+}
+
+/// What clients will not accept is served all the same, for there may be nothing better yet.
+fn warn_of(certificate: &Certificate, now: i64) {
+    let trouble = match certificate.validity(now) {
+        Validity::Expired => "the certificate has expired",
+        Validity::NotYet => "the certificate is not valid yet",
+        Validity::Valid if certificate.names().is_empty() => {
+            "the certificate has no subjectAltName, so no client takes it for any host"
+        }
+        Validity::Valid => return,
+    };
+    log::warn!(file:% = certificate.source().display(); "{trouble}");
 }
 
 /// A `*` stands for the whole first label and for nothing else (RFC 9525 section 6.3).

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::harness::certs::{Authority, Leaf};
 use crate::harness::folder::Folder;
 use crate::harness::tools::edgeward;
 
@@ -76,6 +77,25 @@ routes: [{ name: a, match: { path: / }, filters: [{ waf: { rules: [crs] } }], re
     let (told, code) = checked(&path, &[]);
     assert!(code == 0 && told.starts_with("policy.yaml: good (1 route, 0 upstreams)\nwarning: "), "{told}");
     assert!(told.contains("REQUEST-910.conf:1: left out: rule 910140: @rbl"), "{told}");
+    let unused = "listeners: [{ address: '127.0.0.1:8080' }]
+chains: { used: [{ chain: within }], within: [], new: [{ rate_limit: { limt: 1/1s } }] }
+routes: [{ name: a, match: { path: / }, filters: [{ chain: used }], respond: { body: a } }]
+";
+    let (told, code) = checked(&folder.write("unused.yaml", unused), &[]);
+    let warning = "warning: no route has this chain, so nothing of it was checked, chain: new\n";
+    assert_eq!((told.as_str(), code), (&*format!("unused.yaml: good (1 route, 0 upstreams)\n{warning}"), 0));
+    let root = Authority::new("Root");
+    let ends_yesterday = Leaf { days: -1, ..Leaf::named(&["a.example"]) };
+    root.issue(&ends_yesterday).store(&folder, "old");
+    folder.write("nameless.crt", root.pem());
+    folder.write("nameless.key", root.key.private_key_to_pem_pkcs8().unwrap());
+    for (name, trouble) in [("old", "has expired"), ("nameless", "has no subjectAltName")] {
+        let tls = format!("{{ certificates: [{{ cert: {name}.crt, key: {name}.key }}] }}");
+        let policy = format!("listeners: [{{ address: '127.0.0.1:8443', tls: {tls} }}]\n");
+        let (told, code) = checked(&folder.write("certificate.yaml", policy), &[]);
+        assert!(code == 0 && told.contains(&format!("warning: the certificate {trouble}")), "{told}");
+        assert!(told.ends_with(&format!("file: {name}.crt\n")), "{told}");
+    }
     // Rules of one's own are never left out.
     for (rule, what) in [
         ("SecRule ARGS \"@rx (?R)\" \"id:1,phase:1,deny\"", "rule 1: recursion"),

@@ -43,7 +43,7 @@ impl Sources {
     /// below it. Its settings are looked for there, too.
     ///
     /// # Errors
-    /// When there is no such file or directory.
+    /// When there is no such file or directory, or nothing in it.
     pub fn add(&mut self, path: &Path) -> io::Result<()> {
         let path = fs::canonicalize(path)?;
         if !path.is_dir() {
@@ -67,6 +67,12 @@ impl Sources {
                 [above, &directory].into_iter().flat_map(|place| SETUP.map(|name| place.join(name)));
             self.setup = self.setup.take().or_else(|| setups.find(|setup| setup.is_file()));
             self.crs.push(directory.clone());
+        }
+        let has_rules = fs::read_dir(&directory)?
+            .filter_map(Result::ok)
+            .any(|entry| entry.file_name().to_str().is_some_and(|name| stands_for("*.conf", name)));
+        if !has_rules {
+            return Err(io::Error::other("no rules are there: expected rules.yaml, or files called *.conf"));
         }
         self.rules.push(directory);
         Ok(())

@@ -170,13 +170,18 @@ impl crate::filters::Spec for Spec {
     }
 }
 
-/// The first of the errors, and how many there are besides.
+/// Errors that are told; what is wrong beyond them mostly follows.
+const MOST_TOLD: usize = 50;
+
+/// The errors, one a line, and how many there are besides.
 fn told(errors: &[String]) -> String {
-    let first = errors.first().map_or("cannot be used", String::as_str);
+    let mut lines: Vec<_> = errors.iter().take(MOST_TOLD).cloned().collect();
     match errors.len() {
-        0 | 1 => first.to_owned(),
-        more => format!("{first} (and {} more)", more - 1),
+        0 => lines.push("cannot be used".to_owned()),
+        all if all > MOST_TOLD => lines.push(format!("and {} more", all - MOST_TOLD)),
+        _ => {}
     }
+    lines.join("\n    ")
 }
 
 impl Spec {

@@ -518,6 +518,8 @@ fn wrong_settings_are_told() {
     fs::create_dir_all(place.folder.join("wrong")).unwrap();
     fs::write(place.folder.join("wrong/rules.yaml"), "pack: p\nrules: [{ id: 1, in: agrs, equals: a }]\n")
         .unwrap();
+    fs::write(place.folder.join("two.conf"), "SecRul\nSecRuls\n").unwrap();
+    fs::create_dir_all(place.folder.join("empty")).unwrap();
     fs::write(place.folder.join("wrong.conf"), "# one\nSecRule ARGS \"@rx b(?<=a+)\" \"id:9,deny\"\n")
         .unwrap();
     for (spec, expected) in [
@@ -530,6 +532,14 @@ fn wrong_settings_are_told() {
             "rules[0]: the Core Rule Set: say where it is, with `waf: { crs: DIRECTORY }` at the top of the policy",
         ),
         (json!({ "rules": ["b.conf"] }), "rules[0]: DIR/b.conf: No such file or directory (os error 2)"),
+        (
+            json!({ "rules": ["two.conf"] }),
+            "rules: DIR/two.conf:1: no directive SecRul with 0 arguments is known\n    DIR/two.conf:2: no directive SecRuls with 0 arguments is known",
+        ),
+        (
+            json!({ "rules": ["empty"] }),
+            "rules[0]: DIR/empty: no rules are there: expected rules.yaml, or files called *.conf",
+        ),
         (json!({ "paranoia": 5 }), "paranoia: expected a level from 1 to 4"),
         (
             json!({ "paranoia": 2, "detection_paranoia": 1 }),
