@@ -168,7 +168,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
     // Types.
     ("", &["1:1: expected a map with the keys listeners, upstreams, routes, pages, found nothing: write {} for an empty one"]),
     ("- a", &["1:1: expected a map with the keys listeners, upstreams, routes, pages, found a list"]),
-    ("routes: {}", &["1:1: routes: expected a list, found a map"]),
+    ("routes: {}", &["1:1: routes: expected a list, found a map: each item begins with `- `"]),
     ("routes:", &["1:1: routes: expected a list, found nothing"]),
     ("routes: [x]", &[r#"1:10: routes[0]: expected a map with the keys name, filters, found "x""#]),
     ("routes: [{ name: 8080 }]", &[r#"1:18: routes[0].name: expected a string, found 8080: write "8080""#]),
@@ -177,7 +177,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("routes: [{ name: true }]", &[r#"1:18: routes[0].name: expected a string, found true: write "true""#]),
     ("routes: [{ name: [a] }]", &["1:12: routes[0].name: expected a string, found a list"]),
     ("routes: [{ name: }]", &["1:12: routes[0].name: expected a string, found nothing"]),
-    ("upstreams: { a: { backends: b:80 } }", &[r#"1:29: upstreams.a.backends: expected a list, found "b:80""#]),
+    ("upstreams: { a: { backends: b:80 } }", &[r#"1:29: upstreams.a.backends: expected a list, found "b:80": write ["b:80"]"#]),
     ("upstreams: { a: { backends: web } }", &[r#"1:29: upstreams.a.backends: expected a list, found "web": write [web]"#]),
     ("upstreams: { a.example: { backends: 5 } }", &[r#"1:37: upstreams["a.example"].backends: expected a list, found 5: write [5]"#]),
     ("upstreams: { a: { backends: [], weight: heavy } }", &[r#"1:41: upstreams.a.weight: expected a number, found "heavy""#]),
@@ -225,6 +225,8 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("host: *.example.com", &["1:8: did not find expected alphabetic or numeric character, while scanning an alias at line 1 column 7: quote a text that starts with *"]),
     ("host: *nothing", &["1:7: unknown anchor: quote a text that starts with *"]),
     ("host: @example", &["1:7: found character that cannot start any token, while scanning for the next token: quote a text that starts with a special character"]),
+    ("listeners: [{ address: [::]:80 }]", &["1:25: did not find expected node content, while parsing a flow node: quote an address that starts with ["]),
+    ("a:\n  - b: 1\n   c: 2", &["3:4: did not find expected '-' indicator, while parsing a block collection at line 2 column 3: check the indentation: lines of one map or list begin in the same column"]),
     ("a: \"b", &["1:6: found unexpected end of stream, while scanning a quoted scalar at line 1 column 4"]),
     ("a: !env B", &["1:4: YAML tags have no meaning here: remove !env"]),
     ("a: 1\n---\nb: 2", &["3:1: expected one YAML document, here a second one starts"]),
@@ -268,7 +270,7 @@ routes:
         "10:30: routes[0].filters[0].rate_limit.limit: expected a rate such as 100/1m, found 5",
         r#"10:33: routes[0].filters[0].rate_limit: unknown key "brust", did you mean "burst"?"#,
         r#"11:7: routes[1]: unknown key "nme", did you mean "name"?"#,
-        "11:15: routes[1].filters: expected a list, found a map",
+        "11:15: routes[1].filters: expected a list, found a map: each item begins with `- `",
         r#"12:13: routes[2].name: expected a string, found 5: write "5""#,
     ];
     assert_eq!(headlines(text), expected);

@@ -9,20 +9,20 @@ use crate::values::nearest::nearest;
 use crate::values::text::quoted;
 
 /// Lists of names longer than this are not printed whole.
-const MOST_NAMES: usize = 32;
+const MOST_NAMES: usize = 40;
 
 /// A text longer than this is no word.
 const LONGEST_WORD: usize = 64;
 
 /// `unknown {noun} "{found}"` with the nearest of the right names, or else all of them if there are at most
-/// 32.
+/// 40.
 pub fn unknown(noun: &str, found: &str, names: &[&str]) -> String {
     let found_quoted = quoted(found);
     if let Some(name) = nearest(found, names.iter().copied()) {
         return format!("unknown {noun} {found_quoted}, did you mean \"{name}\"?");
     }
     match names {
-        [] => format!("unknown {noun} {found_quoted}, none is expected here"),
+        [] => format!("unknown {noun} {found_quoted}: there are none"),
         names if names.len() <= MOST_NAMES => {
             format!("unknown {noun} {found_quoted}, expected {}", OneOf(names))
         }
@@ -129,7 +129,13 @@ pub(super) fn advice(expected: &str, unexpected: Unexpected<'_>) -> Option<Strin
             text.parse::<i64>().ok().map(|number| format!("write {number} without quotes"))
         }
         Unexpected::Str(text) if expected == "a list" && is_simple(text) => Some(format!("write [{text}]")),
+        Unexpected::Str(text)
+            if expected == "a list" && text.len() <= LONGEST_WORD && !text.contains([',', ' ']) =>
+        {
+            Some(format!("write [{text:?}]"))
+        }
         Unexpected::Unsigned(number) if expected == "a list" => Some(format!("write [{number}]")),
+        Unexpected::Map if expected == "a list" => Some("each item begins with `- `".to_owned()),
         Unexpected::Unit if expected.starts_with("a map") => Some("write {} for an empty one".to_owned()),
         _ => None,
     }

@@ -121,7 +121,13 @@ impl<'s, F: Copy + PartialEq> Checker<'s, F> {
 
     fn compare(&mut self, left: &Operand<'s>, order: Order, right: &Operand<'s>) -> Checked<Test<F>> {
         let span = left.span.to(right.span);
-        let (one, other) = (self.scalar(left), self.scalar(right));
+        let one = self.scalar(left);
+        if let Base::Name(word, at) = &right.base
+            && self.context.scheme.is_far_from(word)
+        {
+            return self.report(*at, format!("unknown field \"{word}\": a string stands in double quotes"));
+        }
+        let other = self.scalar(right);
         let ((left, one), (right, other)) = (one?, other?);
         self.meet(span, one, other)?;
         let ordered = |kind| matches!(kind, Kind::Int | Kind::Bytes | Kind::Json);
@@ -186,6 +192,7 @@ impl<'s, F: Copy + PartialEq> Checker<'s, F> {
         let lists = self.context.lists;
         let Some(list) = lists.find(name) else {
             let hint = suggestion(name, lists.names());
+            let hint = if hint.is_empty() { ": `lists` has none of this name" } else { &hint };
             return self.report(span, format!("unknown list \"{name}\"{hint}"));
         };
         let (value, kind) = value?;

@@ -5,7 +5,7 @@
 use super::ast::{Node, NodeKind, Operand, Order, Pattern};
 use super::error::{Error, Span};
 use super::lexer::{Lexer, Token, TokenKind, unescape};
-use super::{MAX_DEPTH, MAX_LENGTH};
+use super::{MAX_DEPTH, MAX_LENGTH, functions};
 use crate::values::nearest::suggestion;
 
 mod operand;
@@ -136,6 +136,9 @@ impl<'s> Parser<'s> {
         match self.token.kind {
             TokenKind::Word("and" | "or" | "xor") => Ok(()),
             TokenKind::Word("not") => self.refuse("\"not\" stands before a comparison: not FIELD in {…}"),
+            TokenKind::Word(word) if functions::find(word).is_some() => {
+                self.refuse(format!("\"{word}\" is a function: write {word}(…)"))
+            }
             TokenKind::Word(word) => {
                 self.refuse(format!("unknown operator \"{word}\"{}", suggestion(word, OPERATORS)))
             }

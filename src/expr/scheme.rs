@@ -157,6 +157,11 @@ impl<F> Scheme<F> {
         self.fields.iter().find(|field| field.name == name)
     }
 
+    /// Whether a name is neither a field's, nor near one, nor made like one: a text without its quotes, most likely.
+    pub(super) fn is_far_from(&self, name: &str) -> bool {
+        !name.contains('.') && self.find(name).is_none() && self.nearest(name).is_none()
+    }
+
     pub(super) fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(name, self.fields.iter().map(|field| field.name))
     }

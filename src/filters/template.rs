@@ -45,6 +45,11 @@ impl Template {
         if text.bytes().any(is_control) {
             return Err(control());
         }
+        if is_variable(text) {
+            let message = "there are no variables with $, such a text stands for itself: write {ip.src}, {http.host} and \
+                           the like, or {\"$…\"} for the text";
+            return Err(Problem::new(at, message));
+        }
         let pieces = cut(at, text, |source| expressions.expression(at, source, phase))?;
         let constant = match pieces.as_slice() {
             [] => Some(""),
@@ -134,6 +139,14 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     if !literal.is_empty() {
         pieces.push(Piece::Text(std::mem::take(literal).into()));
     }
+}
+
+/// Whether a text is `$remote_addr` or the like, as nginx writes what is filled in. Sent as it stands, it would tell backends
+/// something untrue.
+fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix('$').unwrap_or_default();
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 const fn is_control(byte: u8) -> bool {

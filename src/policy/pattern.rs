@@ -92,7 +92,12 @@ impl Pattern {
             return Ok(Segment::Capture(name.into()));
         }
         if let Some(odd) = text.chars().find(|&c| matches!(c, '{' | '}' | '*' | '?' | '#') || c <= ' ') {
-            return Err(format!("`{odd}` cannot stand in the segment \"{text}\""));
+            let hint = match odd {
+                '*' => ": `{name}` is any one segment, `/**` at the end everything below",
+                '?' => ": parameters have a condition of their own, `query`",
+                _ => "",
+            };
+            return Err(format!("`{odd}` cannot stand in the segment \"{text}\"{hint}"));
         }
         Ok(Segment::Literal(text.into()))
     }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-pub use selection::{Field, Selection, SelectionError};
+pub use selection::{Field, Misselected, Selection, SelectionError};
 
 use super::json::{JsonLine, clip};
 use super::timestamp;
@@ -179,7 +179,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// All that is wrong with the selection: repeated fields, and headers that cannot be named.
-    pub fn compile(selection: &Selection, writer: Arc<LineWriter>) -> Result<Self, Vec<SelectionError>> {
+    pub fn compile(selection: &Selection, writer: Arc<LineWriter>) -> Result<Self, Vec<Misselected>> {
         let checked = selection.check()?;
         let named = |prefix: &str, names: Vec<HeaderName>| {
             let header = |name: HeaderName| NamedHeader { key: format!("{prefix}.{name}"), name };

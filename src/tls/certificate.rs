@@ -48,8 +48,8 @@ pub enum Validity {
 pub enum CertificateError {
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: io::Error },
-    #[error("{} holds no certificate in PEM", .0.display())]
-    NoCertificate(PathBuf),
+    #[error("{} holds no certificate in PEM{hint}", path.display())]
+    NoCertificate { path: PathBuf, hint: &'static str },
     #[error(
         "{}: certificate {position} did not issue the one before it, as each has to in a chain",
         path.display()
@@ -146,7 +146,7 @@ pub(super) enum Unfit {
 impl Unfit {
     fn of(self, files: &PairFiles) -> CertificateError {
         match self {
-            Self::Empty => CertificateError::NoCertificate(files.cert.clone()),
+            Self::Empty => CertificateError::NoCertificate { path: files.cert.clone(), hint: "" },
             Self::Key(reason) => CertificateError::UnfitKey { path: files.key.clone(), reason },
             Self::Mismatch => {
                 CertificateError::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() }
@@ -158,9 +158,18 @@ impl Unfit {
 
 /// All certificates in a PEM file, in any order: authorities to trust.
 pub(super) fn read_authorities(path: &Path) -> Result<Vec<X509>, CertificateError> {
-    match X509::stack_from_pem(&read(path)?) {
+    let pem = read(path)?;
+    match X509::stack_from_pem(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(CertificateError::NoCertificate(path.to_owned())),
+        _ if memchr::memmem::find(&pem, b"PRIVATE KEY").is_some() => {
+            Err(CertificateError::NoCertificate { path: path.to_owned(), hint: ", but a private key" })
+        }
+        // A SEQUENCE with a length of two bytes, as every certificate in DER begins.
+        _ if pem.starts_with(&[0x30, 0x82]) => {
+            let hint = ", but DER: convert it with `openssl x509 -inform der`";
+            Err(CertificateError::NoCertificate { path: path.to_owned(), hint })
+        }
+        _ => Err(CertificateError::NoCertificate { path: path.to_owned(), hint: "" }),
     }
 }
 

@@ -30,6 +30,10 @@ pub enum Address {
 pub enum Malformed {
     #[error("expected host:port or unix:/path, such as 10.0.0.1:8080, found {0:?}")]
     Shape(String),
+    #[error("a backend is an address, not a URL: write {0}")]
+    Url(String),
+    #[error("a backend is an address, not a URL: write {0}, and `tls: {{}}` beside `backends`")]
+    TlsUrl(String),
     #[error("the port is missing, write {0}:80 for port 80")]
     NoPort(String),
     #[error("expected a port from 1 to 65535, found {0:?}")]
@@ -84,6 +88,19 @@ impl FromStr for Address {
                 0 => Err(Malformed::Port("0".to_owned())),
                 _ => Ok(Self::Socket(socket)),
             };
+        }
+        for (scheme, port, malformed) in
+            [("http://", 80, Malformed::Url as fn(String) -> _), ("https://", 443, Malformed::TlsUrl)]
+        {
+            if let Some(rest) = text.strip_prefix(scheme) {
+                let authority = rest.split('/').next().unwrap_or_default();
+                let has_port = authority.parse::<Self>().is_ok();
+                return Err(malformed(if has_port {
+                    authority.to_owned()
+                } else {
+                    format!("{authority}:{port}")
+                }));
+            }
         }
         if text.contains('/') || text.is_empty() {
             return Err(Malformed::Shape(text.to_owned()));
@@ -178,7 +195,9 @@ mod tests {
         assert_eq!(parse("10.0.0.256:80"), Err(Malformed::Host("10.0.0.256".into())));
         assert_eq!(parse("-a.example:80"), Err(Malformed::Host("-a.example".into())));
         assert_eq!(parse(":80"), Err(Malformed::Host(String::new())));
-        assert!(matches!(parse("http://orders:80"), Err(Malformed::Shape(_))));
+        assert_eq!(parse("http://orders:8080/v1"), Err(Malformed::Url("orders:8080".into())));
+        assert_eq!(parse("https://orders"), Err(Malformed::TlsUrl("orders:443".into())));
+        assert!(matches!(parse("ftp://orders:80"), Err(Malformed::Shape(_))));
         assert!(matches!(parse(""), Err(Malformed::Shape(_))));
         assert!(matches!(parse("unix:app.sock"), Err(Malformed::Path(_))));
         assert!(matches!(parse(&format!("unix:/{}", "a".repeat(108))), Err(Malformed::Path(_))));

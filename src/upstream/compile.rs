@@ -116,9 +116,13 @@ fn backend(spec: &BackendSpec, kept: &Arc<Kept>) -> Result<Written, Problem> {
         BackendSpec::Weighted(_) => "address",
     };
     let address: Address = spec.address().parse().map_err(|error| Problem::new(at, error))?;
-    let weight = NonZeroU32::new(spec.weight())
-        .filter(|weight| weight.get() <= HEAVIEST)
-        .ok_or_else(|| Problem::new("weight", format_args!("expected 1 to {HEAVIEST}")))?;
+    let weight =
+        NonZeroU32::new(spec.weight()).filter(|weight| weight.get() <= HEAVIEST).ok_or_else(|| {
+            Problem::new(
+                "weight",
+                format_args!("expected 1 to {HEAVIEST}; what is to get nothing is taken off the list"),
+            )
+        })?;
     let resolved = match &address {
         Address::Name { host, .. } => Some(kept.name(host)),
         Address::Socket(_) | Address::Unix(_) => None,

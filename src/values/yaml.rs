@@ -182,6 +182,10 @@ pub(crate) fn syntax_message(error: &serde_yaml::Error, text: &str) -> String {
         "quote a text that starts with a special character"
     } else if message.contains("',' or") {
         "inside { } and [ ], quote a text that contains any of { } [ ] ,"
+    } else if message.contains("expected node content") && line.contains("[:") {
+        "quote an address that starts with ["
+    } else if message.contains("'-' indicator") || message.contains("did not find expected key") {
+        "check the indentation: lines of one map or list begin in the same column"
     } else {
         return message;
     };

@@ -7,8 +7,8 @@ fn names_the_nearest_or_else_all_that_are_right() {
     assert_eq!(unknown("key", "brust", &KEYS), r#"unknown key "brust", did you mean "burst"?"#);
     assert_eq!(unknown("value", "zzz", &["a1", "b2"]), r#"unknown value "zzz", expected one of a1, b2"#);
     assert_eq!(unknown("key", "zzz", &["only"]), r#"unknown key "zzz", expected only"#);
-    assert_eq!(unknown("key", "zzz", &[]), r#"unknown key "zzz", none is expected here"#);
-    assert_eq!(unknown("key", "zzz", &["name"; 33]), r#"unknown key "zzz""#);
+    assert_eq!(unknown("key", "zzz", &[]), r#"unknown key "zzz": there are none"#);
+    assert_eq!(unknown("key", "zzz", &["name"; 41]), r#"unknown key "zzz""#);
 }
 
 #[test]
@@ -38,5 +38,7 @@ fn advises_only_where_one_meaning_is_likely() {
     assert_eq!(advice("a whole number from 0 to 9", Unexpected::Str("many")), None);
     assert_eq!(advice("a list", Unexpected::Str("GET")).as_deref(), Some("write [GET]"));
     assert_eq!(advice("a list", Unexpected::Str("a, b")), None);
-    assert_eq!(advice("a list", Unexpected::Map), None);
+    assert_eq!(advice("a list", Unexpected::Str("b:80")).as_deref(), Some("write [\"b:80\"]"));
+    assert_eq!(advice("a list", Unexpected::Map).as_deref(), Some("each item begins with `- `"));
+    assert_eq!(advice("a list", Unexpected::Bool(true)), None);
 }

@@ -107,10 +107,16 @@ fn unknown_names_come_with_the_nearest() {
         ),
         ("wat(http.host)", "wat", "unknown function \"wat\""),
         ("ip.src in $corpp", "$corpp", "unknown list \"corpp\", did you mean \"corp\"?"),
-        ("ip.src in $x", "$x", "unknown list \"x\""),
+        ("ip.src in $x", "$x", "unknown list \"x\": `lists` has none of this name"),
         ("http.host equals \"a\"", "equals", "unknown operator \"equals\""),
         ("http.host EQ \"a\"", "EQ", "unknown operator \"EQ\", did you mean \"eq\"?"),
         ("http.host = \"a\"", "=", "unknown operator \"=\", did you mean \"==\"?"),
+        ("http.host starts_with \"a\"", "starts_with", "\"starts_with\" is a function: write starts_with(…)"),
+        (
+            "http.request.method == purge",
+            "purge",
+            "unknown field \"purge\": a string stands in double quotes",
+        ),
         ("ssl & ssl", "&", "unknown operator \"&\", did you mean \"&&\"?"),
     ]);
 }

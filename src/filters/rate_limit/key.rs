@@ -130,7 +130,11 @@ impl Key {
             Ok(match part {
                 IP => Part::Ip,
                 ROUTE => Part::Route,
-                source => Part::Value(expressions.expression(at, source, Phase::RequestHead)?),
+                source => Part::Value(
+                    expressions
+                        .expression(at, source, Phase::RequestHead)
+                        .map_err(|problem| if is_word(source) { hinted(problem) } else { problem })?,
+                ),
             })
         };
         let parts: Box<[Part]> = match spec {
@@ -220,6 +224,19 @@ impl Key {
             IpAddr::V6(address) => bytes.push_part(kind, &(address.to_bits() & self.v6_mask).to_be_bytes()),
         }
     }
+}
+
+/// Whether a key is a name without dots, which no field of a request is but few.
+fn is_word(source: &str) -> bool {
+    source.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn hinted(problem: Problem) -> Problem {
+    let message = format!(
+        "{}; expected ip, route or an expression: a header is http.request.headers[\"x-tenant\"][0]",
+        problem.message
+    );
+    Problem { message, ..problem }
 }
 
 impl Part {

@@ -302,7 +302,10 @@ fn says_what_is_wrong_with_a_spec() {
             json!({ "limit": "1/1m", "key": ["ip", "jwt.subb"] }),
             "key[1]: unknown field \"jwt.subb\", did you mean \"jwt.sub\"?",
         ),
-        (json!({ "limit": "1/1m", "key": "rout" }), "key: unknown field \"rout\""),
+        (
+            json!({ "limit": "1/1m", "key": "rout" }),
+            "key: unknown field \"rout\"; expected ip, route or an expression: a header is http.request.headers[\"x-tenant\"][0]",
+        ),
         (
             json!({ "limit": "1/1m", "key": "http.request.headers[\"x-api-key\"]" }),
             "key: an array of strings has many values: take one by [0], or ask all with \

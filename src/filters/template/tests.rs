@@ -101,6 +101,23 @@ fn keeps_bytes_as_they_are() {
 }
 
 #[test]
+fn refuses_what_nginx_would_fill_in() {
+    for text in ["$remote_addr", "$host", "$proxy_add_x_forwarded_for"] {
+        assert!(problem(text).message.starts_with("there are no variables with $"), "{text}");
+    }
+    let mut sample = sample();
+    for (text, filled) in [
+        ("{\"$host\"}", "$host"),
+        ("$", "$"),
+        ("$1.50", "$1.50"),
+        ("US$ 5", "US$ 5"),
+        ("$Id: a $", "$Id: a $"),
+    ] {
+        assert_eq!(fill(text, &mut sample), filled);
+    }
+}
+
+#[test]
 fn says_what_is_wrong_and_where() {
     for (text, message, part) in [
         ("a {ip.srcc}", "unknown field \"ip.srcc\", did you mean \"ip.src\"?", 3..10),

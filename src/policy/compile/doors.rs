@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::config::spec::{self, Policy};
-use crate::config::{Node, Path};
+use crate::config::{Node, Outcome, Path};
 use crate::http::fields::is_token;
 use crate::net::{IpSet, ListenAddress};
 use crate::policy::door::{Door, DoorLimits};
@@ -18,7 +18,15 @@ impl Compiler<'_> {
         }
         let mut listeners = Vec::new();
         for node in &policy.listeners {
-            listeners.extend(node.read::<spec::Listener>(&mut self.issues).map(|listener| (node, listener)));
+            let listener = match node.read_part::<spec::Listener>(&mut self.issues) {
+                Outcome::Rest(mut rest) => {
+                    // What is missing from it may be what was wrong.
+                    rest.tls.take_if(|tls| tls.certificates.is_empty() && tls.self_signed.is_empty());
+                    Some(rest)
+                }
+                outcome => outcome.value(),
+            };
+            listeners.extend(listener.map(|listener| (node, listener)));
         }
         let https = https_port(listeners.iter().map(|(_, listener)| listener));
         let mut doors: Vec<Arc<Door>> = Vec::new();
@@ -41,8 +49,10 @@ impl Compiler<'_> {
                 let is_extension = is_token(method.as_bytes()) && *method == method.to_ascii_uppercase();
                 if is_extension && !is_known {
                     let at = at.key("match").key("methods").index(index);
-                    let message =
-                        format_args!("no listener takes {method}: name it in `limits.methods`, too");
+                    let message = match method.as_str() {
+                        "*" => "leave `methods` out for all methods".to_owned(),
+                        _ => format!("no listener takes {method}: name it in `limits.methods`, too"),
+                    };
                     self.issue(at, message);
                 }
             }

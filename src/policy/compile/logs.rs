@@ -41,8 +41,8 @@ impl Compiler<'_> {
         match AccessLog::compile(&selection, writer) {
             Ok(log) => Some(log),
             Err(errors) => {
-                for error in errors {
-                    self.issue(at.clone(), error);
+                for wrong in errors {
+                    self.issue(at.join(&Path::parse(&wrong.at)), wrong.error);
                 }
                 None
             }

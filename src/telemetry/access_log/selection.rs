@@ -195,6 +195,14 @@ pub enum SelectionError {
     TooManyHeaders(usize),
 }
 
+/// What is wrong with a selection, and where in it: `request_headers[1]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misselected {
+    /// The key, and the index of the item.
+    pub at: String,
+    pub error: SelectionError,
+}
+
 /// A selection that is right.
 pub(super) struct Checked {
     pub(super) fields: Vec<Field>,
@@ -204,11 +212,11 @@ pub(super) struct Checked {
 
 impl Selection {
     /// Everything that is wrong, or what is selected.
-    pub(super) fn check(&self) -> Result<Checked, Vec<SelectionError>> {
+    pub(super) fn check(&self) -> Result<Checked, Vec<Misselected>> {
         let mut errors = Vec::new();
         let fields = check_fields(&self.fields, &mut errors);
-        let request_headers = check_headers(&self.request_headers, &mut errors);
-        let response_headers = check_headers(&self.response_headers, &mut errors);
+        let request_headers = check_headers("request_headers", &self.request_headers, &mut errors);
+        let response_headers = check_headers("response_headers", &self.response_headers, &mut errors);
         if errors.is_empty() {
             Ok(Checked { fields, request_headers, response_headers })
         } else {
@@ -217,11 +225,12 @@ impl Selection {
     }
 }
 
-fn check_fields(selected: &[Field], errors: &mut Vec<SelectionError>) -> Vec<Field> {
+fn check_fields(selected: &[Field], errors: &mut Vec<Misselected>) -> Vec<Field> {
     let mut fields = Vec::new();
-    for &field in selected {
+    for (index, &field) in selected.iter().enumerate() {
         if fields.contains(&field) {
-            errors.push(SelectionError::RepeatedField(field.key()));
+            let error = SelectionError::RepeatedField(field.key());
+            errors.push(Misselected { at: format!("fields[{index}]"), error });
         } else {
             fields.push(field);
         }
@@ -229,24 +238,27 @@ fn check_fields(selected: &[Field], errors: &mut Vec<SelectionError>) -> Vec<Fie
     fields
 }
 
-fn check_headers(named: &[String], errors: &mut Vec<SelectionError>) -> Vec<HeaderName> {
+fn check_headers(key: &str, named: &[String], errors: &mut Vec<Misselected>) -> Vec<HeaderName> {
     if named.len() > HEADERS_LIMIT {
-        errors.push(SelectionError::TooManyHeaders(named.len()));
+        let error = SelectionError::TooManyHeaders(named.len());
+        errors.push(Misselected { at: key.to_owned(), error });
         return Vec::new();
     }
     let mut headers = Vec::new();
-    for name in named {
+    for (index, name) in named.iter().enumerate() {
         // Parsing folds the case, so no spelling of a secret's name gets past the list.
-        match name.parse::<HeaderName>() {
-            Err(_) => errors.push(SelectionError::NoHeaderName(name.clone())),
+        let error = match name.parse::<HeaderName>() {
+            Err(_) => SelectionError::NoHeaderName(name.clone()),
             Ok(header) if SECRET_PARTS.iter().any(|part| header.as_str().contains(part)) => {
-                errors.push(SelectionError::SecretHeader(name.clone()));
+                SelectionError::SecretHeader(name.clone())
             }
-            Ok(header) if headers.contains(&header) => {
-                errors.push(SelectionError::RepeatedHeader(name.clone()));
+            Ok(header) if headers.contains(&header) => SelectionError::RepeatedHeader(name.clone()),
+            Ok(header) => {
+                headers.push(header);
+                continue;
             }
-            Ok(header) => headers.push(header),
-        }
+        };
+        errors.push(Misselected { at: format!("{key}[{index}]"), error });
     }
     headers
 }

@@ -32,9 +32,13 @@ fn parsed(selection: &Selection, record: &AccessRecord<'_>) -> Value {
     serde_json::from_str(&text(selection, record)).expect("lines are JSON")
 }
 
-fn errors(selection: &Selection) -> Vec<SelectionError> {
+fn misselected(selection: &Selection) -> Vec<Misselected> {
     let writer = LineWriter::open(&Settings::new(Destination::File("/dev/null".into()))).unwrap();
     AccessLog::compile(selection, Arc::new(writer)).err().unwrap_or_default()
+}
+
+fn errors(selection: &Selection) -> Vec<SelectionError> {
+    misselected(selection).into_iter().map(|wrong| wrong.error).collect()
 }
 
 fn full_record() -> AccessRecord<'static> {
@@ -200,6 +204,10 @@ fn tells_everything_that_is_wrong_at_once() {
             SelectionError::TooManyHeaders(33),
         ]
     );
+    let places: Vec<_> = misselected(&selection).into_iter().map(|wrong| wrong.at).collect();
+    let expected =
+        ["fields[2]", "request_headers[1]", "request_headers[2]", "request_headers[3]", "response_headers"];
+    assert_eq!(places, expected);
 }
 
 #[test]

@@ -52,6 +52,11 @@ fn refuses_files_that_hold_something_else_and_names_them() {
     folder.write("a.crt", "nothing");
     assert!(told(&folder).ends_with("a.crt holds no certificate in PEM"));
     folder.store("a", &issued);
+    fs::copy(folder.path().join("a.key"), folder.path().join("a.crt")).unwrap();
+    assert!(told(&folder).ends_with("a.crt holds no certificate in PEM, but a private key"));
+    fs::write(folder.path().join("a.crt"), issued.certificate.to_der().unwrap()).unwrap();
+    assert!(told(&folder).contains("a.crt holds no certificate in PEM, but DER: convert it"));
+    folder.store("a", &issued);
     folder.write("a.key", "nothing");
     assert!(told(&folder).ends_with("a.key holds no private key in PEM"));
     fs::remove_file(folder.path().join("a.key")).unwrap();

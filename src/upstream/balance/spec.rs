@@ -1,6 +1,7 @@
 //! `balance:` as written, and what it means.
 
 use schemars::JsonSchema;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::Algorithm;
@@ -27,9 +28,8 @@ pub enum Spec {
 }
 
 /// The algorithms that need nothing but their name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "BalanceAlgorithm")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "BalanceAlgorithm", rename_all = "snake_case")]
 pub enum Word {
     /// In turn, by weight, a heavy backend's turns spread evenly between the others'.
     RoundRobin,
@@ -88,6 +88,21 @@ impl From<Word> for Spec {
 impl From<Hash> for Spec {
     fn from(hash: Hash) -> Self {
         Self::Hash(hash)
+    }
+}
+
+/// By hand, so that an unknown word is told of the form that is no word, too.
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const NAMES: [&str; 5] =
+            ["round_robin", "random", "least_connections", "p2c_ewma", "{ consistent_hash: … }"];
+        match String::deserialize(deserializer)?.as_str() {
+            "round_robin" => Ok(Self::RoundRobin),
+            "random" => Ok(Self::Random),
+            "least_connections" => Ok(Self::LeastConnections),
+            "p2c_ewma" => Ok(Self::P2cEwma),
+            other => Err(D::Error::unknown_variant(other, &NAMES)),
+        }
     }
 }
 
