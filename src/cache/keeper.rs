@@ -173,7 +173,8 @@ impl Chore for Attendant {
                     }
                     Ok(Err(error)) => {
                         self.shared.keeper.metrics.bypassed_disk(DiskBypass::Unusable);
-                        log::error!(error:%; "the cache's disk cannot be used, and is done without");
+                        let path = self.terms.as_ref().map(|terms| terms.path.display().to_string());
+                        log::error!(path = path.unwrap_or_default(), error:%; "the cache's disk cannot be used, and is done without");
                         sleep(WHILE_UNUSABLE).await;
                     }
                     // It panics only if the log does.

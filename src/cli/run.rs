@@ -69,6 +69,6 @@ fn start_log(policy: &Path) -> anyhow::Result<(Destination, Arc<LineWriter>)> {
         destination: spec.file.map_or(Destination::Stderr, |file| Destination::File(base.join(file))),
     };
     let destination = settings.destination.clone();
-    let writer = log::init(settings).context("cannot start the log")?;
+    let writer = log::init(settings)?;
     Ok((destination, writer))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Consumers, Store, Wrong, store};
 use crate::auth::keys::{Directory, Document, Usage};
-use crate::config::Document as File;
+use crate::config::{Diagnostics, Document as File};
 use crate::state::{Chore, Watched, Work};
 
 /// How often the file is looked at. A change is taken over at the second look that finds it.
@@ -28,7 +28,13 @@ impl Local {
 
     /// All keys, or what is wrong with them. Blocks for the disk.
     pub fn directory(&self, inline: &Document, usage: &Usage) -> Result<Directory, Wrong> {
-        let read = File::load(&self.path).and_then(|file| Ok((store::document(&file)?, file)));
+        let read = match self.path.try_exists() {
+            Ok(false) => {
+                let hint = "cannot read the file, for there is none: `edgeward keys new` makes it";
+                Err(Diagnostics::of_file(&self.path.display().to_string(), hint))
+            }
+            _ => File::load(&self.path).and_then(|file| Ok((store::document(&file)?, file))),
+        };
         let (document, file) = match read {
             Ok(read) => read,
             Err(wrong) => {

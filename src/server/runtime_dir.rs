@@ -146,7 +146,9 @@ pub enum RuntimeDirectoryError {
     #[error("{0} is not a directory")]
     NotADirectory(PathBuf),
     /// Its owner could put a socket of his own there.
-    #[error("the runtime directory {path} belongs to uid {owner}, this process runs as uid {own}")]
+    #[error(
+        "the runtime directory {path} belongs to uid {owner}, this process runs as uid {own}; `server.runtime_directory` may name another"
+    )]
     Foreign {
         /// Where.
         path: PathBuf,

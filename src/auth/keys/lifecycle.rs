@@ -41,7 +41,7 @@ pub enum LifecycleError {
         "the keys of {0} differ in their scopes, and the new one can have those of one only: name the key"
     )]
     Scopes(ConsumerName),
-    #[error("key {id} was used {last_used}, {uses} times in all: whoever uses it would be refused")]
+    #[error("key {id} was used {last_used} (uses in all: {uses}): whoever uses it would be refused")]
     InUse { id: KeyId, last_used: Moment, uses: u64 },
     #[error("nobody knows whether key {0} is in use: there is no record of uses")]
     UseUnknown(KeyId),

@@ -75,7 +75,7 @@ fn refuses_a_directory_of_another_user() {
     let error = check("/run/a".into(), 8, 0o40700, 7).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the runtime directory /run/a belongs to uid 8, this process runs as uid 7"
+        "the runtime directory /run/a belongs to uid 8, this process runs as uid 7; `server.runtime_directory` may name another"
     );
 }
 

@@ -202,7 +202,7 @@ fn a_key_in_use_is_not_retired_unless_forced() {
     let just = records("writer", 12, START.minus(days(7)).plus(Duration::from_secs(1)));
     assert_eq!(
         message(retire_unused("writer", Some(&just))),
-        "key writer was used 2025-12-25T00:00:01Z, 12 times in all: whoever uses it would be refused"
+        "key writer was used 2025-12-25T00:00:01Z (uses in all: 12): whoever uses it would be refused"
     );
     let long_ago = records("writer", 12, START.minus(days(7)));
     let retired = retire_unused("writer", Some(&long_ago)).unwrap();
