@@ -1,4 +1,4 @@
-"""Edgeward, with access log and metrics on, as it is run in earnest: BENCH_PEERS=benches/peers for ../shared/bench."""
+"""Edgeward, with access log and metrics on, as it is run in earnest: `BENCH_PEERS=benches/peers` for the harness."""
 import subprocess
 
 BIN = "edgeward"
