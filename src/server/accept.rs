@@ -131,7 +131,7 @@ async fn arrive(
             if error.reason == Reason::PlainHttp {
                 remains.say(&told_to_use_tls()).await;
             }
-            return Err(failed(door, &error));
+            return Err(failed(door, client_ip, &error));
         }
     };
     let digest = stream.get_ssl_digest();
@@ -159,7 +159,7 @@ fn told_to_use_tls() -> Vec<u8> {
     [head.into_bytes(), body].concat()
 }
 
-fn failed(door: &Door, error: &HandshakeError) -> CloseReason {
+fn failed(door: &Door, client_ip: IpAddr, error: &HandshakeError) -> CloseReason {
     let (failure, reason) = match error.reason {
         Reason::Timeout => (HandshakeFailure::Timeout, CloseReason::Timeout),
         Reason::Closed => (HandshakeFailure::Closed, CloseReason::Client),
@@ -168,8 +168,16 @@ fn failed(door: &Door, error: &HandshakeError) -> CloseReason {
         | Reason::NoSharedCipher
         | Reason::ProtocolVersion
         | Reason::NoApplicationProtocol => (HandshakeFailure::Protocol, CloseReason::Protocol),
-        _ => (HandshakeFailure::Other, CloseReason::Protocol),
+        Reason::ClientAlert => (HandshakeFailure::ClientAlert, CloseReason::Client),
+        Reason::ClientCertificateRequired
+        | Reason::UnknownCa
+        | Reason::ClientCertificateExpired
+        | Reason::ClientCertificateRevoked
+        | Reason::ClientCertificateInvalid
+        | Reason::RevocationUnknown => (HandshakeFailure::ClientCertificate, CloseReason::Protocol),
+        Reason::Other => (HandshakeFailure::Other, CloseReason::Protocol),
     };
+    log::debug!(listener = &*door.name, client_ip:%, reason = error.reason.label(), error = error.detail.as_str(); "handshake failed");
     door.metrics.handshake_failed(failure);
     reason
 }

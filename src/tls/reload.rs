@@ -212,7 +212,7 @@ fn warn_of(certificate: &Certificate, now: i64) {
         Validity::Expired => "the certificate has expired",
         Validity::NotYet => "the certificate is not valid yet",
         Validity::Valid if certificate.names().is_empty() => {
-            "the certificate has no subjectAltName, so no client takes it for any host"
+            "the certificate names no host in its subjectAltName, so no client takes it for one"
         }
         Validity::Valid => return,
     };

@@ -68,7 +68,7 @@ impl Acceptor {
         let loaded = Loaded::load(spec, base, clock)?;
         let live = store(&loaded)
             .and_then(|store| Live::new(&loaded.settings, Arc::new(ArcSwap::from_pointee(store))));
-        let live = live.map_err(|error| vec![Problem::whole(error)])?;
+        let live = live.map_err(|error| vec![unusable(&error)])?;
         Ok(Self {
             spec: spec.clone(),
             base: base.to_owned(),
@@ -116,7 +116,7 @@ impl Acceptor {
         if let Err(error) = self.publish(&loaded, reloaded.new_client_auth) {
             reloaded.replaced.clear();
             reloaded.new_client_auth = false;
-            reloaded.problems.push(Problem::whole(error));
+            reloaded.problems.push(unusable(&error));
         }
         reloaded
     }
@@ -178,6 +178,16 @@ impl Acceptor {
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why BoringSSL takes no context with these certificates.
+fn unusable(error: &ErrorStack) -> Problem {
+    let is_usage = error.errors().iter().any(|error| error.reason() == Some("KEY_USAGE_BIT_INCORRECT"));
+    if is_usage {
+        let message = "a certificate is not one for servers: its key usage lacks digitalSignature, as an authority's own does";
+        return Problem::whole(message);
+    }
+    Problem::whole(format_args!("the certificates cannot be used: {error}"))
 }
 
 fn store(loaded: &Loaded) -> Result<Store, ErrorStack> {

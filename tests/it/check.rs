@@ -87,15 +87,20 @@ routes: [{ name: a, match: { path: / }, filters: [{ chain: used }], respond: { b
     let root = Authority::new("Root");
     let ends_yesterday = Leaf { days: -1, ..Leaf::named(&["a.example"]) };
     root.issue(&ends_yesterday).store(&folder, "old");
-    folder.write("nameless.crt", root.pem());
-    folder.write("nameless.key", root.key.private_key_to_pem_pkcs8().unwrap());
-    for (name, trouble) in [("old", "has expired"), ("nameless", "has no subjectAltName")] {
+    root.issue(&Leaf::named(&["spiffe://a.example/b"])).store(&folder, "nameless");
+    for (name, trouble) in [("old", "has expired"), ("nameless", "names no host")] {
         let tls = format!("{{ certificates: [{{ cert: {name}.crt, key: {name}.key }}] }}");
         let policy = format!("listeners: [{{ address: '127.0.0.1:8443', tls: {tls} }}]\n");
         let (told, code) = checked(&folder.write("certificate.yaml", policy), &[]);
         assert!(code == 0 && told.contains(&format!("warning: the certificate {trouble}")), "{told}");
         assert!(told.ends_with(&format!("file: {name}.crt\n")), "{told}");
     }
+    folder.write("root.crt", root.pem());
+    folder.write("root.key", root.key.private_key_to_pem_pkcs8().unwrap());
+    let tls = "{ certificates: [{ cert: root.crt, key: root.key }] }";
+    let authority = format!("listeners: [{{ address: '127.0.0.1:8443', tls: {tls} }}]\n");
+    let (told, code) = checked(&folder.write("authority.yaml", authority), &[]);
+    assert!(code == 64 && told.contains("listeners[0].tls: a certificate is not one for servers"), "{told}");
     // Rules of one's own are never left out.
     for (rule, what) in [
         ("SecRule ARGS \"@rx (?R)\" \"id:1,phase:1,deny\"", "rule 1: recursion"),

@@ -98,7 +98,7 @@ fn a_key_is_retired_unless_it_is_in_use_and_pruned_in_time() {
     assert_eq!(told(&run(&["retire", id(&idle)])).0, Some(0));
     let (code, out, said) = told(&run(&["retire", id(&used)]));
     assert_eq!((code, &*out), (Some(1), ""));
-    assert!(said.contains("7 times") && said.contains("--force"), "{said}");
+    assert!(said.contains("uses in all: 7") && said.contains("--force"), "{said}");
     usage(now.minus(std::time::Duration::from_secs(7200)));
     assert_eq!(told(&run(&["retire", id(&used), "--unused-for", "3h"])).0, Some(1));
     assert_eq!(told(&run(&["retire", id(&used), "--unused-for", "1h"])).0, Some(0));

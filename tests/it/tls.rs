@@ -146,6 +146,10 @@ fn client_certificates_are_asked_for_as_the_policy_says() {
             visitor.visit(edge.address("tls")).is_ok()
         });
         assert_eq!(enters, expected, "{mode}: without, good, strange, expired");
+        let refused = expected.iter().filter(|enters| !**enters).count() as f64;
+        if refused > 0.0 {
+            edge.wait_for_metric(&failures(&edge, "client_certificate"), refused);
+        }
     }
 }
 
@@ -292,6 +296,15 @@ fn who_speaks_plain_http_to_a_tls_port_is_told_so() {
     other.send("SSH-2.0-OpenSSH_9.2\r\n");
     assert!(other.try_response("GET").is_err());
     edge.wait_for_metric(&failures(&edge, "protocol"), 2.0);
+}
+
+#[test]
+fn a_client_that_does_not_trust_the_certificate_is_counted_as_such() {
+    let edge = one(&Authority::new("ours"), "");
+    let other = Authority::new("other");
+    let visitor = Visitor { trust: Some(&other), ..Visitor::named("a.example.com") };
+    assert!(visitor.visit(edge.address("tls")).is_err());
+    edge.wait_for_metric(&failures(&edge, "client_alert"), 1.0);
 }
 
 #[test]

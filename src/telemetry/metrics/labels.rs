@@ -143,9 +143,9 @@ label! {
         Closed = "closed",
         /// No version, cipher or group in common, or no TLS at all.
         Protocol = "protocol",
-        /// No certificate for the name asked for.
-        UnknownName = "unknown_name",
-        /// The client's certificate is missing or not trusted.
+        /// The client broke off with an alert: often it does not trust the certificate.
+        ClientAlert = "client_alert",
+        /// The client's certificate is missing, has ended, is revoked or not trusted.
         ClientCertificate = "client_certificate",
         /// Anything else.
         Other = "other",

@@ -58,7 +58,7 @@ fn a_rotation_under_load_refuses_nobody_and_a_key_in_use_anywhere_is_not_retired
     });
     let kept = keys(&redis, &["retire", id(&old)]);
     assert_eq!((kept.status.code(), kept.stdout.len()), (Some(1), 0), "{kept:?}");
-    assert!(stderr(&kept).contains(&format!("{total} times in all")), "{kept:?}, {total}");
+    assert!(stderr(&kept).contains(&format!("uses in all: {total}")), "{kept:?}, {total}");
     let table = printed(&keys(&redis, &["list", "partner-a"]));
     assert!(table.contains(&format!("  {total}")), "{table}");
 
