@@ -47,11 +47,14 @@ pub enum Reason {
 
 /// What BoringSSL writes into its errors, and what it means. The first that occurs counts, so what is particular comes
 /// before what is general.
-const MEANINGS: [(&str, Reason); 20] = [
+const MEANINGS: [(&str, Reason); 21] = [
     ("HTTP_REQUEST", Reason::PlainHttp),
     ("HTTPS_PROXY_REQUEST", Reason::PlainHttp),
     ("WRONG_VERSION_NUMBER", Reason::NotTls),
     ("_ALERT_", Reason::ClientAlert),
+    // OpenSSL says in the clear that it does not trust the certificate, where TLS 1.3 wants an encrypted record: two bytes
+    // are too few for one.
+    ("BAD_PACKET_LENGTH", Reason::ClientAlert),
     ("UNSUPPORTED_PROTOCOL", Reason::ProtocolVersion),
     ("UNKNOWN_PROTOCOL", Reason::ProtocolVersion),
     ("INAPPROPRIATE_FALLBACK", Reason::ProtocolVersion),

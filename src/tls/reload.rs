@@ -102,7 +102,9 @@ impl Loaded {
             .map_err(|problem| problems.push(problem.under("client")));
         match (tickets, client_auth) {
             (Ok(tickets), Ok(client_auth)) if problems.is_empty() => {
-                pairs.iter().for_each(|pair| warn_of(&pair.listed.certificate, clock()));
+                for pair in &pairs {
+                    warn_of(&pair.listed.certificate, clock());
+                }
                 let settings = Settings { profile: spec.profile, protocols, tickets, client_auth, clock };
                 Ok(Self { pairs, settings, client_files })
             }

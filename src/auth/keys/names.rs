@@ -18,13 +18,13 @@ const LONGEST_NAME_BYTES: usize = 64;
 /// The longest scope, in bytes.
 const LONGEST_SCOPE_BYTES: usize = 128;
 
-/// Names a key in logs, metrics and commands. Cheap to clone.
+/// Names a key in logs, metrics and commands: 1 to 32 letters, digits, `.`, `_` or `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = "^[0-9A-Za-z._-]{1,32}$"))]
 pub struct KeyId(Arc<str>);
 
-/// Names a consumer. Cheap to clone.
+/// Names a consumer: 1 to 64 letters, digits, `.`, `_`, `-`, `@`, `:`, `/` or `+`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = "^[0-9A-Za-z._@:/+-]{1,64}$"))]
