@@ -3,7 +3,7 @@
 
 use edgeward::http::decompress;
 use edgeward::waf::body::{
-    Arena, Fault, Item, Limits, Sink, cookie, graphql, json, multipart, urlencoded, xml,
+    Arena, Fault, Item, Limits, Sink, cookie, graphql, json, multipart, urlencoded, wide, xml,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -17,7 +17,8 @@ fuzz_target!(|data: &[u8]| {
         5 => check(input, |arena, sink| {
             let content_type = b"multipart/form-data; boundary=b";
             let report = multipart::parse(content_type, input, arena, &LIMITS, sink);
-            assert!(report.outcome.is_ok() || report.flags.has(multipart::Flag::Error));
+            let is_malformed = matches!(report.outcome, Err(Fault::Malformed { .. }));
+            assert!(!is_malformed || report.flags.has(multipart::Flag::Error));
             report.outcome
         }),
         4 => check(input, |arena, sink| xml::parse(input, arena, &LIMITS, sink)),
@@ -26,6 +27,9 @@ fuzz_target!(|data: &[u8]| {
             let outcome = check(input, |arena, sink| json::parse(input, arena, &LIMITS, sink));
             let many = check(input, |arena, sink| json::parse_many(input, arena, &LIMITS, sink));
             assert!(many.is_ok() || outcome.is_err());
+            check(input, |arena, sink| json::loose::parse(input, b"json", arena, &LIMITS, sink)).ok();
+            assert!(json::loose::begins(input) || !input.starts_with(b"{}"));
+            assert!(wide::decoded(input).is_none_or(|text| text.len() <= input.len() * 3));
             let theirs = serde_json::from_slice::<serde_json::Value>(input);
             assert!(theirs.is_ok() || outcome.is_err() || input.is_empty() || is_good_to_us(theirs, input));
             outcome

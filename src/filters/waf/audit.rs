@@ -38,7 +38,8 @@ const MOST_VARIABLES: usize = 8;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "WafAudit")]
 pub struct AuditSpec {
-    /// A line of JSON for each exchange in which a rule found something: `stdout`, or a file's path; a file is reopened on
+    /// A line of JSON for each exchange in which a rule found something, or that was not examined to its end: `stdout`,
+    /// or a file's path; a file is reopened on
     /// SIGUSR1. Default: nowhere. Example: `/var/log/edgeward/waf.json`.
     pub to: Option<PathBuf>,
     /// Whether a line shows what was found: up to 100 bytes of a parameter or header, with what is around it. What by its name
@@ -82,6 +83,8 @@ pub(super) struct Finding<'a> {
     pub(super) decision: &'static str,
     /// The refusal's reason; empty without one.
     pub(super) reason: &'static str,
+    /// What was not examined to its end, and which limit was reached.
+    pub(super) unexamined: &'a [String],
     /// Scores and what they are compared with, by their names here.
     pub(super) scores: &'a [(&'static str, u64)],
     /// Whether a rule said that a variable is not to be shown.
@@ -134,6 +137,12 @@ impl Finding<'_> {
         line.str("route", &about.route).str("decision", self.decision);
         if !self.reason.is_empty() {
             line.str("reason", self.reason);
+        }
+        if !self.unexamined.is_empty() {
+            let mut unexamined = line.list("unexamined");
+            for limit in self.unexamined {
+                unexamined.display(format_args!("{limit}"), TEXT_BYTES);
+            }
         }
         for (name, value) in self.scores {
             line.u64(name, *value);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, COOKIE, EXPECT, HOST, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 
@@ -12,7 +12,7 @@ use super::audit::{About, Audit, Finding};
 use super::body::{Collected, Unseen};
 use super::{Exchange, OverLimit, Refusal, Waf, scores};
 use crate::http::decompress::DecodeLimits;
-use crate::http::{length, media_type};
+use crate::http::{cookie, length, media_type};
 use crate::telemetry::metrics::Metrics;
 use crate::waf::{Disruption, Exhausted, Limits, Transaction, Verdict};
 
@@ -30,6 +30,8 @@ pub(super) struct Examination {
     shadow: bool,
     /// The reason of the refusal; empty without one.
     refused: &'static str,
+    /// What went on without having been examined to its end.
+    unexamined: Vec<String>,
     /// The request's body, while it comes.
     body: Option<Collected>,
     /// The response's body, while it waits.
@@ -46,7 +48,7 @@ impl Drop for Examination {
             self.metrics.waf_matched(found.rule);
         }
         let matches: Vec<_> = matches.iter().filter(|found| found.audit).collect();
-        let is_told = self.transaction.audit().unwrap_or(!matches.is_empty());
+        let is_told = self.transaction.audit().unwrap_or(!matches.is_empty() || !self.unexamined.is_empty());
         if let Some((audit, about)) = self.audit.as_ref().filter(|_| is_told) {
             audit.write(&Finding {
                 about,
@@ -57,6 +59,7 @@ impl Drop for Examination {
                     (_, false) => "refused",
                 },
                 reason: self.refused,
+                unexamined: &self.unexamined,
                 scores: &scores::all(&self.transaction),
                 conceals: &|variable| self.transaction.conceals(variable),
                 matches: &matches,
@@ -77,6 +80,7 @@ impl Examination {
             audit: waf.audit.clone().map(|audit| (audit, About::new(exchange.request, exchange.facts))),
             shadow: waf.shadow,
             refused: "",
+            unexamined: Vec::new(),
             body: None,
             response: None,
             whole_response: None,
@@ -135,9 +139,14 @@ impl Examination {
         if let Some(authority) = request.uri.authority().filter(|_| !request.headers.contains_key(HOST)) {
             self.transaction.request_header(b"host", authority.as_str().as_bytes());
         }
+        // In several lines, which HTTP/2 allows, they go to the upstream as one, in which quotes may close.
+        if let Some(cookies) = cookie::line(&request.headers) {
+            self.transaction.request_header(b"cookie", &cookies);
+        }
         for (name, value) in &request.headers {
             let is_invited = || value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-            let is_done = name == CONTENT_ENCODING && is_decoded
+            let is_done = name == COOKIE
+                || name == CONTENT_ENCODING && is_decoded
                 || name == EXPECT && exchange.facts.has_body && is_invited();
             if !is_done {
                 self.transaction.request_header(name.as_str().as_bytes(), value.as_bytes());
@@ -283,9 +292,14 @@ impl Examination {
         Err(refusal)
     }
 
-    fn note(&self, limit: &dyn std::error::Error) {
+    /// Of many in a second the operational log tells one, and the audit all.
+    fn note(&mut self, limit: &dyn std::error::Error) {
         let request_id = &*self.request_id;
         log::info!(request_id, limit:%; "an exchange went on without having been examined to its end");
+        let limit = limit.to_string();
+        if !self.unexamined.contains(&limit) {
+            self.unexamined.push(limit);
+        }
     }
 }
 

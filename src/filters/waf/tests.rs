@@ -295,6 +295,41 @@ fn what_rules_found_is_told_as_one_line() {
 }
 
 #[test]
+fn what_was_not_examined_to_its_end_is_told_each_time() {
+    let mut place = Place::new("unexamined");
+    let kept = Arc::new(Audit::Kept(Mutex::default()));
+    place.ground.waf.audit = Some(Arc::clone(&kept));
+    let filter = place.filter(json!({ "over_limit": "inspect_prefix", "max_body": "16KiB" }));
+    let many = "a=&".repeat(5_000);
+    let first = format!("a=union+select&{many}");
+    assert_eq!(sent(&*filter, &mut form(&[]), &[first.as_bytes()]), BLOCKED);
+    for body in [&many[..], &"a".repeat(17 << 10), &"a".repeat(17 << 10), "a"] {
+        assert_eq!(sent(&*filter, &mut form(&[]), &[body.as_bytes()]), Ok(()));
+    }
+    let Audit::Kept(lines) = &*kept else { unreachable!() };
+    let lines = lines.lock().unwrap();
+    let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> =
+        lines.iter().map(|line| (line["decision"].as_str().unwrap(), &line["unexamined"])).collect();
+    let (values, long) = (
+        json!(["too many values, or values that are nested too deeply"]),
+        json!(["a body that is longer than is examined"]),
+    );
+    assert_eq!(told, [("refused", &Value::Null), ("passed", &values), ("passed", &long), ("passed", &long)]);
+}
+
+#[test]
+fn cookies_that_came_apart_are_judged_as_the_one_line_that_goes_on() {
+    let place = Place::new("cookies");
+    let rules = "SecRule REQUEST_COOKIES:a \"@streq x; b='\" \"id:1,phase:1,deny\"\n";
+    fs::write(place.folder.join("a.conf"), rules).unwrap();
+    let filter = place.filter(json!({}));
+    let apart = [("cookie", "a=\"x"), ("cookie", r#"b=\047""#)];
+    assert_eq!(sent(&*filter, &mut Sample::get("/", &apart), &[]), BLOCKED);
+    assert_eq!(sent(&*filter, &mut Sample::get("/", &apart[1..]), &[]), Ok(()));
+}
+
+#[test]
 fn rules_say_what_the_audit_shows() {
     let (place, lines) = audited("audit-by-rules");
     let rules = r#"

@@ -3,9 +3,9 @@
 //! Cookies are split at `;` and at their first `=`. White space before a name is not part of it, nor what ends the
 //! line; everything else is as sent: no quotes are taken off, nothing is decoded, and `$Version` is a cookie like any
 //! other. Unlike ModSecurity, which skips it, a cookie that has a value without a name is handed over, because
-//! browsers send such and some servers read them (RFC 6265bis section 5.7); and a value in quotes that has escapes is
-//! handed over a second time as Python's servers read it, who undo `\"` and `\073` (RFC 2109 quotes, which nobody else
-//! knows any more).
+//! browsers send such and some servers read them (RFC 6265bis section 5.7); and a value in quotes that has escapes, or
+//! semicolons, is handed over a second time as Python's servers read it, who undo `\"` and `\073` (RFC 2109 quotes, which
+//! nobody else knows any more).
 
 use memchr::memchr;
 
@@ -34,7 +34,8 @@ pub fn parse<S: Sink + ?Sized>(
         let equals = memchr(b'=', cookie).map_or(end, |equals| start + equals);
         let (name, value) = (span(start, equals), span((equals + 1).min(end), end));
         output.item(Kind::Cookie, name, value)?;
-        if let Some(value) = unquoted(value, &mut output)? {
+        let read_anew = [unquoted(value, &mut output)?, beyond(line, equals + 1, end, &mut output)?];
+        for value in read_anew.into_iter().flatten() {
             output.item(Kind::Cookie, name, value)?;
         }
     }
@@ -49,7 +50,38 @@ fn unquoted<S: Sink + ?Sized>(value: Text, output: &mut Output<'_, S>) -> Result
     if memchr(b'\\', rest).is_none() {
         return Ok(None);
     }
-    let mut rest = rest;
+    unescaped(rest, output).map(Some)
+}
+
+/// What a value says whose quotes close past the semicolon at `end`, as Python's servers read it: for them the quotes come
+/// first. It ends before the quotes of another cookie do, so that all of them are looked for in linear time.
+fn beyond<S: Sink + ?Sized>(
+    line: &[u8],
+    start: usize,
+    end: usize,
+    output: &mut Output<'_, S>,
+) -> Result<Option<Text>, Fault> {
+    let value = line.get(start..).unwrap_or_default().trim_ascii_start();
+    let start = line.len() - value.len();
+    let Some(quoted) = value.strip_prefix(b"\"").filter(|_| start < end) else { return Ok(None) };
+    let mut length = 0;
+    loop {
+        match quoted.get(length..).unwrap_or_default() {
+            [] => return Ok(None),
+            [b'"', ..] => break,
+            [b'\\', _, ..] => length += 2,
+            _ => length += 1,
+        }
+    }
+    if start + 1 + length < end {
+        return Ok(None);
+    }
+    unescaped(quoted.get(..length).unwrap_or_default(), output).map(Some)
+}
+
+/// Without the escapes of RFC 2109.
+fn unescaped<S: Sink + ?Sized>(text: &[u8], output: &mut Output<'_, S>) -> Result<Text, Fault> {
+    let mut rest = text;
     let decoded = &mut output.arena.bytes;
     let begin = decoded.len();
     while let Some((byte, after)) = rest.split_first() {
@@ -68,7 +100,7 @@ fn unquoted<S: Sink + ?Sized>(value: Text, output: &mut Output<'_, S>) -> Result
             }
         };
     }
-    output.since(begin).map(Some)
+    output.since(begin)
 }
 
 #[cfg(test)]
@@ -91,7 +123,7 @@ mod tests {
             ("=v", vec![("", "v")]),
             ("", vec![]),
             (" ; ;; ", vec![]),
-            ("\t a =  b c ;d=\"e;f\"", vec![("a ", "  b c "), ("d", "\"e"), ("f\"", "")]),
+            ("\t a =  b c ;d=\"e;f", vec![("a ", "  b c "), ("d", "\"e"), ("f", "")]),
             ("$Version=1; a=%41+  ", vec![("$Version", "1"), ("a", "%41+")]),
         ] {
             let cookies = cookies(line);
@@ -105,10 +137,21 @@ mod tests {
         for (line, expected) in [
             (r#"a="b\"c\073 \\""#, vec![("a", r#""b\"c\073 \\""#), ("a", r#"b"c; \"#)]),
             (r#"a="\400\9\" ; b"#, vec![("a", r#""\400\9\" "#), ("a", r"4009\"), ("b", "")]),
+            (r#"a="b c"; d=\073; e="\073"#, vec![("a", r#""b c""#), ("d", r"\073"), ("e", r#""\073"#)]),
             (
-                r#"a="b c"; d=\073; e="\073; f=\073""#,
-                vec![("a", r#""b c""#), ("d", r"\073"), ("e", r#""\073"#), ("f", r#"\073""#)],
+                r#"a= "b; c=\073"; d=";""#,
+                vec![
+                    ("a", r#" "b"#),
+                    ("a", "b; c=;"),
+                    ("c", r#"\073""#),
+                    ("d", "\""),
+                    ("d", ";"),
+                    ("\"", ""),
+                ],
             ),
+            (r#"a="b\";c"d""#, vec![("a", r#""b\""#), ("a", r"b\"), ("a", "b\";c"), ("c\"d\"", "")]),
+            (r#"a=; b="c"; d"#, vec![("a", ""), ("b", r#""c""#), ("d", "")]),
+            (r#"a;"b;c""#, vec![("a", ""), ("\"b", ""), ("c\"", "")]),
         ] {
             let cookies = cookies(line);
             let found: Vec<_> = cookies.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -12,6 +12,7 @@
 //! raw control characters, leading zeros, trailing commas and trailing data are faults. One UTF-8 byte order mark is
 //! skipped (RFC 8259 section 8.1 lets parsers do so).
 
+pub mod loose;
 mod string;
 
 use super::output::{Output, malformed, span};

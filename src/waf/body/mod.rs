@@ -17,6 +17,7 @@ mod output;
 #[cfg(test)]
 mod testing;
 pub mod urlencoded;
+pub mod wide;
 pub mod xml;
 
 use thiserror::Error;

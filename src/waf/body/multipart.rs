@@ -2,7 +2,7 @@
 //!
 //! A part with a file name is a file, any other a field; a part with an empty one is a field, as in ModSecurity 3,
 //! because servers differ in what they make of it. What some take for a field is one beside being a file: a part with
-//! `filename*` alone (PHP), and one without a type of its own (formidable), unless it holds a NUL, as files do that are
+//! `filename*` alone (PHP), and one without a type of its own, or an empty one (formidable), unless it holds a NUL, as files do that are
 //! no text: clients in Python send those without a type. Values are as sent: neither a charset nor a transfer encoding is
 //! decoded (the Core Rule Set refuses both by their headers, which are handed over).
 //!
@@ -71,7 +71,7 @@ pub fn parse<S: Sink + ?Sized>(
         read
     });
     report.outcome = report.outcome.and(read);
-    if report.outcome.is_err() {
+    if matches!(report.outcome, Err(Fault::Malformed { .. })) {
         report.flags.set(Flag::Error);
     }
     report
@@ -155,11 +155,18 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
             return self.output.item(Kind::Argument, name, content);
         };
         self.file(name, [Some(filename), plain.and(extended)], content)?;
-        let is_typed = headers.lines().iter().any(|line| self.is_named(*line, b"content-type"));
+        let is_typed = headers.lines().iter().any(|line| self.says_type(*line));
         if plain.is_none() || !is_typed && memchr(0, self.output.text(content)).is_none() {
             self.output.item(Kind::Argument, name, content)?;
         }
         Ok(())
+    }
+
+    /// Whether a header is the part's type, and not an empty one.
+    fn says_type(&self, line: Text) -> bool {
+        let name = b"content-type";
+        let value = self.output.text(line).get(name.len() + 1..).unwrap_or_default();
+        self.is_named(line, name) && !value.trim_ascii().is_empty()
     }
 
     /// The content of a part without the line end that belongs to the boundary.

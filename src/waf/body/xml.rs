@@ -3,7 +3,8 @@
 //! Character references and the five predefined entities are decoded, CDATA is text, comments and processing
 //! instructions are not. Entities are never expanded and nothing is ever fetched: a document type declaration that
 //! says more than the root's name is a fault, and so is a reference to any other entity. Namespaces are not resolved:
-//! a name is what follows the colon, and `xmlns` attributes are no attributes, as for ModSecurity.
+//! a name is what follows the colon, and an `xmlns` attribute is none, as for ModSecurity, unless it says what names no
+//! namespace: some parsers hand it out like any other.
 //!
 //! What libxml2 calls not well-formed is a fault (`REQBODY_ERROR`), except that names may hold any character above
 //! U+007F and that a namespace prefix need not be declared. A document must be in UTF-8 or in an encoding whose first
@@ -12,6 +13,8 @@
 mod element;
 mod prolog;
 mod text;
+
+pub use prolog::UNKNOWN_ENCODING;
 
 use memchr::{memchr, memmem};
 

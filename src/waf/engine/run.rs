@@ -57,7 +57,8 @@ impl Runner<'_> {
 
     fn stopped(&self, phase: Phase) -> bool {
         let state = &*self.state;
-        if state.engine == EngineState::Off || state.exhausted.is_some() || state.caches.meter.is_empty() {
+        // Of values there may have been too many: those that are there are looked at.
+        if state.engine == EngineState::Off || state.caches.meter.is_empty() {
             return true;
         }
         if phase == Phase::Logging {
@@ -309,7 +310,7 @@ impl Runner<'_> {
     pub(super) fn spend(&mut self, work_ns: usize) -> bool {
         let may = self.state.caches.meter.spend(work_ns);
         if !may {
-            self.state.exhausted.get_or_insert(Exhausted::Time);
+            self.state.exhausted = Some(Exhausted::Time);
         }
         may
     }

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::super::output::span;
-use super::super::{Fault, Limit, Sink, Text};
+use super::super::{Fault, Sink, Text};
 use super::{Flag, Parser};
 
 /// Bytes of one header, unfolded; as in ModSecurity.
@@ -27,13 +27,6 @@ impl Headers {
 
     pub(super) fn disposition(&self) -> Option<Text> {
         self.lines().get(self.disposition?).copied()
-    }
-
-    fn keep(&mut self, at: usize, length: usize) -> Result<(), Fault> {
-        let line = self.lines.get_mut(self.count).ok_or(Limit::Items)?;
-        *line = span(at, at + length);
-        self.count += 1;
-        Ok(())
     }
 }
 
@@ -73,7 +66,8 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
         }
         let Some(name) = memchr(b':', line).and_then(|colon| line.get(..colon)) else {
             self.wrong("multipart: a part's header without a colon", at);
-            return headers.keep(at, line.len());
+            self.keep(headers, at, line.len());
+            return Ok(());
         };
         if name.is_empty() {
             self.wrong("multipart: a part's header without a name", at);
@@ -83,7 +77,18 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
         } else if name.eq_ignore_ascii_case(b"content-disposition") {
             headers.disposition = Some(headers.count);
         }
-        headers.keep(at, line.len())
+        self.keep(headers, at, line.len());
+        Ok(())
+    }
+
+    fn keep(&mut self, headers: &mut Headers, at: usize, length: usize) {
+        match headers.lines.get_mut(headers.count) {
+            Some(line) => {
+                *line = span(at, at + length);
+                headers.count += 1;
+            }
+            None => self.wrong("multipart: too many headers in a part", at),
+        }
     }
 
     pub(super) fn is_named(&self, line: Text, name: &[u8]) -> bool {
@@ -103,7 +108,8 @@ impl<S: Sink + ?Sized> Parser<'_, '_, S> {
         }
         let Some(previous) = headers.count.checked_sub(1).and_then(|last| headers.lines.get_mut(last)) else {
             self.wrong("multipart: a part's first header is folded", at);
-            return headers.keep(at, line.len());
+            self.keep(headers, at, line.len());
+            return Ok(());
         };
         let begin = match *previous {
             Text::Arena(start, _) => start as usize,

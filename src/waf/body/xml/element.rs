@@ -77,11 +77,13 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         self.at = start + length + 1;
         self.output.arena.xml_attributes.push(name);
         let value = self.attribute_value(raw, start)?;
-        let written = self.output.input.get(name.0..name.1).unwrap_or_default();
-        if written == b"xmlns" || written.starts_with(b"xmlns:") {
+        let input = self.output.input;
+        let written = input.get(name.0..name.1).unwrap_or_default();
+        let declares = written == b"xmlns" || written.starts_with(b"xmlns:");
+        if declares && self.output.text(value).iter().all(|byte| is_of_namespace(*byte)) {
             return Ok(());
         }
-        let local = local_name(self.output.input, name);
+        let local = local_name(input, name);
         self.output.item(Kind::XmlAttribute, span(local.0, local.1), value)
     }
 
@@ -106,6 +108,11 @@ impl<S: Sink + ?Sized> Parser<'_, S> {
         }
         Ok(())
     }
+}
+
+/// Whether namespaces are called so: by addresses of pages, and by `urn:`.
+const fn is_of_namespace(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'_' | b'#' | b'-')
 }
 
 /// A name without its namespace prefix.

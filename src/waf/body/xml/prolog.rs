@@ -12,7 +12,7 @@ use super::{Parser, Root, is_space};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Utf8,
-    /// A byte a character, the first half ASCII. The other half stays as it is.
+    /// The first half ASCII. The other half stays as it is.
     EightBit,
 }
 
@@ -21,7 +21,7 @@ pub(super) fn declaration(input: &[u8]) -> Result<(usize, Encoding), Fault> {
     let at = match byte_order_mark(input) {
         None => 0,
         Some(ByteOrderMark::Utf8) => 3,
-        Some(_) => return Err(malformed("xml: unsupported encoding", 0)),
+        Some(_) => return Err(malformed(UNKNOWN_ENCODING, 0)),
     };
     let rest = input.get(at..).unwrap_or_default();
     match rest.strip_prefix(b"<?xml") {
@@ -59,12 +59,19 @@ fn pseudo_attributes(text: &[u8]) -> Result<Encoding, &'static str> {
         Some(name) if name.eq_ignore_ascii_case(b"utf-8") || name.eq_ignore_ascii_case(b"us-ascii") => {
             Ok(Encoding::Utf8)
         }
-        Some(name) if starts(name, b"iso-8859-") || starts(name, b"windows-125") => Ok(Encoding::EightBit),
-        Some(_) => Err("xml: unsupported encoding"),
+        Some(name) if EIGHT_BIT.iter().any(|start| starts(name, start)) => Ok(Encoding::EightBit),
+        Some(_) => Err(UNKNOWN_ENCODING),
     }
 }
 
+/// How the names of encodings begin in which ASCII is itself, and markup never a part of another character.
+const EIGHT_BIT: [&[u8]; 8] =
+    [b"iso-8859-", b"windows-", b"shift_jis", b"euc-", b"gb", b"big5", b"koi8-", b"tis-620"];
+
 const INVALID: &str = "xml: invalid declaration";
+
+/// What is wrong with a document in an encoding that is not read here, though a backend may read it.
+pub const UNKNOWN_ENCODING: &str = "xml: unsupported encoding";
 
 /// The value of `name="value"` if that is what `rest` starts with, which is then skipped.
 fn next<'a>(rest: &mut &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, &'static str> {

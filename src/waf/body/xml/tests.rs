@@ -54,10 +54,11 @@ fn concatenates_all_text() {
 
 #[test]
 fn hands_over_attributes() {
-    let input = "<a b='1' c = \"&lt;'\n\t\r\n&#10;\"><n:d n:e=\"\" xmlns='u' xmlns:n=\"v\"/></a>";
+    let input =
+        "<a b='1' c = \"&lt;'\n\t\r\n&#10;\"><n:d n:e=\"\" xmlns='u' xmlns:n=\"v\" xmlns:o='v w'/></a>";
     let found = attributes(input);
     let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(found, [("b", "1"), ("c", "<'   \n"), ("e", "")]);
+    assert_eq!(found, [("b", "1"), ("c", "<'   \n"), ("e", ""), ("o", "v w")]);
 }
 
 const MALFORMED: &[(&[u8], &str)] = &[
@@ -100,6 +101,7 @@ const MALFORMED: &[(&[u8], &str)] = &[
     (b"<?xml version='1.0'encoding='utf-8'?><a/>", "invalid declaration"),
     (b"<?xml version='1.0' x='y'?><a/>", "invalid declaration"),
     (b"<?xml version='1.0' encoding='utf-7'?><a/>", "unsupported encoding"),
+    (b"<?xml version='1.0' encoding='cp037'?><a/>", "unsupported encoding"),
     (b"<?xml version='1.0' encoding='UTF-16'?><a/>", "unsupported encoding"),
     (b"\xff\xfe<\0a\0/\0>\0", "unsupported encoding"),
     (b"<a>\0</a>", "control character"),

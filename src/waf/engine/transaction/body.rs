@@ -3,7 +3,7 @@
 use super::{Transaction, only};
 use crate::waf::body::content_type::Processor;
 use crate::waf::body::multipart::{self, Flag};
-use crate::waf::body::{Fault, Kind, json, xml};
+use crate::waf::body::{Fault, Kind, json, wide, xml};
 use crate::waf::engine::state::Format;
 use crate::waf::engine::values::{Base, Source, Span};
 use crate::waf::engine::{Exhausted, Verdict};
@@ -125,7 +125,7 @@ impl Transaction {
         }
         let is_known = matches!(format, Format::Known(known) if known != Processor::UrlEncoded);
         let read = if is_known { read } else { read.and(self.read_by_its_look(body)) };
-        let read = read.and(self.documents(first)).and(self.one_type());
+        let read = read.and(self.documents(first)).and(self.queries_of_members(first)).and(self.one_type());
         self.count_arguments();
         match read {
             Err(Fault::Malformed { .. }) if self.body_is_cut() => {}
@@ -134,17 +134,44 @@ impl Transaction {
         }
     }
 
-    /// Reads what its type does not say, as those backends do that do not ask for a type: JSON and XML. What they could
-    /// not read is no fault, for it need not be either.
+    /// Reads what its type does not say, as those backends do that do not ask for a type: JSON and XML, in whatever
+    /// encoding. What they could not read is no fault, for it need not be either.
     fn read_by_its_look(&mut self, body: Span) -> Result<(), Fault> {
+        let body = self.in_utf8(body);
         let text = self.state.values.text(body);
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-        let read = match text.first() {
-            Some(b'{' | b'[') => self.json(body, true),
-            Some(b'<') => self.xml(body),
+        let first = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start().first();
+        match first {
+            Some(b'<') => match self.xml(body) {
+                // It says that it is XML, and of what it says beyond that nothing was seen.
+                Err(fault @ Fault::Malformed { what: xml::UNKNOWN_ENCODING, .. }) => Err(fault),
+                read => read.or_else(only_limits),
+            },
+            Some(b'"') => self.json(body, true).or_else(only_limits),
+            _ if json::loose::begins(text) => match self.json(body, true) {
+                Err(Fault::Malformed { .. }) => self.strings(body, Base::ArgPost, b"json"),
+                read => read,
+            },
             _ => Ok(()),
-        };
-        read.or_else(only_limits)
+        }
+    }
+
+    /// The body as rules can read it.
+    fn in_utf8(&mut self, body: Span) -> Span {
+        let text = self.state.values.text(body);
+        let Some(decoded) = wide::decoded(text) else { return body };
+        self.state.meter.spend(text.len() * byte_ns::TRANSFORM);
+        let decoded = decoded.trim_start_matches('\u{feff}');
+        // What encoding it was in is true no more.
+        let declared = decoded.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+        self.state.values.keep(declared.map_or(decoded, |(_, rest)| rest).as_bytes())
+    }
+
+    /// Strings of what is nearly JSON.
+    pub(super) fn strings(&mut self, text: Span, base: Base, name: &[u8]) -> Result<(), Fault> {
+        let limits = self.limits();
+        self.state.values.parse(text, only(Kind::Argument, base), |input, arena, mut sink| {
+            json::loose::parse(input, name, arena, &limits, &mut sink)
+        })
     }
 
     /// Of two types, backends differ in which they go by.
@@ -162,9 +189,11 @@ impl Transaction {
         types.map(|header| values.text(header.value))
     }
 
+    /// Too much of it is for the caller to judge, and no fault of the body.
     fn fault_of_body(&mut self, fault: Fault) {
         if let Fault::Limit(_) = fault {
             self.state.exhausted.get_or_insert(Exhausted::Values);
+            return;
         }
         let values = &mut self.state.values;
         let message = values.keep(fault.to_string().as_bytes());

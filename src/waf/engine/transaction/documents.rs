@@ -26,7 +26,7 @@ impl Transaction {
         })
     }
 
-    /// What is in those members of a JSON body that are queries, from this place on.
+    /// What is in those members of a body that are queries, from this place on.
     pub(super) fn queries_of_members(&mut self, first: usize) -> Result<(), Fault> {
         for (at, named) in self.those(first, |values, named| is_query(values, values.text(named.name), named))
         {
@@ -75,11 +75,14 @@ impl Transaction {
                 Base::RequestCookie => percent_decode(text.strip_prefix(b"j:").unwrap_or(text)).into(),
                 _ => continue,
             };
-            let may_be = matches!(text.trim_ascii_start(), [b'{' | b'[', ..]) && text.contains(&b'\\');
-            if may_be {
+            if text.contains(&b'\\') && json::loose::begins(&text) {
                 let (text, name) = (text.into_owned(), self.state.values.text(named.name).to_vec());
                 self.state.meter.spend(text.len() * byte_ns::TOKENS);
-                self.part_of(named.base, &text, &name).or_else(only_limits)?;
+                let document = self.state.values.keep(&text);
+                match self.part_of(named.base, document, &name) {
+                    Err(Fault::Malformed { .. }) => self.strings(document, named.base, &name)?,
+                    read => read?,
+                }
             }
         }
         Ok(())
@@ -114,13 +117,13 @@ impl Transaction {
 
     fn object_at(&mut self, at: usize, named: Named, root: &[u8]) -> Result<(), Fault> {
         let text = self.state.values.text(named.value).to_vec();
-        let read = self.part_of(named.base, &text, root);
+        let document = self.state.values.keep(&text);
+        let read = self.part_of(named.base, document, root);
         read.map(|()| self.state.values.blank(at)).or_else(only_limits)
     }
 
     /// Reads a value as a document that is a part of another.
-    fn part_of(&mut self, base: Base, text: &[u8], root: &[u8]) -> Result<(), Fault> {
-        let document = self.state.values.keep(text);
+    fn part_of(&mut self, base: Base, document: Span, root: &[u8]) -> Result<(), Fault> {
         let limits = self.limits();
         self.state.values.parse(document, only(Kind::Argument, base), |input, arena, mut sink| {
             json::parse_part(input, root, arena, &limits, &mut sink)
@@ -128,12 +131,15 @@ impl Transaction {
     }
 }
 
-/// Whether a member is the text of a query, of one request or of many in an array.
+/// Whether a member is the text of a query, of one request or of many in an array: of a JSON body, of a form, or of the
+/// `operations` of one with files.
 fn is_query(values: &Values, name: &[u8], named: &Named) -> bool {
+    let document = name.strip_prefix(b"json.").or_else(|| name.strip_prefix(b"operations."));
     let in_array = || {
-        let place = name.strip_prefix(b"json.array_")?.strip_suffix(b".query")?;
+        let place = document?.strip_prefix(b"array_")?.strip_suffix(b".query")?;
         Some(place.iter().all(u8::is_ascii_digit))
     };
-    (name == b"json.query" || in_array() == Some(true))
+    (document.unwrap_or(name) == b"query" || in_array() == Some(true))
+        && named.base == Base::ArgPost
         && memchr::memchr(b'{', values.text(named.value)).is_some()
 }

@@ -1,5 +1,5 @@
 use crate::waf::testing::{Request, compile, ids, options, post, run};
-use crate::waf::{Exhausted, Mode, Verdict};
+use crate::waf::{Disruption, Exhausted, Limits, Mode, Options, Verdict};
 
 const JSON: &str = "{\"a\":[\"a\\u0027b\"]}";
 
@@ -14,7 +14,12 @@ fn what_backends_read_without_asking_for_a_type_is_read() {
         ("text/plain", "<a><![CDATA[a'b]]></a>", vec![1]),
         ("text/plain", "{\"a\":\"a\\u0027b\",}", vec![1]),
         ("application/x-ndjson", "{}\n[{}] 1\n{\"b\":[\"a\\u0027b\"]}\n", vec![1]),
+        ("text/plain", "{\"n\":NaN,\"a\":\"a\\u0027b\"}", vec![1]),
+        ("application/octet-stream", "/* { */ [\"\\x\", 'a\\u0027b'", vec![1]),
+        ("text/plain", "\"a\\u0027b\"", vec![1]),
+        ("text/plain", "<?xml version=\"1.0\" encoding=\"utf-7\"?><a>a'b</a>", vec![2]),
         ("text/plain", "{ is no JSON", vec![]),
+        ("text/plain", "< is no XML", vec![]),
         ("text/plain", "say a'b", vec![]),
     ] {
         assert_eq!(ids(rules, post(&[("Content-Type", kind)], body)), found, "{kind} {body}");
@@ -91,4 +96,65 @@ fn of_a_body_that_is_cut_the_end_is_no_fault() {
             assert_eq!(found, if is_cut { [2, 3] } else { [1, 2] }, "{kind}");
         }
     }
+}
+
+#[test]
+fn documents_in_wide_characters_are_read() {
+    let rules = "SecRule ARGS|XML:/* \"@streq a'b\" \"id:1,phase:2,deny\"\n\
+                 SecRule REQBODY_ERROR \"!@eq 0\" \"id:2,phase:2,deny\"\n";
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (kind, text, found) in [
+        ("application/octet-stream", JSON, vec![1]),
+        (
+            "application/octet-stream",
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-16\"?><a>a&apos;b</a>",
+            vec![1],
+        ),
+        ("application/octet-stream", "a'b", vec![]),
+        ("application/json", JSON, vec![2]),
+    ] {
+        let body = wide(text);
+        let headers = [("Content-Type", kind)];
+        let request = Request { method: "POST", target: "/", headers: &headers, body: &body };
+        assert_eq!(ids(rules, request), found, "{kind} {text}");
+    }
+}
+
+#[test]
+fn queries_in_forms_are_read() {
+    let rules = "SecRule ARGS:graphql.id \"@streq a'b\" \"id:1,phase:2,deny\"\n";
+    let operations = r#"{"query":"{a(id:\"a\\u0027b\")}"}"#;
+    let part =
+        format!("--b\r\nContent-Disposition: form-data; name=operations\r\n\r\n{operations}\r\n--b--\r\n");
+    for (kind, body) in [
+        ("application/x-www-form-urlencoded", "query=%7ba(id:%22a%5cu0027b%22)%7d"),
+        ("multipart/form-data; boundary=b", &part),
+    ] {
+        assert_eq!(ids(rules, post(&[("Content-Type", kind)], body)), [1], "{body}");
+    }
+}
+
+#[test]
+fn of_too_many_values_those_that_came_first_are_looked_at() {
+    let rules = "SecRule ARGS \"@streq x\" \"id:1,phase:2,deny,status:403\"\n\
+                 SecRule REQBODY_ERROR \"!@eq 0\" \"id:2,phase:2,deny,status:400\"\n";
+    let limits = Limits { values: 5, ..Limits::default() };
+    let engine = compile(rules, Options { limits, ..options(Mode::Filtered) }).unwrap().0;
+    let long = |first: &str| format!("a={first}&{}", "b=1&".repeat(9));
+    let outcome = |first: &str| {
+        let (transaction, verdict) =
+            post(&[("Content-Type", "application/x-www-form-urlencoded")], &long(first)).run(&engine);
+        (verdict, transaction.matches().len())
+    };
+    assert_eq!(outcome("x"), (Verdict::Refuse(Disruption::Deny { status: 403 }), 1));
+    assert_eq!(outcome("y"), (Verdict::Exhausted(Exhausted::Values), 0));
+    let parts = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\ny\r\n".repeat(9) + "--b--\r\n";
+    let strict = "SecRule REQBODY_ERROR|MULTIPART_STRICT_ERROR \"!@eq 0\" \"id:1,phase:2,deny\"\n";
+    let engine = compile(strict, Options { limits, ..options(Mode::Filtered) }).unwrap().0;
+    let (_, verdict) = post(&[("Content-Type", "multipart/form-data; boundary=b")], &parts).run(&engine);
+    assert_eq!(verdict, Verdict::Exhausted(Exhausted::Values));
+    let deep = format!("[\"x\",{}", "[".repeat(65));
+    let engine = compile(rules, options(Mode::Filtered)).unwrap().0;
+    let (_, verdict) = post(&[("Content-Type", "application/json")], &deep).run(&engine);
+    assert_eq!(verdict, Verdict::Refuse(Disruption::Deny { status: 403 }));
 }
