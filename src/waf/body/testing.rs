@@ -1,5 +1,7 @@
 //! What the parsers' tests share.
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::{Arena, Fault, Item, Kind, Limits, Sink};
 
 /// Wide enough for every test that is not about limits.
@@ -37,4 +39,12 @@ pub(super) fn named(
 
 pub(super) fn texts(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// Seconds of the processor that work takes on this thread: what runs beside it does not count.
+pub(super) fn cpu_seconds(work: impl FnOnce()) -> i64 {
+    let now = || clock_gettime(ClockId::ThreadCPUTime).tv_sec;
+    let start = now();
+    work();
+    now() - start
 }
