@@ -130,9 +130,47 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
+        self.meant_by_nobody(program);
         self.resolve_sets(&places);
         self.jumps(program, &places);
         if self.errors.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.errors)) }
+    }
+
+    /// Tells of collections that rules use and none says which one is meant: they stay empty.
+    fn meant_by_nobody(&mut self, program: &Program) {
+        use Variable::{Global, Ip, Resource, Session, User};
+        let mut begun = Vec::new();
+        let mut used: Vec<(Variable, Location)> = Vec::new();
+        let rules = program.steps.iter().filter_map(|step| match step {
+            Step::Rule(rule) => Some(rule),
+            Step::Marker(_) => None,
+        });
+        for link in rules.flat_map(|rule| &rule.links) {
+            let looked_at = link.targets.iter().map(|target| target.variable);
+            let set = link.actions.iter().filter_map(|action| match action {
+                Action::Set(set) => Some(set.collection),
+                Action::Begin(variable, _) => {
+                    begun.push(*variable);
+                    None
+                }
+                _ => None,
+            });
+            used.extend(looked_at.chain(set).map(|variable| (variable, link.at.clone())));
+        }
+        for (variable, action) in [
+            (Global, "initcol"),
+            (Ip, "initcol"),
+            (Resource, "setrsc"),
+            (Session, "setsid"),
+            (User, "setuid"),
+        ] {
+            let first = used.iter().find(|(known, _)| *known == variable && !begun.contains(known));
+            if let Some((variable, at)) = first {
+                let what =
+                    format!("no rule says which {} is meant ({action}): it stays empty", variable.name());
+                self.note(at, what);
+            }
+        }
     }
 
     /// Where rules that skip go on.

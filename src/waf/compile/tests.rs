@@ -66,3 +66,17 @@ fn a_rule_that_skips_past_the_end_may_be_taken_out() {
     assert_eq!(ids(rules, get("/?a=1")), [3]);
     assert!(ids(rules, get("/")).is_empty());
 }
+
+#[test]
+fn collections_that_nobody_begins_are_told() {
+    let notes = |rules: &str| {
+        let report = compile(rules, options(Mode::Filtered)).unwrap().1;
+        report.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let told = "no rule says which SESSION is meant (setsid): it stays empty";
+    let used = "SecRule ARGS \"@rx x\" \"id:1,phase:2,pass,setvar:session.a=1\"";
+    assert!(notes(used)[0].ends_with(told), "{:?}", notes(used));
+    assert!(notes("SecRule SESSION:a \"@eq 1\" \"id:1,phase:2,pass\"")[0].ends_with(told));
+    let begun = format!("{used}\nSecAction \"id:2,phase:1,pass,nolog,setsid:a\"");
+    assert_eq!(notes(&begun), Vec::<String>::new());
+}

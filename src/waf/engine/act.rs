@@ -155,8 +155,8 @@ impl Runner<'_> {
         let seconds = u64::try_from(atoi(&self.expanded(seconds))).unwrap_or(0);
         let state = &*self.state;
         if let Some(begun) = state.begun.iter().find(|begun| begun.variable == collection) {
-            let at = state.unix_seconds().saturating_add(seconds);
-            self.lasting.expire(begun, &name, at);
+            let now = state.unix_seconds();
+            self.lasting.expire(begun, &name, now, now.saturating_add(seconds));
         }
     }
 }

@@ -179,11 +179,14 @@ impl Lasting {
         }
     }
 
-    /// Has one variable expire at `at`.
-    pub(super) fn expire(&self, begun: &Begun, name: &[u8], at: u64) {
+    /// Has one variable, if it is still there, expire at `at`.
+    pub(super) fn expire(&self, begun: &Begun, name: &[u8], now: u64, at: u64) {
         let mut all = self.lock();
         let Some(collection) = all.get_mut(&(begun.variable, cut(&begun.key).into())) else { return };
-        if let Some(member) = collection.members.iter_mut().find(|member| *member.name == *cut(name)) {
+        let is_it = |member: &&mut Member| {
+            *member.name == *cut(name) && member.expires_at.is_none_or(|end| end > now)
+        };
+        if let Some(member) = collection.members.iter_mut().find(is_it) {
             member.expires_at = Some(at);
         }
     }

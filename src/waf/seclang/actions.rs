@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::targets;
+use crate::values::nearest::suggestion;
 use crate::waf::ir::{
     Action, Control, Disruptive, EngineState, Phase, RuleSet, SetVariable, Severity, Switch, Template,
     Update, Variable,
@@ -43,6 +44,36 @@ pub(super) struct Actions {
     pub(super) list: Vec<Action>,
 }
 
+/// Those that stand by themselves.
+const BARE: &[&str] = &[
+    "auditlog",
+    "block",
+    "capture",
+    "chain",
+    "deny",
+    "drop",
+    "log",
+    "multimatch",
+    "noauditlog",
+    "nolog",
+    "pass",
+    "sanitisematched",
+    "sanitizematched",
+];
+/// Those that mean nothing without a value, and do not say so themselves.
+const WITH_VALUE: &[&str] =
+    &["logdata", "msg", "redirect", "rev", "setrsc", "setsid", "setuid", "skipafter", "tag", "ver"];
+
+/// Those that are not done here, each with what to do about it.
+const NOT_DONE: &[(&str, &str)] = &[
+    ("append", "nothing is written into bodies"),
+    ("exec", "no program is run for a request; the audit tells what matched"),
+    ("pause", "nothing is held up; the filter `rate_limit` slows callers down"),
+    ("prepend", "nothing is written into bodies"),
+    ("proxy", "which upstream a request goes to is for the policy's routes to say"),
+    ("xmlns", "of XML, XML:/* is all texts and XML://@* all attributes"),
+];
+
 /// Reads a list of actions.
 pub(super) fn actions(text: &[u8]) -> Result<Actions, Problem> {
     let mut found = Actions::default();
@@ -52,21 +83,36 @@ pub(super) fn actions(text: &[u8]) -> Result<Actions, Problem> {
             Some(at) => (item.get(..at), item.get(at + 1..)),
             None => (Some(item), None),
         };
-        let name = String::from_utf8_lossy(name.unwrap_or_default().trim_ascii()).to_ascii_lowercase();
-        action(&mut found, &name, &unquoted(value.unwrap_or_default()))?;
+        let name = String::from_utf8_lossy(name.unwrap_or_default().trim_ascii()).into_owned();
+        takes_what_it_has(&name, value.map(<[u8]>::trim_ascii))?;
+        action(&mut found, &name.to_ascii_lowercase(), &unquoted(value.unwrap_or_default()))?;
     }
     // What expires must be there, in whatever order the two are written.
     found.list.sort_by_key(|action| matches!(action, Action::Expire(..)));
     Ok(found)
 }
 
-/// Splits at commas that are not within single quotes.
+/// Whether an action that wants a value has one, and no other: who writes `deny:404` means `deny,status:404`.
+fn takes_what_it_has(name: &str, value: Option<&[u8]>) -> Result<(), Problem> {
+    let is_in = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    match value {
+        Some(value) if is_in(BARE) => {
+            let value = String::from_utf8_lossy(value);
+            Err(format!("{name} takes no value, found {name}:{value}").into())
+        }
+        None if is_in(WITH_VALUE) => Err(format!("{name} wants a value: {name}:…").into()),
+        _ => Ok(()),
+    }
+}
+
+/// Splits at commas that are not within single quotes. One within a value that is not quoted is an apostrophe.
 fn items(text: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     let mut found = Vec::new();
     let (mut start, mut quoted, mut escaped) = (0, false, false);
     for (at, byte) in text.iter().enumerate() {
         match byte {
-            b'\'' if !escaped => quoted = !quoted,
+            b'\'' if quoted && !escaped => quoted = false,
+            b'\'' if !escaped => quoted = opens(text.get(start..at).unwrap_or_default()),
             b',' if !quoted => {
                 found.push(text.get(start..at).unwrap_or_default().trim_ascii());
                 start = at + 1;
@@ -81,6 +127,11 @@ fn items(text: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     found.push(text.get(start..).unwrap_or_default().trim_ascii());
     found.retain(|item| !item.is_empty());
     Ok(found)
+}
+
+/// Whether a quote after this opens: where an item or a value begins (`'id:1'`, `msg:'…'`, `setvar:tx.a='…'`).
+fn opens(before: &[u8]) -> bool {
+    matches!(before.trim_ascii_end().last(), None | Some(b':' | b'=' | b';'))
 }
 
 fn unquoted(value: &[u8]) -> Vec<u8> {
@@ -126,8 +177,8 @@ fn action(found: &mut Actions, name: &str, value: &[u8]) -> Result<(), Problem> 
         "setrsc" => found.list.push(Action::Begin(Variable::Resource, Template::parse(value)?)),
         "setenv" => found.list.push(environment(value)?),
         "ctl" => found.list.extend(control(value)?.map(Action::Control)),
-        "exec" | "proxy" | "pause" | "append" | "prepend" | "xmlns" => {
-            return Err(Problem::Unsupported(format!("the action {name} is not done here")));
+        _ if let Some((_, instead)) = NOT_DONE.iter().find(|(known, _)| *known == name) => {
+            return Err(Problem::Unsupported(format!("the action {name} is not done here: {instead}")));
         }
         _ if let Some(what) = name.strip_prefix("sanitise").or_else(|| name.strip_prefix("sanitize")) => {
             conceal(found, what, value)?;
@@ -162,6 +213,7 @@ fn disruptive(found: &mut Actions, name: &str, value: &[u8]) -> Result<bool, Pro
         "block" => Disrupt::Block,
         "deny" => Disrupt::This(Disruptive::Deny),
         "drop" => Disrupt::This(Disruptive::Drop),
+        "redirect" if value.is_empty() => return Err("redirect wants a URL".into()),
         "redirect" => Disrupt::This(Disruptive::Redirect(Template::parse(value)?)),
         "allow" => Disrupt::This(match string(value).as_str() {
             "" => Disruptive::Allow,
@@ -235,7 +287,11 @@ fn transformation(found: &mut Actions, name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let known = Transformation::from_name(name);
-    found.transformations.push(known.ok_or_else(|| format!("no transformation is called {name:?}"))?);
+    let unknown = || {
+        let meant = suggestion(name, Transformation::all().map(Transformation::name));
+        format!("no transformation is called {name:?}{meant}")
+    };
+    found.transformations.push(known.ok_or_else(unknown)?);
     Ok(())
 }
 
@@ -258,6 +314,7 @@ fn member(text: &[u8]) -> Result<(Variable, Template), Problem> {
     let split = text.iter().position(|byte| matches!(byte, b'.' | b':'));
     let (collection, name) = split
         .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
+        .filter(|(_, name)| !name.trim_ascii().is_empty())
         .ok_or_else(|| format!("expected a variable such as tx.name, found {:?}", string(text)))?;
     let collection = string(collection);
     let variable =
@@ -364,7 +421,7 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
             target().and_then(|(rules, at)| Ok(Control::RemoveTarget(RuleSet::message(&rules)?, at)))?
         }
         "ruleengine" => Control::Engine(engine_state(&text)?),
-        "requestbodyprocessor" => Control::BodyProcessor(text.to_ascii_uppercase().into()),
+        "requestbodyprocessor" => Control::BodyProcessor(processor(&text)?),
         "forcerequestbodyvariable" => Control::ForceRequestBody(switch()?),
         "requestbodyaccess" => Control::RequestBody(switch()?),
         "responsebodyaccess" => Control::ResponseBody(switch()?),
@@ -372,11 +429,23 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
         "auditengine" => Control::Audit(Some(switch()?)),
         // Audit events have one form, and there is no debug log.
         "auditlogparts" | "debugloglevel" => return Ok(None),
-        "hashengine" | "hashenforcement" | "requestbodylimit" | "responsebodylimit" => {
-            return Err(Problem::Unsupported(format!("ctl:{name} is not done here")));
+        "requestbodylimit" | "responsebodylimit" => {
+            let what = format!("ctl:{name} is not done here: a route's `waf` filter has `max_body`");
+            return Err(Problem::Unsupported(what));
+        }
+        "hashengine" | "hashenforcement" => {
+            return Err(Problem::Unsupported(format!("ctl:{name} is not done here: leave it out")));
         }
         _ => return Err(format!("ctl has no option {name:?}").into()),
     }))
+}
+
+/// How a body is read.
+fn processor(text: &str) -> Result<Box<str>, Problem> {
+    match text.to_ascii_uppercase() {
+        known if ["JSON", "XML", "URLENCODED", "MULTIPART"].contains(&known.as_str()) => Ok(known.into()),
+        _ => Err(format!("expected JSON, XML, URLENCODED or MULTIPART, found {text:?}").into()),
+    }
 }
 
 /// `942100` or `942100-942199`.
@@ -384,7 +453,11 @@ pub(super) fn ids(text: &str) -> Result<RuleSet, Problem> {
     let text = text.trim().trim_matches(|quote| matches!(quote, '"' | '\''));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let wrong = |_| format!("expected an id or a range such as 942100-942199, found {text:?}");
-    Ok(RuleSet::Ids(first.trim().parse().map_err(wrong)?, last.trim().parse().map_err(wrong)?))
+    let (first, last) = (first.trim().parse().map_err(wrong)?, last.trim().parse().map_err(wrong)?);
+    if first > last {
+        return Err(format!("a range of ids goes up, unlike {text:?}").into());
+    }
+    Ok(RuleSet::Ids(first, last))
 }
 
 /// `On`, `Off` or `DetectionOnly`.

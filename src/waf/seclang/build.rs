@@ -156,6 +156,9 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn data(&self, path: &str) -> Result<Vec<u8>, String> {
+        if path.contains("://") {
+            return Err(format!("{path}: nothing is fetched, save it as a file beside the rules"));
+        }
         let path = self.beside(path);
         self.loader.read(&path).map_err(|error| format!("cannot read {path}: {error}"))
     }
@@ -339,8 +342,8 @@ fn raw_meta(default: Option<&Actions>, actions: &Actions, phase: Phase) -> Meta 
         Some(Disrupt::This(disruptive)) => disruptive.clone(),
         Some(Disrupt::Block) | None => by_default,
     };
-    let redirects = matches!(disruptive, Disruptive::Redirect(_));
-    let status = actions.status.or_else(|| default.and_then(|default| default.status));
+    let of_default = default.and_then(|default| default.status);
+    let status = answer(actions.status, of_default, &disruptive);
     let log = actions.log.or_else(|| default.and_then(|default| default.log)).unwrap_or(true);
     let audit = actions.audit.or(actions.log);
     let audit = audit.or_else(|| default.and_then(|default| default.audit.or(default.log))).unwrap_or(true);
@@ -348,7 +351,7 @@ fn raw_meta(default: Option<&Actions>, actions: &Actions, phase: Phase) -> Meta 
         id: actions.id.unwrap_or(0),
         phase,
         disruptive,
-        status: status.unwrap_or(if redirects { 302 } else { 403 }),
+        status,
         log,
         audit,
         message: Template::default(),
@@ -365,6 +368,14 @@ fn raw_meta(default: Option<&Actions>, actions: &Actions, phase: Phase) -> Meta 
     }
     merge(&mut meta, actions);
     meta
+}
+
+/// The status of a refusal: what is written; else what was said before, if that is for the same way to refuse: a rule that
+/// redirects does not do so with the 403 of others.
+fn answer(written: Option<u16>, before: Option<u16>, disruptive: &Disruptive) -> u16 {
+    let redirects = matches!(disruptive, Disruptive::Redirect(_));
+    let before = before.filter(|status| (300..400).contains(status) == redirects);
+    written.or(before).unwrap_or(if redirects { 302 } else { 403 })
 }
 
 /// Takes over what any rule of a chain may say.
@@ -388,7 +399,7 @@ pub(super) fn update_actions(rule: &mut Rule, link: usize, default: Option<&Acti
         Some(Disrupt::Block) => meta.disruptive = raw_meta(default, actions, meta.phase).disruptive,
         None => {}
     }
-    meta.status = actions.status.unwrap_or(meta.status);
+    meta.status = answer(actions.status, Some(meta.status), &meta.disruptive);
     meta.log = actions.log.unwrap_or(meta.log);
     meta.audit = actions.audit.or(actions.log).unwrap_or(meta.audit);
     merge(meta, actions);

@@ -40,35 +40,57 @@ const IRRELEVANT: &[&str] = &[
 ];
 
 /// Those that would change what is refused, answered or told, and are not done here; each with whether it is so only
-/// where it says more than `Off`.
-const NOT_DONE: &[(&str, bool)] = &[
-    ("secchrootdir", false),
-    ("secconnengine", true),
-    ("secconnreadstatelimit", false),
-    ("secconnwritestatelimit", false),
-    ("seccontentinjection", true),
-    ("seccookiev0separator", false),
-    ("secdisablebackendcompression", true),
-    ("secgeolookupdb", false),
-    ("secgsblookupdb", false),
-    ("secguardianlog", false),
-    ("sechashengine", true),
-    ("sechashkey", false),
-    ("sechashmethodpm", false),
-    ("sechashmethodrx", false),
-    ("sechashparam", false),
-    ("secinterceptonerror", true),
-    ("secparsexmlintoargs", true),
-    ("secreadstatelimit", false),
-    ("secremoterules", false),
-    ("secremoterulesfailaction", false),
-    ("secruleinheritance", false),
-    ("secrulescript", false),
-    ("secserversignature", false),
-    ("secstreaminbodyinspection", true),
-    ("secstreamoutbodyinspection", true),
-    ("secwritestatelimit", false),
-    ("secxmlexternalentity", true),
+/// where it says more than `Off`, and what to do about it.
+const NOT_DONE: &[(&str, bool, &str)] = &[
+    ("secchrootdir", false, ELSEWHERE),
+    ("secconnengine", true, CONNECTIONS),
+    ("secconnreadstatelimit", false, CONNECTIONS),
+    ("secconnwritestatelimit", false, CONNECTIONS),
+    ("seccontentinjection", true, "nothing is written into bodies"),
+    ("seccookiev0separator", false, "cookies are parted by semicolons"),
+    ("secdisablebackendcompression", true, "compressed bodies are examined decompressed, leave it out"),
+    ("secgeolookupdb", false, "there is no database of addresses"),
+    ("secgsblookupdb", false, "there is no database of Google's"),
+    ("secguardianlog", false, "the access log tells of each request, and the audit what matched"),
+    ("sechashengine", true, HASHES),
+    ("sechashkey", false, HASHES),
+    ("sechashmethodpm", false, HASHES),
+    ("sechashmethodrx", false, HASHES),
+    ("sechashparam", false, HASHES),
+    ("secinterceptonerror", true, "what a rule cannot do is told when it is read"),
+    ("secparsexmlintoargs", true, "of XML, XML:/* is all texts and XML://@* all attributes"),
+    ("secreadstatelimit", false, CONNECTIONS),
+    ("secremoterules", false, FETCHED),
+    ("secremoterulesfailaction", false, FETCHED),
+    ("secruleinheritance", false, "each `waf` filter has its own `rules`"),
+    ("secrulescript", false, "Lua is not run, write it as SecRule"),
+    ("secserversignature", false, "the filter `response_headers` sets what the server calls itself"),
+    ("secstreaminbodyinspection", true, "REQUEST_BODY is the whole body"),
+    ("secstreamoutbodyinspection", true, "RESPONSE_BODY is the whole body"),
+    ("secwritestatelimit", false, CONNECTIONS),
+    ("secxmlexternalentity", true, "entities are never fetched"),
+];
+const ELSEWHERE: &str = "that is for whatever starts the process";
+const CONNECTIONS: &str = "connections are limited by the policy's `server` and `listeners`";
+const HASHES: &str = "links in responses are not signed";
+const FETCHED: &str = "nothing is fetched, save the rules as a file and Include it";
+
+/// How directives are written that are no plain `NAME VALUE`.
+const FORMS: &[(&str, &str)] = &[
+    ("Include", "FILE"),
+    ("IncludeOptional", "FILE"),
+    ("SecAction", "\"ACTIONS\""),
+    ("SecDefaultAction", "\"ACTIONS\""),
+    ("SecMarker", "NAME"),
+    ("SecResponseBodyMimeTypesClear", "with nothing behind it"),
+    ("SecRule", "TARGETS \"TEST\" \"ACTIONS\""),
+    ("SecRuleRemoveById", "IDS"),
+    ("SecRuleRemoveByMsg", "\"PATTERN\""),
+    ("SecRuleRemoveByTag", "\"PATTERN\""),
+    ("SecRuleUpdateActionById", "ID \"ACTIONS\""),
+    ("SecRuleUpdateTargetById", "IDS \"TARGETS\""),
+    ("SecRuleUpdateTargetByMsg", "\"PATTERN\" \"TARGETS\""),
+    ("SecRuleUpdateTargetByTag", "\"PATTERN\" \"TARGETS\""),
 ];
 
 /// The code page whose best fit `urlDecodeUni` and `utf8toUnicode` know.
@@ -105,17 +127,29 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
         }
         (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
         (name, _) if IRRELEVANT.contains(&name) => Ok(()),
-        (name, arguments) if is_not_done(name, arguments) => {
-            Err(Problem::Unsupported(format!("{} is not done here", directive.name)))
+        (name, arguments) if let Some(instead) = not_done(name, arguments) => {
+            Err(Problem::Unsupported(format!("{} is not done here: {instead}", directive.name)))
         }
-        (name, [state]) if NOT_DONE.iter().any(|(known, _)| *known == name) => on(&text(state)).map(drop),
+        (name, [state]) if NOT_DONE.iter().any(|(known, ..)| *known == name) => on(&text(state)).map(drop),
         _ => Err(unknown(directive)),
     }
 }
 
 fn unknown(directive: &Directive) -> Problem {
     let Directive { name, arguments, .. } = directive;
-    format!("no directive {name} with {} arguments is known", arguments.len()).into()
+    let count = arguments.len();
+    if name.starts_with('<') {
+        return "sections such as <IfModule> and <Location> are a web server's: leave their lines out, and write rules for some \
+                paths alone into the `waf` filter of their route"
+            .into();
+    }
+    if arguments.last().is_some_and(|last| last == b"\\") {
+        return "a backslash goes on to the next line only as the last character of its own".into();
+    }
+    match FORMS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        Some((name, form)) => format!("expected {name} {form}, found {count} arguments").into(),
+        None => format!("no directive {name} with {count} arguments is known").into(),
+    }
 }
 
 /// What changes rules, wherever they stand.
@@ -164,11 +198,11 @@ fn later(
     }
 }
 
-fn is_not_done(name: &str, arguments: &[&[u8]]) -> bool {
-    let known = NOT_DONE.iter().find(|(known, _)| *known == name);
-    known.is_some_and(|(_, switched)| {
-        !switched || !matches!(arguments, [state] if state.eq_ignore_ascii_case(b"off"))
-    })
+/// What to do about a directive that is not done here, if it is one.
+fn not_done(name: &str, arguments: &[&[u8]]) -> Option<&'static str> {
+    let (_, switched, instead) = NOT_DONE.iter().find(|(known, ..)| *known == name)?;
+    let is_off = matches!(arguments, [state] if state.eq_ignore_ascii_case(b"off"));
+    (!switched || !is_off).then_some(instead)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -190,7 +224,11 @@ fn update_targets(
     rules: RuleSet,
     rest: &[&[u8]],
 ) -> Result<(), Problem> {
-    let [list] = rest else { return Err("expected which rules and the targets to add".into()) };
+    let list = match rest {
+        [list] => list,
+        [_, _] => return Err("targets in the place of others: write \"!OLD|NEW\", as one argument".into()),
+        _ => return Err("expected which rules and the targets to add".into()),
+    };
     builder.change(at, Change::Targets(rules, targets::targets(list)?));
     Ok(())
 }
@@ -290,6 +328,7 @@ pub(super) fn change(program: &mut Program, defaults: &[Option<Actions>; 5], cha
         found = true;
         match &touched {
             Err(targets) => update_targets_of(rule, targets),
+            Ok((link, _)) if *link >= rule.links.len() => found = false,
             Ok((link, actions)) => {
                 let default = defaults.get(rule.meta.phase.index()).and_then(Option::as_ref);
                 update_actions(rule, *link, default, actions);

@@ -65,8 +65,13 @@ fn build(
         "rbl" => Err(Problem::Unsupported("@rbl asks a name server about each request".to_owned())),
         "geolookup" => Err(Problem::Unsupported("@geoLookup wants a database of addresses".to_owned())),
         "gsblookup" => Err(Problem::Unsupported("@gsbLookup wants a database of Google's".to_owned())),
-        "inspectfile" | "fuzzyhash" | "rsub" | "validatedtd" | "validateschema" | "validatehash" => {
-            Err(Problem::Unsupported(format!("@{name} is not done here")))
+        "inspectfile" | "fuzzyhash" => {
+            let what =
+                format!("@{name} is not done here: what is in a file that was sent is FILES_TMP_CONTENT");
+            Err(Problem::Unsupported(what))
+        }
+        "rsub" | "validatedtd" | "validateschema" | "validatehash" => {
+            Err(Problem::Unsupported(format!("@{name} is not done here: leave the rule out")))
         }
         _ => Err(format!("no operator is called @{name}").into()),
     }

@@ -1,6 +1,7 @@
 //! What a rule looks at: `ARGS|!ARGS:token|&REQUEST_HEADERS:/^x-/|XML:/*`.
 
 use super::Problem;
+use crate::values::nearest::suggestion;
 use crate::waf::ir::{Pattern, Selector, Target, Variable};
 
 /// Variables of the reference that mean nothing here, by how they start: files on disk and their owners, the web server's
@@ -44,8 +45,8 @@ fn target(text: &[u8]) -> Result<(Target, &[u8]), Problem> {
     let target = |variable, selector| Target { variable, selector, count, excluded };
     let Some(rest) = rest.strip_prefix(b":") else { return Ok((target(variable, Selector::All), rest)) };
     if variable == Variable::Xml {
-        let (path, rest) = until_bar(rest);
-        return match path {
+        let (path, rest) = until_separator(rest);
+        return match path.trim_ascii() {
             b"/*" => Ok((target(Variable::Xml, Selector::All), rest)),
             b"//@*" => Ok((target(Variable::XmlAttributes, Selector::All), rest)),
             _ => Err(Problem::Unsupported("of XPath, XML:/* and XML://@* are understood".to_owned())),
@@ -62,7 +63,10 @@ fn unknown(name: &str) -> Problem {
     let upper = name.to_ascii_uppercase();
     match NOT_DONE.iter().find(|start| upper.starts_with(**start)) {
         Some(_) => Problem::Unsupported(format!("the variable {upper} is not done here")),
-        None => format!("no variable is called {name:?}").into(),
+        None => {
+            let meant = suggestion(name, Variable::ALL.iter().map(|variable| variable.name()));
+            format!("no variable is called {name:?}{meant}").into()
+        }
     }
 }
 
@@ -73,8 +77,8 @@ fn strip(text: &[u8], mark: u8) -> (bool, &[u8]) {
     }
 }
 
-fn until_bar(text: &[u8]) -> (&[u8], &[u8]) {
-    text.split_at(text.iter().position(|byte| *byte == b'|').unwrap_or(text.len()))
+fn until_separator(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(memchr::memchr2(b'|', b',', text).unwrap_or(text.len()))
 }
 
 /// A name, `'a name'`, `/a pattern/` or `'/a pattern/'`.
@@ -91,7 +95,7 @@ fn selector(text: &[u8]) -> Result<(Selector, &[u8]), Problem> {
         let (inside, rest) = pattern.split_at(end);
         return Ok((pattern_of(inside), rest.get(1..).unwrap_or_default()));
     }
-    let (plain, rest) = until_bar(text);
+    let (plain, rest) = until_separator(text);
     match plain.trim_ascii() {
         [] => Err("a target's member has no name".into()),
         plain => Ok((name(plain), rest)),

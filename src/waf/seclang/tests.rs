@@ -57,7 +57,7 @@ fn tells_all_that_is_wrong_at_once_with_its_line() {
             "a.conf:5: the rule has no id",
             "a.conf:6: no transformation is called \"nothing\"",
             "a.conf:7: rule 5: @rbl asks a name server about each request",
-            "a.conf:8: the action exec is not done here",
+            "a.conf:8: the action exec is not done here: no program is run for a request; the audit tells what matched",
         ]
     );
 }
@@ -144,13 +144,25 @@ fn settings_are_read() {
 #[test]
 fn what_would_change_decisions_and_is_not_done_is_an_error() {
     for (directive, what) in [
-        ("SecConnReadStateLimit 50", "SecConnReadStateLimit is not done here"),
-        ("SecConnEngine On", "SecConnEngine is not done here"),
-        ("SecStreamInBodyInspection On", "SecStreamInBodyInspection is not done here"),
-        ("SecXmlExternalEntity On", "SecXmlExternalEntity is not done here"),
-        ("SecGeoLookupDb GeoLite.dat", "SecGeoLookupDb is not done here"),
-        ("SecRuleScript a.lua \"id:1\"", "SecRuleScript is not done here"),
-        ("SecHashEngine On", "SecHashEngine is not done here"),
+        (
+            "SecConnReadStateLimit 50",
+            "SecConnReadStateLimit is not done here: connections are limited by the policy's `server` and `listeners`",
+        ),
+        (
+            "SecConnEngine On",
+            "SecConnEngine is not done here: connections are limited by the policy's `server` and `listeners`",
+        ),
+        (
+            "SecStreamInBodyInspection On",
+            "SecStreamInBodyInspection is not done here: REQUEST_BODY is the whole body",
+        ),
+        ("SecXmlExternalEntity On", "SecXmlExternalEntity is not done here: entities are never fetched"),
+        ("SecGeoLookupDb GeoLite.dat", "SecGeoLookupDb is not done here: there is no database of addresses"),
+        (
+            "SecRuleScript a.lua \"id:1\"",
+            "SecRuleScript is not done here: Lua is not run, write it as SecRule",
+        ),
+        ("SecHashEngine On", "SecHashEngine is not done here: links in responses are not signed"),
         ("SecCookieFormat 1", "cookies are read as browsers send them (0)"),
         ("SecUnicodeMapFile unicode.mapping 1252", "of code pages 20127 is known, not 1252"),
         ("SecRule REMOTE_ADDR \"@geoLookup\" \"id:1\"", "rule 1: @geoLookup wants a database of addresses"),
@@ -171,8 +183,8 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
         ("SecRule ARGS \"@validateByteRange 9-1\" \"id:1\"", "a range of bytes goes up, unlike \"9-1\""),
         ("SecRule PERF_RULES \"@rx a\" \"id:1\"", "rule 1: the variable PERF_RULES is not done here"),
         ("SecRule FILES_TMPNAMES \"@rx a\" \"id:1\"", "rule 1: the variable FILES_TMPNAMES is not done here"),
-        ("SecHashKey a", "SecHashKey is not done here"),
-        ("SecContentInjection On", "SecContentInjection is not done here"),
+        ("SecHashKey a", "SecHashKey is not done here: links in responses are not signed"),
+        ("SecContentInjection On", "SecContentInjection is not done here: nothing is written into bodies"),
         (
             "SecRuleUpdateActionById 1 \"phase:1\"",
             "what a rule is called, when it runs and what it chains cannot be changed",
@@ -181,7 +193,7 @@ fn what_would_change_decisions_and_is_not_done_is_an_error() {
             "SecResponseBodyMimeType text/html text/event-stream",
             "responses of the type text/event-stream are sent as they come: none is examined",
         ),
-        ("SecXmlExternalEntity Of", "SecXmlExternalEntity is not done here"),
+        ("SecXmlExternalEntity Of", "SecXmlExternalEntity is not done here: entities are never fetched"),
     ] {
         assert_eq!(faults(directive), [format!("a.conf:1: {what}")]);
     }
@@ -224,4 +236,65 @@ fn what_may_be_missing_is_included_if_it_is_there() {
     );
     let loaded = included(&files, "a.conf").unwrap();
     assert_eq!(rules(&loaded).len(), 1);
+}
+
+#[test]
+fn says_what_to_do_about_what_people_write() {
+    for (directive, what) in [
+        ("<IfModule mod_security2.c>", "sections such as <IfModule> and <Location> are a web server's"),
+        (
+            "SecRule ARGS \"x\" \"id:1\" \\ ",
+            "a backslash goes on to the next line only as the last character",
+        ),
+        ("SecRule ARGS x id:1, deny", "expected SecRule TARGETS \"TEST\" \"ACTIONS\", found 4 arguments"),
+        ("SecAction", "expected SecAction \"ACTIONS\", found 0 arguments"),
+        ("SecRuleUpdateTargetById 1 ARGS:a ARGS:b", "targets in the place of others: write \"!OLD|NEW\""),
+        ("SecRuleRemoveById 9-1", "a range of ids goes up, unlike \"9-1\""),
+        ("SecRule ARG \"x\" \"id:1\"", "no variable is called \"ARG\", did you mean \"ARGS\"?"),
+        (
+            "SecAction \"id:1,t:lowrcase\"",
+            "no transformation is called \"lowrcase\", did you mean \"lowercase\"?",
+        ),
+        ("SecRule ARGS \"@pmFromFile https://a/b\" \"id:1\"", "https://a/b: nothing is fetched"),
+        ("SecAction \"id:1,deny:404\"", "deny takes no value, found deny:404"),
+        ("SecAction \"id:1,msg\"", "msg wants a value: msg:…"),
+        ("SecAction \"id:1,redirect:\"", "redirect wants a URL"),
+        ("SecAction \"id:1,setvar:tx.=1\"", "expected a variable such as tx.name, found \"tx.\""),
+        (
+            "SecAction \"id:1,ctl:requestBodyProcessor=JSN\"",
+            "expected JSON, XML, URLENCODED or MULTIPART, found \"JSN\"",
+        ),
+    ] {
+        let faults = faults(directive);
+        assert!(faults[0].starts_with(&format!("a.conf:1: {what}")), "{faults:?}");
+    }
+    read("SecAction \"id:1,allow,ctl:requestBodyProcessor=json\"");
+}
+
+#[test]
+fn a_comma_parts_targets_too() {
+    let loaded = read("SecRule ARGS:a,!ARGS:/b,c/,XML:/*,ARGS:'d,e' \"@rx x\" \"id:1\"");
+    let targets = &rules(&loaded)[0].links[0].targets;
+    let named = |name: &str| Selector::Name(name.as_bytes().into());
+    assert_eq!(targets.iter().map(|target| target.excluded).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!((&targets[0].selector, &targets[3].selector), (&named("a"), &named("d,e")));
+    assert!(matches!(targets[1].selector, Selector::Pattern(_)) && targets[2].variable == Variable::Xml);
+}
+
+#[test]
+fn an_apostrophe_in_a_value_without_quotes_is_one() {
+    let loaded = read("SecRule ARGS \"@rx x\" \"id:1,msg:It's,tag:it's,setvar:tx.a='b, c',logdata:'d, e'\"");
+    let meta = &rules(&loaded)[0].meta;
+    assert_eq!((meta.message.as_text(), meta.data.as_text()), (Some(&b"It's"[..]), Some(&b"d, e"[..])));
+    assert_eq!(&*meta.tags[0], "it's");
+}
+
+#[test]
+fn the_default_actions_status_is_for_its_own_way_to_refuse() {
+    let loaded = read(
+        "SecDefaultAction \"phase:2,deny,status:410\"\nSecAction \"id:1,redirect:/a\"\nSecAction \"id:2\"\nSecAction \"id:3,status:307,redirect:/a\"\nSecAction \"id:4\"\nSecRuleUpdateActionById 4 redirect:/b\nSecRuleUpdateActionById 4:1 deny",
+    );
+    let answers: Vec<_> = rules(&loaded).iter().map(|rule| rule.meta.status).collect();
+    assert_eq!(answers, [302, 410, 307, 302]);
+    assert_eq!(loaded.notes[0].to_string(), "a.conf:7: no rule is meant by this");
 }

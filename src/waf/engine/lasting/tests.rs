@@ -116,3 +116,16 @@ fn collections_tell_of_themselves() {
     clock.0.fetch_add(601, Ordering::Relaxed);
     assert_eq!(told(&engine, "/"), "k/1/1781//0/0/600/;new");
 }
+
+#[test]
+fn what_has_expired_is_not_kept_by_expiring_later() {
+    let clock = Arc::new(Passing(AtomicU64::new(1_000)));
+    let rules = "SecAction \"id:1,phase:1,pass,nolog,initcol:ip=a\"\nSecRule ARGS:a \"@eq 1\" \"id:2,phase:1,pass,nolog,setvar:ip.b=1,expirevar:ip.b=10\"\nSecRule ARGS:a \"@eq 2\" \"id:3,phase:1,pass,nolog,expirevar:ip.b=60\"\nSecRule IP:b \"@eq 1\" \"id:4,phase:2,pass,msg:'there'\"";
+    let engine = engine(rules, &clock);
+    assert_eq!(told(&engine, "/?a=1"), "there");
+    assert_eq!(told(&engine, "/?a=2"), "there");
+    clock.0.fetch_add(30, Ordering::Relaxed);
+    assert_eq!(told(&engine, "/"), "there");
+    clock.0.fetch_add(30, Ordering::Relaxed);
+    assert_eq!(told(&engine, "/?a=2"), "");
+}
