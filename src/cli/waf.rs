@@ -116,6 +116,9 @@ pub(super) fn test(rules: &[PathBuf], tests: &Path, json: bool, paranoia: Option
             return wrong(&errors);
         }
     }
+    if outcome.passed + outcome.failed + outcome.skipped == 0 {
+        return wrong(&[format!("{}: no tests: expected some under `tests`", tests.display())]);
+    }
     let text = if json { serde_json::to_string(&outcome).unwrap_or_default() } else { outcome.text() };
     println!("{text}");
     if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

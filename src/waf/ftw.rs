@@ -55,6 +55,7 @@ pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
     for (test, position) in document.tests.iter().zip(1..) {
         let (rule, number) = test.named().unwrap_or((document.rule_id.unwrap_or_default(), position));
         let test_id = test.id.unwrap_or(number);
+        let enabled = enabled && test.enabled != Some(false);
         let mut session = Session::default();
         for (stage, at) in test.stages.iter().zip(0..) {
             let stage = stage.inner.as_deref().unwrap_or(stage);

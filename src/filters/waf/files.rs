@@ -22,6 +22,14 @@ const OF_CRS: &str = "REQUEST-901-INITIALIZATION.conf";
 /// Its settings, which come before all rules.
 const SETUP: [&str; 2] = ["crs-setup.conf", "crs-setup.conf.example"];
 
+/// Where the Core Rule Set's plugins are, beside its rules or its settings, and which of them come before the rules.
+const PLUGINS: &str = "plugins";
+const PLUGINS_BEFORE: [&str; 2] = ["*-config.conf", "*-before.conf"];
+const PLUGINS_AFTER: &str = "*-after.conf";
+/// Exclusions, which a distribution keeps beside the settings.
+const EXCLUSIONS: [&str; 2] =
+    ["REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf", "RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf"];
+
 /// Where rules are, in the order in which they are read.
 #[derive(Debug, Default)]
 pub struct Sources {
@@ -40,42 +48,79 @@ impl Sources {
     }
 
     /// Adds a file; a directory of files; a pack, by its directory; or the Core Rule Set, by its directory or the `rules`
-    /// below it. Its settings are looked for there, too.
+    /// below it. Its settings are looked for there, too, and plugins and exclusions there and beside the settings. No file
+    /// is added twice.
     ///
     /// # Errors
-    /// When there is no such file or directory, or nothing in it.
+    /// When there is no such file or directory, or nothing to read in it.
     pub fn add(&mut self, path: &Path) -> io::Result<()> {
         let path = fs::canonicalize(path)?;
         if !path.is_dir() {
             if path.file_name().is_some_and(|name| SETUP.iter().any(|setup| name == *setup)) {
                 self.setup = Some(path);
             } else {
-                self.rules.push(path);
+                self.push(path);
             }
             return Ok(());
         }
         let pack = path.join(OF_PACK);
         if pack.is_file() {
-            self.rules.push(pack);
+            self.push(pack);
             return Ok(());
         }
         let below = path.join("rules");
         let directory = if below.join(OF_CRS).is_file() { below } else { path };
         if directory.join(OF_CRS).is_file() {
-            let above = directory.parent().unwrap_or(&directory);
-            let mut setups =
-                [above, &directory].into_iter().flat_map(|place| SETUP.map(|name| place.join(name)));
-            self.setup = self.setup.take().or_else(|| setups.find(|setup| setup.is_file()));
-            self.crs.push(directory.clone());
+            return self.add_crs(directory);
         }
-        let has_rules = fs::read_dir(&directory)?
-            .filter_map(Result::ok)
-            .any(|entry| entry.file_name().to_str().is_some_and(|name| stands_for("*.conf", name)));
-        if !has_rules {
+        if files(&directory, "*.conf")?.is_empty() {
             return Err(io::Error::other("no rules are there: expected rules.yaml, or files called *.conf"));
         }
-        self.rules.push(directory);
+        self.push(directory);
         Ok(())
+    }
+
+    fn add_crs(&mut self, directory: PathBuf) -> io::Result<()> {
+        let above = directory.parent().unwrap_or(&directory).to_owned();
+        let setups = [&above, &directory].into_iter().flat_map(|place| SETUP.map(|name| place.join(name)));
+        let own = setups.into_iter().find(|setup| setup.is_file());
+        self.setup = self.setup.take().or(own);
+        let mut places = vec![directory.clone()];
+        places.extend(directory.ends_with("rules").then_some(above));
+        let beside = self.setup.as_deref().and_then(Path::parent).map(Path::to_owned);
+        places.extend(beside.filter(|beside| !places.contains(beside)));
+        let [first, last] = EXCLUSIONS;
+        for pattern in PLUGINS_BEFORE {
+            self.push_plugins(&places, pattern)?;
+        }
+        self.push_exclusions(&places, first)?;
+        self.crs.push(directory.clone());
+        self.push(directory);
+        self.push_exclusions(&places, last)?;
+        self.push_plugins(&places, PLUGINS_AFTER)
+    }
+
+    fn push_plugins(&mut self, places: &[PathBuf], pattern: &str) -> io::Result<()> {
+        for place in places.iter().map(|place| place.join(PLUGINS)).filter(|place| place.is_dir()) {
+            for path in files(&place, pattern)? {
+                self.push(fs::canonicalize(path)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Those in the directory of the rules, which comes first, are read with these.
+    fn push_exclusions(&mut self, places: &[PathBuf], name: &str) -> io::Result<()> {
+        for path in places.iter().skip(1).map(|place| place.join(name)).filter(|path| path.is_file()) {
+            self.push(fs::canonicalize(path)?);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, path: PathBuf) {
+        if !self.rules.contains(&path) {
+            self.rules.push(path);
+        }
     }
 }
 
@@ -124,6 +169,12 @@ impl Loader for Disk {
         seen.patterns.insert(pattern.to_owned(), paths.clone());
         Ok(paths)
     }
+}
+
+/// The files of a directory that a pattern stands for, sorted.
+fn files(directory: &Path, pattern: &str) -> io::Result<Vec<String>> {
+    let directory = directory.to_str().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    expand(&format!("{directory}/{pattern}"))
 }
 
 fn read(path: &str) -> io::Result<Vec<u8>> {
@@ -187,6 +238,65 @@ mod tests {
         ] {
             assert_eq!(stands_for(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    /// A directory with these empty files, which is gone in the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str, names: &[&str]) -> Self {
+            let folder = std::env::temp_dir().join(format!("edgeward-waf-{test}-{}", std::process::id()));
+            for path in names.iter().map(|name| folder.join(name)) {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            Self(fs::canonicalize(folder).unwrap())
+        }
+
+        fn names(&self, sources: &Sources) -> Vec<String> {
+            let name = |path: &PathBuf| path.strip_prefix(&self.0).unwrap().display().to_string();
+            sources.setup.iter().chain(&sources.rules).map(name).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _gone = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn plugins_and_exclusions_stand_around_the_core_rule_set() {
+        let folder = Folder::new(
+            "plugins",
+            &[
+                "crs/rules/REQUEST-901-INITIALIZATION.conf",
+                "crs/rules/REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf",
+                "crs/plugins/b-before.conf",
+                "crs/plugins/a-config.conf",
+                "crs/plugins/a-after.conf",
+                "crs/plugins/a.lua",
+                "etc/crs-setup.conf",
+                "etc/REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf",
+                "etc/RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf",
+                "etc/plugins/c-before.conf",
+            ],
+        );
+        let mut sources = Sources::default();
+        sources.add(&folder.0.join("etc/crs-setup.conf")).unwrap();
+        sources.add(&folder.0.join("crs")).unwrap();
+        sources.add(&folder.0.join("etc/RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf")).unwrap();
+        let expected = [
+            "etc/crs-setup.conf",
+            "crs/plugins/a-config.conf",
+            "crs/plugins/b-before.conf",
+            "etc/plugins/c-before.conf",
+            "etc/REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf",
+            "crs/rules",
+            "etc/RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf",
+            "crs/plugins/a-after.conf",
+        ];
+        assert_eq!(folder.names(&sources), expected);
     }
 
     #[test]

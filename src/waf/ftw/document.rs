@@ -36,8 +36,8 @@ pub struct Test {
     _about: Option<IgnoredAny>,
     #[serde(rename = "tags")]
     _tags: Option<IgnoredAny>,
-    #[serde(rename = "enabled")]
-    _enabled: Option<IgnoredAny>,
+    /// Whether it is to be run. Default: yes.
+    pub enabled: Option<bool>,
 }
 
 impl Test {

@@ -151,6 +151,8 @@ tests:
     assert_eq!(endings(old), [(942_100, 7, Ending::Passed), (0, 2, Ending::Passed)]);
     let disabled = old.replace("enabled: true", "enabled: false");
     assert!(endings(&disabled).iter().all(|(.., ending)| *ending == Ending::Skipped));
+    let one = endings(&old.replace("  desc: old", "  enabled: false"));
+    assert_eq!((&one[0].2, &one[1].2), (&Ending::Skipped, &Ending::Passed));
 }
 
 #[test]
