@@ -71,6 +71,11 @@ pub struct Outcome {
 pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for test in &document.tests {
+        if !engine.tells_of(test.rule) {
+            let why = "no rule of this id says that it matches: it has no message, or there is none".to_owned();
+            outcomes.push(Outcome { rule: test.rule, name: "-".to_owned(), ending: Ending::Failed(why) });
+            continue;
+        }
         let through = if test.through.is_empty() { &document.through } else { &test.through };
         for (cases, wanted) in [(&test.caught, true), (&test.passed, false)] {
             let judge = |transaction: &Transaction| of_rule(transaction, test.rule, wanted);

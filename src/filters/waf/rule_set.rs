@@ -22,6 +22,9 @@ SecDefaultAction \"phase:2,log,auditlog,pass\"
 SecAction \"id:900990,phase:1,pass,t:none,nolog,setvar:tx.crs_setup_version=400\"
 ";
 
+/// What the text that includes all files is called.
+const POLICY: &str = "policy";
+
 /// What is said of rules beside themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tuning {
@@ -57,8 +60,10 @@ pub fn compile(
     let disk = Disk::default();
     // What is left out of other rules is refused below.
     let unsupported = if sources.crs.is_empty() { Unsupported::Refuse } else { Unsupported::LeaveOut };
-    let load =
-        |text: &str| seclang::load(&disk, ("policy", text), unsupported).map_err(|faults| told(&faults));
+    let load = |text: &str| {
+        let loaded = seclang::load(&disk, (POLICY, text), unsupported);
+        loaded.map_err(|faults| told(&faults, text, &tuning.after))
+    };
     let mut loaded = load(&text)?;
     if !sources.crs.is_empty() && !tuning.watch_only {
         text.insert_str(text.len() - tuning.after.len(), &recommended(&loaded.program));
@@ -76,7 +81,7 @@ pub fn compile(
     let (engine, report) =
         compiled.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     refuse_left_out(report.notes.iter().map(|note| (&note.at, &note.what)), sources)?;
-    let mut notes = told(&loaded.notes);
+    let mut notes = told(&loaded.notes, &text, &tuning.after);
     notes.extend(report.notes.iter().map(ToString::to_string));
     Ok(RuleSet { engine, seen: disk.seen(), notes })
 }
@@ -88,8 +93,14 @@ fn recommended(program: &Program) -> String {
     RECOMMENDED.iter().filter(|(id, _)| !is_there(*id)).map(|(_, rule)| *rule).collect()
 }
 
-fn told(faults: &[Fault]) -> Vec<String> {
-    faults.iter().map(ToString::to_string).collect()
+/// What is said of rules; of the directives `after`, with which the `text` of the policy ends, by the exclusion that each is.
+fn told(faults: &[Fault], text: &str, after: &str) -> Vec<String> {
+    let before = text.lines().count() - after.lines().count();
+    let place = |fault: &Fault| match (fault.at.line as usize).checked_sub(before + 1) {
+        Some(index) if &*fault.at.file == POLICY => format!("exclude[{index}]: {}", fault.what),
+        _ => fault.to_string(),
+    };
+    faults.iter().map(place).collect()
 }
 
 /// Takes for errors what is left out of rules that are not the Core Rule Set's.

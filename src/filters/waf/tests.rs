@@ -604,3 +604,17 @@ fn wrong_settings_are_told() {
     assert!(lookbehind.starts_with("rules: DIR/wrong.conf:2: "), "{lookbehind}");
     assert!(read_error::<Spec>(json!({ "rules": ["crs"], "paranoid": 1 })).contains("paranoid"));
 }
+
+#[test]
+fn what_an_exclusion_does_not_mean_is_told_by_its_place() {
+    let place = Place::new("exclude");
+    let told = place.compile(json!({ "exclude": [{ "id": 1 }, { "id": 2, "target": "FOO:x" }] }));
+    assert_eq!(told.err().unwrap(), "rules: exclude[1]: no variable is called \"FOO\"");
+    let spec = json!({ "rules": ["a.conf"], "exclude": [{ "id": 1 }, { "id": 77 }] });
+    let spec = serde_json::from_value::<Spec>(spec).unwrap();
+    let site = crate::filters::Site { base: &place.folder, ..place.ground.site() };
+    let (sources, tuning) = (spec.sources(&site).unwrap(), spec.tuning().unwrap());
+    let clock = &place.ground.state.clock;
+    let set = rule_set::compile(&sources, &tuning, crate::waf::Limits::default(), clock);
+    assert_eq!(set.ok().unwrap().notes, ["exclude[1]: no rule is meant by this"]);
+}

@@ -230,6 +230,11 @@ impl Engine {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+
+    /// Whether a rule of this id says that it matched, if it does.
+    pub fn tells_of(&self, id: u64) -> bool {
+        self.plan.rules.iter().any(|rule| rule.id == id && (rule.log || rule.audit))
+    }
 }
 
 /// What a test that needs nothing but text makes of it; nothing is known of others.

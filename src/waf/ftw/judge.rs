@@ -19,19 +19,20 @@ pub(super) fn judge(
     response: &Response,
     request: &Request,
 ) -> Ending {
-    let status = match transaction.interruption().map(|interruption| &interruption.disruption) {
-        Some(Disruption::Drop) if expected.expect_error == Some(true) => return Ending::Passed,
+    let disruption = transaction.interruption().map(|interruption| &interruption.disruption);
+    let status = match disruption {
         Some(Disruption::Deny { status } | Disruption::Redirect { status, .. }) => *status,
         Some(Disruption::Drop) => 403,
         None => response.status,
     };
+    let is_error = expected.expect_error == Some(true) && matches!(disruption, Some(Disruption::Drop));
     let refused = transaction.interruption().is_some();
     let answer = || if refused { format!("HTTP/1.1 {status}\r\n") } else { response.text() };
     let matches: Vec<_> = transaction.matches().iter().filter(|found| found.log).collect();
     let judged = [
         of_rules(expected, &matches),
         of_log(expected, &matches, request),
-        of_status(expected, status),
+        if is_error { Some(Ok(())) } else { of_status(expected, status) },
         expected.response_contains.as_ref().map(|pattern| match has(pattern, &answer()) {
             Ok(true) => Ok(()),
             Ok(false) => Err(format!("the answer does not match {pattern}: {}", answer())),

@@ -68,6 +68,7 @@ fn each_expectation_is_met_or_not() {
 fn an_error_is_a_connection_that_a_rule_closes_or_a_request_that_cannot_be_sent() {
     passes("{ input: { uri: '/?a=gone' }, output: { expect_error: true } }");
     fails("{ input: { uri: '/?a=evil' }, output: { expect_error: true, log: { expect_ids: [3] } } }");
+    fails("{ input: { uri: '/?a=gone' }, output: { expect_error: true, log: { expect_ids: [77] } } }");
     passes("{ input: { encoded_request: R0VU }, output: { expect_error: true } }");
     fails("{ input: { encoded_request: R0VU }, output: { log: { no_expect_ids: [1] } } }");
 }

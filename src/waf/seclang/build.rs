@@ -6,7 +6,8 @@ use super::actions::{self, Actions, Disrupt};
 use super::lexer::{self, Directive};
 use super::{Fault, Loaded, Loader, Problem, Unsupported, directive, operator, targets};
 use crate::waf::ir::{
-    Disruptive, Link, Location, Meta, Operator, Phase, Program, Rule, RuleSet, Step, Target, Template,
+    Disruptive, EngineState, Link, Location, Meta, Operator, Phase, Program, Rule, RuleSet, Step, Target,
+    Template,
 };
 use crate::waf::transform::Transformation;
 use crate::waf::yaml;
@@ -32,6 +33,8 @@ pub(super) struct Builder<'a> {
     pub(super) program: Program,
     /// Whether `SecResponseBodyMimeType` was there.
     pub(super) types_said: bool,
+    /// Where it is said whether rules run and refuse.
+    engine: Option<Location>,
     defaults: [Option<Actions>; 5],
     changes: Vec<(Location, Change)>,
     /// A chain that waits for its next link.
@@ -58,6 +61,7 @@ impl<'a> Builder<'a> {
             unsupported,
             program: Program::default(),
             types_said: false,
+            engine: None,
             defaults: [const { None }; 5],
             changes: Vec::new(),
             open: None,
@@ -165,6 +169,11 @@ impl<'a> Builder<'a> {
 
     pub(super) fn change(&mut self, at: &Location, change: Change) {
         self.changes.push((at.clone(), change));
+    }
+
+    pub(super) fn engine(&mut self, state: EngineState, at: &Location) {
+        self.program.settings.engine = Some(state);
+        self.engine = Some(at.clone());
     }
 
     pub(super) fn default_action(&mut self, text: &[u8]) -> Result<(), Problem> {
@@ -293,6 +302,13 @@ impl<'a> Builder<'a> {
         if let Some(at) = self.open.take().and_then(|open| open.rule.links.last().map(|link| link.at.clone()))
         {
             self.fault(at, "the chain has no next rule");
+        }
+        match (self.program.settings.engine, self.engine.take()) {
+            (Some(EngineState::DetectionOnly), Some(at)) => {
+                self.note(at, "SecRuleEngine DetectionOnly: nothing is refused");
+            }
+            (Some(EngineState::Off), Some(at)) => self.note(at, "SecRuleEngine Off: no rule runs"),
+            _ => {}
         }
         if self.packs {
             self.program.steps.extend(yaml::judges());

@@ -83,6 +83,7 @@ const FORMS: &[(&str, &str)] = &[
     ("SecDefaultAction", "\"ACTIONS\""),
     ("SecMarker", "NAME"),
     ("SecResponseBodyMimeTypesClear", "with nothing behind it"),
+    ("SecRuleEngine", "On|Off|DetectionOnly"),
     ("SecRule", "TARGETS \"TEST\" \"ACTIONS\""),
     ("SecRuleRemoveById", "IDS"),
     ("SecRuleRemoveByMsg", "\"PATTERN\""),
@@ -123,6 +124,10 @@ pub(super) fn apply(builder: &mut Builder<'_>, directive: &Directive, at: &Locat
         ("secresponsebodymimetypesclear", []) => {
             builder.types_said = true;
             builder.program.settings.response_types.clear();
+            Ok(())
+        }
+        ("secruleengine", [state]) => {
+            builder.engine(actions::engine_state(&text(state))?, at);
             Ok(())
         }
         (name, [_, ..]) if setting(builder, name, &text(&arguments.join(&b' ')))? => Ok(()),
@@ -237,7 +242,6 @@ fn update_targets(
 fn setting(builder: &mut Builder<'_>, name: &str, value: &str) -> Result<bool, Problem> {
     let settings = &mut builder.program.settings;
     match name {
-        "secruleengine" => settings.engine = Some(actions::engine_state(value)?),
         "secrequestbodyaccess" => settings.request_body = on(value)?,
         "secresponsebodyaccess" => settings.response_body = on(value)?,
         "secrequestbodylimit" => settings.request_body_bytes = Some(count(value)?),

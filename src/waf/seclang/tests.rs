@@ -139,6 +139,8 @@ fn settings_are_read() {
         faults("SecRuleEngine Maybe"),
         ["a.conf:1: expected On, Off or DetectionOnly, found \"Maybe\""]
     );
+    assert_eq!(loaded.notes[0].to_string(), "a.conf:1: SecRuleEngine DetectionOnly: nothing is refused");
+    assert!(read("SecRuleEngine DetectionOnly\nSecRuleEngine On").notes.is_empty());
 }
 
 #[test]

@@ -68,7 +68,8 @@ pub struct Written {
     path: Option<String>,
     /// Arguments that are percent-encoded and added to the path.
     query: BTreeMap<String, String>,
-    headers: BTreeMap<String, String>,
+    /// Nothing in place of a value: without the header that browsers send.
+    headers: BTreeMap<String, Option<String>>,
     cookies: BTreeMap<String, String>,
     form: Option<BTreeMap<String, String>>,
     json: Option<Value>,
@@ -142,7 +143,9 @@ impl Case {
 impl Written {
     fn of(value: &str, through: Through) -> Self {
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let header = |name: &str| Self { headers: one(name, value), ..Self::default() };
+        let header = |name: &str| {
+            Self { headers: BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]), ..Self::default() }
+        };
         let path = |path: String| Self { path: Some(path), ..Self::default() };
         match through {
             Through::Query => Self { query: one("value", value), ..Self::default() },
@@ -208,7 +211,9 @@ impl Written {
                 push(name, value);
             }
         }
-        self.headers.iter().for_each(|(name, value)| push(name, value));
+        for (name, value) in &self.headers {
+            value.iter().for_each(|value| push(name, value));
+        }
         let request = Request {
             method: method.into(),
             target: target.into_bytes(),

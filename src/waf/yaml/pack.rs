@@ -79,6 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, program: &mut Program) 
         return reader.fault(rules.at, format!("more than {MOST_RULES} rules"));
     }
     let items: Vec<_> = items.iter().filter_map(|item| rule::item(reader, item, &pack)).collect();
+    skips(reader, &items);
     let mut steps =
         Steps { pack: &pack.name, at: reader.at(rules.at), all: Vec::new(), group: Vec::new(), groups: 0 };
     let amounts: BTreeSet<_> = items.iter().filter_map(amount).collect();
@@ -88,6 +89,22 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, program: &mut Program) 
     }
     steps.close();
     program.steps.append(&mut steps.all);
+}
+
+/// Tells of rules that skip nothing: they skip what is of their own phase.
+fn skips(reader: &mut Reader<'_>, items: &[Item]) {
+    for (item, next) in items.iter().zip(1..) {
+        let Item::Rule(made) = item else { continue };
+        let Some((name, at)) = &made.skip_to else { continue };
+        let after = items.get(next..).unwrap_or_default();
+        let end = after.iter().position(|item| matches!(item, Item::Marker(marker) if marker == name));
+        let between = end.and_then(|end| after.get(..end)).unwrap_or(after);
+        if !between.iter().any(|item| matches!(item, Item::Rule(other) if other.phase == made.phase)) {
+            let phase = rule::phase_name(made.phase);
+            let what = format!("no rule of the phase {phase}, which this one is of, stands before the marker {name}");
+            reader.fault(*at, what);
+        }
+    }
 }
 
 fn amount(item: &Item) -> Option<(Amount, u8)> {

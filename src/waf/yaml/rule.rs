@@ -64,6 +64,8 @@ pub(super) struct Made {
     pub(super) level: u8,
     pub(super) phase: Phase,
     pub(super) amount: Option<Amount>,
+    /// The marker that it skips to, and where that is written.
+    pub(super) skip_to: Option<(Box<str>, Place)>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -99,7 +101,7 @@ struct Draft<'n> {
     tags: Vec<Box<str>>,
     revision: Option<Box<str>>,
     paranoia: Option<u8>,
-    skip_to: Option<Box<str>>,
+    skip_to: Option<(Box<str>, Place)>,
 }
 
 /// Reads an item of the list of rules.
@@ -157,7 +159,7 @@ impl<'n> Draft<'n> {
             "score" => self.score = reader.number(node, 1, 1000),
             "action" => self.action = action(reader, node),
             "status" => self.status = reader.number(node, 300, 599).and_then(|status| status.try_into().ok()),
-            "skip_to" => self.skip_to = reader.text(node).map(Into::into),
+            "skip_to" => self.skip_to = reader.text(node).map(|name| (name.into(), node.at)),
             _ => return false,
         }
         true
@@ -189,13 +191,21 @@ impl<'n> Draft<'n> {
         if self.action == Some(Wanted::Score) && amount.is_none() {
             reader.fault(at, "the action is score, and neither `severity` nor `score` says how much");
         }
+        let by_default = self.action.is_none() && self.severity.is_none() && self.score.is_none();
+        if amount.is_some() && by_default && self.log.is_none() && self.message.pieces.is_empty() {
+            reader.fault(
+                at,
+                "the rule adds the score of the pack's `defaults` and has no message to say why: give it one, or `action: pass`",
+            );
+        }
+        let skip_to = self.skip_to.clone();
         let mut links: Vec<Link> = known.into_iter().map(|known| known.link).collect();
         if let (Some(amount), Some(last)) = (amount, links.last_mut()) {
             last.actions.push(scoring::add(phase, amount, level));
         }
         let meta = self.meta(id, phase, severity, level, pack);
         steps.push(Step::Rule(Box::new(Rule { meta, links })));
-        Some(Made { level, phase, amount, steps })
+        Some(Made { level, phase, amount, skip_to, steps })
     }
 
     fn id(&self, reader: &mut Reader<'_>, at: Place, pack: &Pack) -> Option<u64> {
@@ -233,8 +243,8 @@ impl<'n> Draft<'n> {
     fn phase(&self, reader: &mut Reader<'_>, at: Place, from: Option<Phase>) -> Option<Phase> {
         match (self.phase, from) {
             (Some((phase, place)), Some(from)) if phase < from => {
-                let name = PHASES.iter().find(|(_, phase)| *phase == from).map_or("", |(name, _)| name);
-                reader.fault(place, format!("what the rule looks at is not known before phase {name}"));
+                let what = format!("what the rule looks at is not known before phase {}", phase_name(from));
+                reader.fault(place, what);
                 None
             }
             (Some((phase, _)), _) => Some(phase),
@@ -273,9 +283,14 @@ impl<'n> Draft<'n> {
             version: pack.version.as_str().into(),
             revision: self.revision.unwrap_or_default(),
             skip: 0,
-            skip_after: self.skip_to,
+            skip_after: self.skip_to.map(|(name, _)| name),
         }
     }
+}
+
+/// What a policy calls a phase.
+pub(super) fn phase_name(phase: Phase) -> &'static str {
+    PHASES.iter().find(|(_, known)| *known == phase).map_or("", |(name, _)| name)
 }
 
 pub(super) fn paranoia(reader: &mut Reader<'_>, node: &Node) -> Option<u8> {
