@@ -72,7 +72,8 @@ pub fn run(engine: &Arc<Engine>, document: &Document) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for test in &document.tests {
         if !engine.tells_of(test.rule) {
-            let why = "no rule of this id says that it matches: it has no message, or there is none".to_owned();
+            let why =
+                "no rule of this id says that it matches: it has no message, or there is none".to_owned();
             outcomes.push(Outcome { rule: test.rule, name: "-".to_owned(), ending: Ending::Failed(why) });
             continue;
         }

@@ -143,8 +143,9 @@ impl Case {
 impl Written {
     fn of(value: &str, through: Through) -> Self {
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let header = |name: &str| {
-            Self { headers: BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]), ..Self::default() }
+        let header = |name: &str| Self {
+            headers: BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]),
+            ..Self::default()
         };
         let path = |path: String| Self { path: Some(path), ..Self::default() };
         match through {

@@ -60,3 +60,21 @@ fn an_unknown_key_is_an_error() {
         assert!(serde_yaml::from_str::<Document>(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_test_of_a_rule_that_is_not_there_fails() {
+    let found = results("tests:\n  - { rule: 9, passed: [good] }\n");
+    assert_eq!(found, [(9, "-".to_owned(), false)]);
+}
+
+#[test]
+fn a_header_may_be_left_out() {
+    let pack = "pack: t\nrules: [{ id: 1, message: m, in: headers.user-agent, exists: false }]\n";
+    let files = Files(std::collections::BTreeMap::from([("t.yaml", pack)]));
+    let program = crate::waf::yaml::load(&files, &["t.yaml"]).unwrap();
+    let engine = Engine::compile(&program, denied(EngineState::DetectionOnly)).unwrap().0;
+    let text = "tests: [{ rule: 1, caught: [{ headers: { user-agent: } }], passed: [{ path: / }] }]\n";
+    let document: Document = serde_yaml::from_str(text).unwrap();
+    let outcomes = run(&engine, &document);
+    assert!(outcomes.iter().all(|outcome| outcome.ending == Ending::Passed), "{outcomes:?}");
+}

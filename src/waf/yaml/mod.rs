@@ -42,6 +42,7 @@
 //!   - id: 9600003
 //!     in: path
 //!     one_of: [/comments, /reviews]
+//!     action: pass                   # it adds nothing
 //!     control: { remove: [{ tag: attack-xss, target: args.text }] }   # what is written there may be HTML
 //!
 //!   - id: 9600004

@@ -101,7 +101,9 @@ fn skips(reader: &mut Reader<'_>, items: &[Item]) {
         let between = end.and_then(|end| after.get(..end)).unwrap_or(after);
         if !between.iter().any(|item| matches!(item, Item::Rule(other) if other.phase == made.phase)) {
             let phase = rule::phase_name(made.phase);
-            let what = format!("no rule of the phase {phase}, which this one is of, stands before the marker {name}");
+            let what = format!(
+                "no rule of the phase {phase}, which this one is of, stands before the marker {name}"
+            );
             reader.fault(*at, what);
         }
     }

@@ -253,6 +253,38 @@ fn rules_skip_to_a_marker() {
 }
 
 #[test]
+fn what_a_pack_would_do_without_a_word_is_told() {
+    let faults = |rules: &'static str| {
+        let text: &'static str =
+            format!("pack: t\ndefaults: {{ severity: critical }}\nrules:\n{rules}").leak();
+        let files = Files(BTreeMap::from([("t.yaml", text)]));
+        match crate::waf::yaml::load(&files, &["t.yaml"]) {
+            Ok(_) => String::new(),
+            Err(faults) => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        }
+    };
+    let scored = "t.yaml:4:7: the rule adds the score of the pack's `defaults` and has no message";
+    for rule in [
+        "  - { id: 1, always: true, phase: request_headers, track: { ip: a } }",
+        "  - { id: 1, in: args, contains: x }",
+    ] {
+        assert!(faults(rule).starts_with(scored), "{}", faults(rule));
+    }
+    let skipped = "t.yaml:4:58: no rule of the phase request_headers, which this one is of, stands before the marker end";
+    let to_body = "  - { id: 1, in: path, equals: x, action: pass, skip_to: end }\n  - { id: 2, message: m, in: args, equals: x }\n  - marker: end\n  - { id: 3, message: m, in: path, equals: x }";
+    assert_eq!(faults(to_body), skipped);
+    for rules in [
+        "  - { id: 1, in: args, contains: x, action: pass }",
+        "  - { id: 1, in: args, contains: x, log: false }",
+        "  - { id: 1, in: args, contains: x, score: 3 }",
+        "  - { id: 1, in: args, contains: x, phase: logging }",
+        "  - { id: 1, in: path, equals: x, action: pass, skip_to: end }\n  - { id: 2, message: m, in: path, equals: x }\n  - marker: end",
+    ] {
+        assert_eq!(faults(rules), "", "{rules}");
+    }
+}
+
+#[test]
 fn packs_are_included_in_seclang_and_changed_by_it() {
     let pack = "pack: t\nrules:\n  - { id: 1, message: m, in: args, equals: x, severity: critical }\n";
     let run = |after: &str| {
