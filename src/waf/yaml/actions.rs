@@ -86,8 +86,10 @@ fn lasting(reader: &mut Reader<'_>, name: &Key) -> Option<(Variable, Template)> 
 
 fn expire(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
     let (collection, variable) = lasting(reader, name)?;
-    let text = reader.text(value)?;
-    let duration = Duration::from_str(text).map_err(|error| error.to_string());
+    let duration = match &value.value {
+        Value::Text(text) => Duration::from_str(text).map_err(|error| error.to_string()),
+        other => Err(format!("expected a time such as 60s, found {}", other.kind())),
+    };
     let seconds = reader.right(value.at, duration)?.as_secs().max(1);
     Some(Action::Expire(collection, variable, Template::text(seconds.to_string())))
 }
@@ -95,7 +97,8 @@ fn expire(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
 /// `{ ip.score: 5/60s }`: 5 less for each minute in which nothing was written.
 fn decay(reader: &mut Reader<'_>, name: &Key, value: &Node) -> Option<Action> {
     let (collection, variable) = lasting(reader, name)?;
-    let (amount, period) = reader.text(value)?.split_once('/').unwrap_or_default();
+    let text = if let Value::Text(text) = &value.value { text.as_str() } else { "" };
+    let (amount, period) = text.split_once('/').unwrap_or_default();
     let seconds = Duration::from_str(period.trim()).ok().and_then(|period| NonZeroU64::new(period.as_secs()));
     let by = amount.trim().parse().ok().zip(seconds);
     let by =

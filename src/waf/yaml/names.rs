@@ -169,6 +169,9 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
         }
         Some(Member::Of(member)) => match member.strip_prefix('/').and_then(|text| text.strip_suffix('/')) {
             Some(pattern) => Selector::Pattern(Pattern { text: pattern.as_bytes().into() }),
+            None if member.starts_with('/') => {
+                return Err(format!("a pattern of names ends with a slash, unlike {}", quoted(text)));
+            }
             None => Selector::Name(member.to_ascii_lowercase().into_bytes().into()),
         },
     };

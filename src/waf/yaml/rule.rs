@@ -11,9 +11,9 @@ use crate::values::yaml::{Key, Node, Place, Value};
 use crate::waf::ir::{Disruptive, Link, Meta, Operator, Phase, Rule, Severity, Step, Template};
 
 /// The keys of a rule beside those of a condition.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 17] = [
     "id", "message", "data", "severity", "score", "action", "status", "log", "audit", "tags", "revision",
-    "paranoia", "phase", "all", "unless", "always", "skip_to", "marker",
+    "paranoia", "phase", "all", "unless", "always", "skip_to",
 ];
 const PHASES: [(&str, Phase); 5] = [
     ("request_headers", Phase::RequestHeaders),
@@ -112,6 +112,11 @@ pub(super) fn item(reader: &mut Reader<'_>, node: &Node, pack: &Pack) -> Option<
     {
         return reader.text(name).map(|name| Item::Marker(name.into()));
     }
+    if let Some((key, _)) = entries.iter().find(|(key, _)| key.name == "marker") {
+        reader
+            .fault(key.at, "a marker has a name and nothing else: the rule beside it is an item of its own");
+        return None;
+    }
     let before = reader.faults();
     let mut draft = Draft::default();
     for (key, value) in entries {
@@ -191,8 +196,11 @@ impl<'n> Draft<'n> {
         if self.action == Some(Wanted::Score) && amount.is_none() {
             reader.fault(at, "the action is score, and neither `severity` nor `score` says how much");
         }
+        self.check_answer(reader, at);
         let by_default = self.action.is_none() && self.severity.is_none() && self.score.is_none();
-        if amount.is_some() && by_default && self.log.is_none() && self.message.pieces.is_empty() {
+        let is_right = reader.faults() == before;
+        if is_right && amount.is_some() && by_default && self.log.is_none() && self.message.pieces.is_empty()
+        {
             reader.fault(
                 at,
                 "the rule adds the score of the pack's `defaults` and has no message to say why: give it one, or `action: pass`",
@@ -206,6 +214,18 @@ impl<'n> Draft<'n> {
         let meta = self.meta(id, phase, severity, level, pack);
         steps.push(Step::Rule(Box::new(Rule { meta, links })));
         Some(Made { level, phase, amount, skip_to, steps })
+    }
+
+    /// What is said of an answer that the rule does not give, or of a score that it does not add.
+    fn check_answer(&self, reader: &mut Reader<'_>, at: Place) {
+        use Disruptive::{Deny, Redirect};
+        let answers = matches!(self.action, Some(Wanted::This(Deny | Redirect(_))));
+        if self.status.is_some() && !answers {
+            reader.fault(at, "`status` is for `action: deny` and for redirects");
+        }
+        if self.score.is_some() && !matches!(self.action, None | Some(Wanted::Score)) {
+            reader.fault(at, "`score` is for rules without an `action`");
+        }
     }
 
     fn id(&self, reader: &mut Reader<'_>, at: Place, pack: &Pack) -> Option<u64> {

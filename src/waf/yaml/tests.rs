@@ -270,6 +270,33 @@ fn what_a_pack_would_do_without_a_word_is_told() {
     ] {
         assert!(faults(rule).starts_with(scored), "{}", faults(rule));
     }
+    for (rule, told) in [
+        (
+            "  - { id: 1, message: m, in: args, contains: x, status: 405 }",
+            "4:7: `status` is for `action: deny`",
+        ),
+        (
+            "  - { id: 1, in: args, contains: x, action: deny, score: 3 }",
+            "4:7: `score` is for rules without an `action`",
+        ),
+        ("  - marker: a\n    id: 1", "4:5: a marker has a name and nothing else"),
+        (
+            "  - { id: 1, message: m, in: args./x, contains: x }",
+            "4:30: a pattern of names ends with a slash, unlike \"args./x\"",
+        ),
+        (
+            "  - { id: 1, message: m, in: args, contains: x, expire: { ip.a: 60 } }",
+            "4:65: expected a time such as 60s, found 60",
+        ),
+        (
+            "  - { id: 1, message: m, in: args, contains: x, decay: { ip.a: 5 } }",
+            "4:64: expected an amount and a time such as 5/60s",
+        ),
+        ("  - { id: 1, message: '%{no', in: args, contains: x }", "4:23: %{ is not closed"),
+    ] {
+        let faults = faults(rule);
+        assert!(faults.starts_with(&format!("t.yaml:{told}")) && faults.lines().count() == 1, "{faults}");
+    }
     let skipped = "t.yaml:4:58: no rule of the phase request_headers, which this one is of, stands before the marker end";
     let to_body = "  - { id: 1, in: path, equals: x, action: pass, skip_to: end }\n  - { id: 2, message: m, in: args, equals: x }\n  - marker: end\n  - { id: 3, message: m, in: path, equals: x }";
     assert_eq!(faults(to_body), skipped);
