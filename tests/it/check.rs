@@ -109,8 +109,11 @@ routes: [{ name: a, match: { path: / }, filters: [{ chain: used }], respond: { b
         folder.write("own.conf", rule);
         let path = folder.write("own.yaml", policy.replace("rules: [crs]", "rules: [crs, own.conf]"));
         let (told, code) = checked(&path, &[]);
-        assert!(code == 64 && told.contains("own.conf:1: left out: ") && told.contains(what), "{told}");
+        assert!(code == 64 && told.contains(&format!("own.conf:1: {what}")), "{told}");
     }
+    folder.write("crs/plugins/own-before.conf", "SecRule ARGS \"@rbl a.b\" \"id:1,phase:1,deny\"");
+    let (told, code) = checked(&path, &[]);
+    assert!(code == 64 && told.contains("plugins/own-before.conf:1: rule 1: @rbl"), "{told}");
 }
 
 #[test]

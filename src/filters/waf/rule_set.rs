@@ -110,8 +110,9 @@ fn refuse_left_out<'a>(
 ) -> Result<(), Vec<String>> {
     let is_of_crs =
         |at: &Location| sources.crs.iter().any(|directory| Path::new(&*at.file).starts_with(directory));
-    let own = notes.filter(|(at, what)| what.starts_with("left out") && !is_of_crs(at));
-    match own.map(|(at, what)| format!("{at}: {what}")).collect::<Vec<_>>() {
+    let own = notes.filter(|(at, _)| !is_of_crs(at));
+    let own = own.filter_map(|(at, what)| Some(format!("{at}: {}", what.strip_prefix("left out: ")?)));
+    match own.collect::<Vec<_>>() {
         own if own.is_empty() => Ok(()),
         own => Err(own),
     }

@@ -34,8 +34,8 @@ const PATIENCE_MS: u64 = 20;
 pub struct Settings {
     /// The directory of the OWASP Core Rule Set, 3.3 or 4: the one with `rules` in it. Needed where a filter names `crs`
     /// in its `rules`. Plugins are read from `plugins` there and beside `crs_setup`, and exclusions from
-    /// `REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf` and `RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf` likewise. Example:
-    /// `/usr/share/modsecurity-crs`.
+    /// `REQUEST-900-EXCLUSION-RULES-BEFORE-CRS.conf` and `RESPONSE-999-EXCLUSION-RULES-AFTER-CRS.conf` likewise.
+    /// Example: `/usr/share/modsecurity-crs`.
     pub crs: Option<PathBuf>,
     /// The Core Rule Set's own settings. Default: `crs-setup.conf` or `crs-setup.conf.example` in its directory, if there
     /// is one. Example: `/etc/modsecurity/crs/crs-setup.conf`.

@@ -100,6 +100,14 @@ fn rules_that_are_wrong_or_not_there_are_not_tested() {
     }
 }
 
+#[test]
+fn nothing_that_is_run_is_nothing_that_passed() {
+    let folder = Folder::new();
+    folder.write("a.conf", "SecRule ARGS \"@rx evil\" \"id:1,phase:2,deny\"\n");
+    folder.write("1.yaml", "rule_id: 1\ntest: []\n");
+    assert_eq!(run(&folder.path().join("a.conf"), folder.path()).0, Some(64));
+}
+
 /// Runs `waf explain` on a request: its exit code, and all that it prints.
 fn explain(policy: &Path, request: &str, more: &[&str]) -> (i32, String) {
     let folder = Folder::new();
