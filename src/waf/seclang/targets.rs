@@ -61,13 +61,11 @@ fn target(text: &[u8]) -> Result<(Target, &[u8]), Problem> {
 
 fn unknown(name: &str) -> Problem {
     let upper = name.to_ascii_uppercase();
-    match NOT_DONE.iter().find(|start| upper.starts_with(**start)) {
-        Some(_) => Problem::Unsupported(format!("the variable {upper} is not done here")),
-        None => {
-            let meant = suggestion(name, Variable::ALL.iter().map(|variable| variable.name()));
-            format!("no variable is called {name:?}{meant}").into()
-        }
+    if NOT_DONE.iter().any(|start| upper.starts_with(*start)) {
+        return Problem::Unsupported(format!("the variable {upper} is not done here"));
     }
+    let meant = suggestion(name, Variable::ALL.iter().map(|variable| variable.name()));
+    format!("no variable is called {name:?}{meant}").into()
 }
 
 fn strip(text: &[u8], mark: u8) -> (bool, &[u8]) {

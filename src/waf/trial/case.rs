@@ -212,8 +212,8 @@ impl Written {
                 push(name, value);
             }
         }
-        for (name, value) in &self.headers {
-            value.iter().for_each(|value| push(name, value));
+        for (name, value) in self.headers.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+            push(name, value);
         }
         let request = Request {
             method: method.into(),
