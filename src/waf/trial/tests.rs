@@ -71,7 +71,7 @@ fn a_test_of_a_rule_that_is_not_there_fails() {
 fn a_header_may_be_left_out() {
     let pack = "pack: t\nrules: [{ id: 1, message: m, in: headers.user-agent, exists: false }]\n";
     let files = Files(std::collections::BTreeMap::from([("t.yaml", pack)]));
-    let program = crate::waf::yaml::load(&files, &["t.yaml"]).unwrap();
+    let program = load(&files, "Include t.yaml").unwrap();
     let engine = Engine::compile(&program, denied(EngineState::DetectionOnly)).unwrap().0;
     let text = "tests: [{ rule: 1, caught: [{ headers: { user-agent: } }], passed: [{ path: / }] }]\n";
     let document: Document = serde_yaml::from_str(text).unwrap();

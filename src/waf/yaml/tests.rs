@@ -258,7 +258,7 @@ fn what_a_pack_would_do_without_a_word_is_told() {
         let text: &'static str =
             format!("pack: t\ndefaults: {{ severity: critical }}\nrules:\n{rules}").leak();
         let files = Files(BTreeMap::from([("t.yaml", text)]));
-        match load(&files, &["t.yaml"]) {
+        match load(&files, "Include t.yaml") {
             Ok(_) => String::new(),
             Err(faults) => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         }
