@@ -1,6 +1,5 @@
 //! What a policy says of the firewall.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
