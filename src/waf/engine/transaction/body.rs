@@ -148,8 +148,10 @@ impl Transaction {
             },
             Some(b'"') => self.json(body, true).or_else(only_limits),
             _ if json::loose::begins(text) => match self.json(body, true) {
-                Err(Fault::Malformed { .. }) => self.strings(body, Base::ArgPost, b"json"),
-                read => read,
+                Err(Fault::Malformed { .. }) if json::loose::is_text(self.state.values.text(body)) => {
+                    self.strings(body, Base::ArgPost, b"json")
+                }
+                read => read.or_else(only_limits),
             },
             _ => Ok(()),
         }

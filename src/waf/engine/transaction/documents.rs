@@ -80,8 +80,10 @@ impl Transaction {
                 self.state.meter.spend(text.len() * byte_ns::TOKENS);
                 let document = self.state.values.keep(&text);
                 match self.part_of(named.base, document, &name) {
-                    Err(Fault::Malformed { .. }) => self.strings(document, named.base, &name)?,
-                    read => read?,
+                    Err(Fault::Malformed { .. }) if json::loose::is_text(&text) => {
+                        self.strings(document, named.base, &name)?;
+                    }
+                    read => read.or_else(only_limits)?,
                 }
             }
         }

@@ -17,6 +17,8 @@ fn what_backends_read_without_asking_for_a_type_is_read() {
         ("text/plain", "{\"n\":NaN,\"a\":\"a\\u0027b\"}", vec![1]),
         ("application/octet-stream", "/* { */ [\"\\x\", 'a\\u0027b'", vec![1]),
         ("text/plain", "\"a\\u0027b\"", vec![1]),
+        ("text/plain", "{\"a\":\"a\\u0027b\"}\0 and more", vec![1]),
+        ("text/plain", "{\0 'a\\u0027b'", vec![]),
         ("text/plain", "<?xml version=\"1.0\" encoding=\"utf-7\"?><a>a'b</a>", vec![2]),
         ("text/plain", "{ is no JSON", vec![]),
         ("text/plain", "< is no XML", vec![]),
