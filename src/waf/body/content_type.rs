@@ -64,9 +64,6 @@ pub enum Processor {
 }
 
 impl Processor {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::UrlEncoded, Self::Multipart, Self::Json, Self::Xml, Self::GraphQl];
-
     /// As `REQBODY_PROCESSOR` shows it; `GRAPHQL` is our own.
     pub const fn name(self) -> &'static str {
         match self {

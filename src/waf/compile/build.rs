@@ -393,7 +393,7 @@ impl<'a> Compiler<'a> {
                 PlannedControl::Remove(self.removal(set, Some(target)))
             }
             Control::Engine(state) => PlannedControl::Engine(*state),
-            Control::BodyProcessor(name) => PlannedControl::BodyProcessor(name.clone()),
+            Control::BodyProcessor(processor) => PlannedControl::BodyProcessor(*processor),
             Control::ForceRequestBody(switch) => PlannedControl::ForceRequestBody(*switch),
             Control::RequestBody(switch) => PlannedControl::RequestBody(*switch),
             Control::ResponseBody(switch) => PlannedControl::ResponseBody(*switch),

@@ -3,7 +3,6 @@
 use super::numbers::{self, atoi};
 use super::plan::{Expansion, Part, PlannedAction, PlannedControl, PlannedLink, PlannedRule, PlannedUpdate};
 use super::run::Runner;
-use super::state::Format;
 use crate::waf::ir::{Switch, Variable};
 
 /// Variables of the environment.
@@ -97,10 +96,7 @@ impl Runner<'_> {
                 }
             }
             PlannedControl::Engine(to) => state.engine = *to,
-            PlannedControl::BodyProcessor(name) => {
-                state.format = Format::named(name);
-                state.values.set_text(Variable::ReqbodyProcessor, name.as_bytes());
-            }
+            PlannedControl::BodyProcessor(processor) => state.read_as(*processor),
             PlannedControl::ForceRequestBody(switch) => state.force_body = *switch == Switch::On,
             PlannedControl::RequestBody(switch) => state.read_request_body = *switch == Switch::On,
             PlannedControl::ResponseBody(switch) => state.read_response_body = *switch == Switch::On,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use aho_corasick::AhoCorasick;
 
 use crate::net::IpSet;
+use crate::waf::body::content_type::Processor;
 use crate::waf::ir::{Disruptive, EngineState, Location, Number, Phase, Severity, Switch, Variable};
 use crate::waf::pattern::Regex;
 use crate::waf::transform::{ByteSet, Transformation};
@@ -225,7 +226,7 @@ pub(in crate::waf) enum PlannedControl {
     /// By place in [`Plan::sets`].
     Remove(u32),
     Engine(EngineState),
-    BodyProcessor(Box<str>),
+    BodyProcessor(Processor),
     ForceRequestBody(Switch),
     RequestBody(Switch),
     ResponseBody(Switch),

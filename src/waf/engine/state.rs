@@ -31,27 +31,6 @@ pub(super) enum Allowed {
     All,
 }
 
-/// What a request's body is said to be, by its type or by a rule.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Format {
-    #[default]
-    Unsaid,
-    Known(Processor),
-    /// Something of a name that nobody knows.
-    Unknown,
-}
-
-impl Format {
-    /// The one that a rule names.
-    pub(super) fn named(name: &str) -> Self {
-        match Processor::ALL.into_iter().find(|known| known.name() == name) {
-            Some(known) => Self::Known(known),
-            None if name.is_empty() => Self::Unsaid,
-            None => Self::Unknown,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) values: Values,
@@ -85,7 +64,7 @@ pub(super) struct State {
     pub(super) rule: RuleId,
     pub(super) highest_severity: Option<Severity>,
     /// What the request's body is read as.
-    pub(super) format: Format,
+    pub(super) processor: Option<Processor>,
     pub(super) force_body: bool,
     pub(super) read_request_body: bool,
     pub(super) read_response_body: bool,
@@ -98,6 +77,12 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The request's body is for this processor.
+    pub(super) fn read_as(&mut self, processor: Processor) {
+        self.processor = Some(processor);
+        self.values.set_text(Variable::ReqbodyProcessor, processor.name().as_bytes());
+    }
+
     /// As before any request.
     pub(super) fn reset(&mut self, plan: &Plan) {
         self.values.clear();
@@ -120,7 +105,7 @@ impl State {
         self.allowed = Allowed::No;
         self.interruption = None;
         self.highest_severity = None;
-        self.format = Format::Unsaid;
+        self.processor = None;
         self.force_body = false;
         self.audit = None;
         self.concealed.clear();

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::run::Runner;
-use super::state::{Format, State};
+use super::state::State;
 use super::values::{Base, Source, Span, Values};
 use super::{Engine, Exhausted, Interruption, Match, Verdict};
 use crate::values::digits::{push, push_ip};
@@ -337,8 +337,7 @@ impl Transaction {
     /// What the body will be read as. ModSecurity itself knows forms; its recommended rules add JSON and XML.
     fn content_type(&mut self, value: &[u8]) {
         if let Some(processor) = ContentType::parse(value).processor() {
-            self.state.format = Format::Known(processor);
-            self.state.values.set_text(Variable::ReqbodyProcessor, processor.name().as_bytes());
+            self.state.read_as(processor);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use regex::bytes::Regex;
 
 use super::{EngineState, Phase, Target, Template, Variable};
+use crate::waf::body::content_type::Processor;
 use crate::waf::pattern;
 
 /// How bad, as syslog has it.
@@ -183,8 +184,8 @@ pub enum Control {
     RemoveTarget(RuleSet, Target),
     /// Whether rules run and refuse.
     Engine(EngineState),
-    /// How the body is read, e.g. `JSON`.
-    BodyProcessor(Box<str>),
+    /// How the body is read.
+    BodyProcessor(Processor),
     /// Make `REQUEST_BODY` even if another processor, or none, read the body.
     ForceRequestBody(Switch),
     /// Whether the request's body is read.

@@ -3,6 +3,7 @@
 use super::Problem;
 use super::targets;
 use crate::values::nearest::suggestion;
+use crate::waf::body::content_type::Processor;
 use crate::waf::ir::{
     Action, Control, Disruptive, EngineState, Phase, RuleSet, SetVariable, Severity, Switch, Template,
     Update, Variable,
@@ -441,11 +442,11 @@ fn control(text: &[u8]) -> Result<Option<Control>, Problem> {
 }
 
 /// How a body is read.
-fn processor(text: &str) -> Result<Box<str>, Problem> {
-    match text.to_ascii_uppercase() {
-        known if ["JSON", "XML", "URLENCODED", "MULTIPART"].contains(&known.as_str()) => Ok(known.into()),
-        _ => Err(format!("expected JSON, XML, URLENCODED or MULTIPART, found {text:?}").into()),
-    }
+fn processor(text: &str) -> Result<Processor, Problem> {
+    use Processor::{Json, Multipart, UrlEncoded, Xml};
+    let mut known = [Json, Xml, UrlEncoded, Multipart].into_iter();
+    let named = known.find(|processor| processor.name().eq_ignore_ascii_case(text));
+    named.ok_or_else(|| format!("expected JSON, XML, URLENCODED or MULTIPART, found {text:?}").into())
 }
 
 /// `942100` or `942100-942199`.

@@ -9,6 +9,7 @@ use crate::values::Duration;
 use crate::values::nearest::suggestion;
 use crate::values::text::quoted;
 use crate::values::yaml::{Key, Node, Place, Value};
+use crate::waf::body::content_type::Processor;
 use crate::waf::ir::{
     Action, Control, EngineState, RuleSet, Selector, SetVariable, Switch, Template, Update, Variable,
 };
@@ -22,8 +23,12 @@ const REMOVAL: [&str; 4] = ["rules", "tag", "message", "target"];
 pub(super) const SWITCH: [(&str, Switch); 2] = [("on", Switch::On), ("off", Switch::Off)];
 pub(super) const ENGINE: [(&str, EngineState); 3] =
     [("on", EngineState::On), ("off", EngineState::Off), ("detect", EngineState::DetectionOnly)];
-const FORMATS: [(&str, &str); 4] =
-    [("json", "JSON"), ("xml", "XML"), ("form", "URLENCODED"), ("multipart", "MULTIPART")];
+const FORMATS: [(&str, Processor); 4] = [
+    ("json", Processor::Json),
+    ("xml", Processor::Xml),
+    ("form", Processor::UrlEncoded),
+    ("multipart", Processor::Multipart),
+];
 
 /// Reads an action, whose key is one of [`KEYS`].
 pub(super) fn action(reader: &mut Reader<'_>, key: &Key, node: &Node, found: &mut Vec<Action>) {
@@ -141,7 +146,7 @@ fn control(reader: &mut Reader<'_>, name: &Key, value: &Node, found: &mut Vec<Ac
             None
         }
         "engine" => reader.choice(value, &ENGINE).map(Control::Engine),
-        "body_format" => reader.choice(value, &FORMATS).map(|name| Control::BodyProcessor(name.into())),
+        "body_format" => reader.choice(value, &FORMATS).map(Control::BodyProcessor),
         "keep_body" => reader.choice(value, &SWITCH).map(Control::ForceRequestBody),
         "request_body" => reader.choice(value, &SWITCH).map(Control::RequestBody),
         "response_body" => reader.choice(value, &SWITCH).map(Control::ResponseBody),

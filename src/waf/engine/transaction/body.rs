@@ -4,7 +4,6 @@ use super::{Transaction, only};
 use crate::waf::body::content_type::Processor;
 use crate::waf::body::multipart::{self, Flag};
 use crate::waf::body::{Fault, Kind, json, wide, xml};
-use crate::waf::engine::state::Format;
 use crate::waf::engine::values::{Base, Source, Span};
 use crate::waf::engine::{Exhausted, Verdict};
 use crate::waf::ir::{EngineState, Phase, Variable};
@@ -85,7 +84,7 @@ impl Transaction {
     /// How much of the body is looked at: of one that is no upload, it may be less.
     fn most_body_bytes(&self) -> usize {
         let most = self.engine.limits.request_body_bytes;
-        let is_upload = self.state.format == Format::Known(Processor::Multipart);
+        let is_upload = self.state.processor == Some(Processor::Multipart);
         let without_files = self.engine.settings.request_body_no_files_bytes.filter(|_| !is_upload);
         without_files.map_or(most, |least| least.min(most))
     }
@@ -104,26 +103,25 @@ impl Transaction {
 
     fn read_body(&mut self) {
         let body = self.state.values.whole(Source::RequestBody);
-        let (first, format) = (self.state.values.len(), self.state.format);
-        let read = match format {
-            Format::Known(Processor::UrlEncoded) => {
+        let (first, processor) = (self.state.values.len(), self.state.processor);
+        let read = match processor {
+            Some(Processor::UrlEncoded) => {
                 self.arguments(body, Base::ArgPost);
                 Ok(())
             }
-            Format::Known(Processor::Json) => self.json(body, false),
-            Format::Known(Processor::GraphQl) => self.query(body, Base::ArgPost),
-            Format::Known(Processor::Xml) => self.xml(body),
-            Format::Known(Processor::Multipart) => self.multipart(body),
-            Format::Unknown => Err(Fault::Malformed { what: "no processor of this name is known", at: 0 }),
-            Format::Unsaid => Ok(()),
+            Some(Processor::Json) => self.json(body, false),
+            Some(Processor::GraphQl) => self.query(body, Base::ArgPost),
+            Some(Processor::Xml) => self.xml(body),
+            Some(Processor::Multipart) => self.multipart(body),
+            None => Ok(()),
         };
         // A rule that looks at REQUEST_BODY looks for what names and values do not show, such as `"a":`. Of XML, names are
         // no values, and files are for no rule to look at as a whole.
-        let is_kept = !matches!(format, Format::Known(Processor::Xml | Processor::Multipart));
+        let is_kept = !matches!(processor, Some(Processor::Xml | Processor::Multipart));
         if is_kept || self.state.force_body {
             self.state.values.set(Variable::RequestBody, body);
         }
-        let is_known = matches!(format, Format::Known(known) if known != Processor::UrlEncoded);
+        let is_known = processor.is_some_and(|known| known != Processor::UrlEncoded);
         let read = if is_known { read } else { read.and(self.read_by_its_look(body)) };
         let read = read.and(self.documents(first)).and(self.queries_of_members(first)).and(self.one_type());
         self.count_arguments();
